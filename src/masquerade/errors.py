@@ -1,0 +1,76 @@
+"""Every error that Masquerade raises, drawn once as a tree.
+
+    MasqueradeError
+    ├── KeyProblem            a key is missing, malformed, badly kept, or the wrong one
+    ├── PolicyProblem         a policy file says something impossible; names the line
+    ├── Blocked               the policy forbids sending this text at all
+    ├── BadInput              a file, line, column or request that could not be read
+    ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
+    └── UpstreamProblem       the model service did not answer as it should
+
+No message, ``repr`` or attribute of any of them holds a protected value: they name kinds, counts and
+places (file, line, column, field), never the text that stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class MasqueradeError(Exception):
+    """Base of the tree; catching it catches everything that Masquerade raises on purpose."""
+
+
+class KeyProblem(MasqueradeError):
+    """A key is missing, malformed, readable by others, or not the one that is needed."""
+
+
+class PolicyProblem(MasqueradeError):
+    """A policy cannot be used as written.
+
+    ``line`` is 1-based, or None when the problem belongs to no single line.
+    """
+
+    def __init__(self, message: str, *, source: str = "policy", line: int | None = None) -> None:
+        self.source, self.line = source, line
+        where = source if line is None else f"{source}, line {line}"
+        super().__init__(f"{where}: {message}")
+
+
+class Blocked(MasqueradeError):
+    """The policy's fate for something that was found is ``block``: nothing was sent.
+
+    ``counts`` maps each blocking kind to the number of places found.
+    """
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self.counts = dict(counts)
+        found = ", ".join(f"{kind} ({n})" for kind, n in sorted(self.counts.items()))
+        super().__init__(f"the policy blocks text that contains: {found}; remove it, or change the policy")
+
+
+class BadInput(MasqueradeError):
+    """Input that could not be read or understood; the message says what, where, and what to do.
+
+    ``line`` is 1-based, or None when the problem belongs to no single line.
+    """
+
+    def __init__(self, message: str, *, source: str | None = None, line: int | None = None) -> None:
+        self.source, self.line = source, line
+        where = "" if source is None else source if line is None else f"{source}, line {line}"
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class Tampered(MasqueradeError):
+    """Sealed bytes did not authenticate: changed, truncated, or sealed under another key."""
+
+
+class UpstreamProblem(MasqueradeError):
+    """The model service refused, timed out, broke off, or answered in a shape we cannot read.
+
+    ``status`` is the HTTP status to give the client (502 or 504, or the upstream's own).
+    """
+
+    def __init__(self, message: str, *, status: int = 502) -> None:
+        self.status = status
+        super().__init__(message)

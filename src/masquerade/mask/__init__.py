@@ -1,0 +1,1 @@
+"""Covering what leaves, and restoring what returns."""

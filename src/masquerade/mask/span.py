@@ -1,0 +1,55 @@
+"""Where something was found, what kind it is, and how sure we are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias
+
+KINDS: dict[str, str] = {
+    "PERSON": "姓名",
+    "LOCATION": "地点",
+    "ORGANIZATION": "机构",
+    "ADDRESS": "地址",
+    "DATE_TIME": "日期",
+    "PHONE": "电话",
+    "EMAIL": "邮箱",
+    "URL": "网址",
+    "IP_ADDRESS": "IP地址",
+    "MAC_ADDRESS": "MAC地址",
+    "CREDIT_CARD": "银行卡",
+    "BANK_ACCOUNT": "银行账号",
+    "IBAN": "国际账号",
+    "SWIFT": "银行代码",
+    "CRYPTO_WALLET": "加密钱包",
+    "CN_RESIDENT_ID": "身份证",
+    "CN_USCC": "统一社会信用代码",
+    "HK_ID": "香港身份证",
+    "TW_ID": "台湾身份证",
+    "MO_ID": "澳门身份证",
+    "PASSPORT": "护照",
+    "DRIVER_LICENSE": "驾驶证",
+    "LICENSE_PLATE": "车牌",
+    "US_SSN": "美国社保号",
+    "US_ITIN": "美国税号",
+    "UK_NINO": "英国国民保险号",
+    "IMEI": "设备号",
+    "USERNAME": "用户名",
+    "SECRET": "密钥",
+}
+"""Every built-in kind with its Chinese name. A policy may add kinds of its own."""
+
+
+class Span(NamedTuple):
+    """A place in a text: characters ``start`` to ``end`` (exclusive), its kind, and a score in [0, 1].
+
+    It holds no text, so it may be logged.
+    """
+
+    start: int
+    end: int
+    kind: str
+    score: float
+
+
+Finder: TypeAlias = Callable[[str], Iterable[Span]]
+"""Anything that reads a text and says what it found there; offsets are into that very text."""

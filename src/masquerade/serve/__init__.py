@@ -1,0 +1,1 @@
+"""The shell: the only folder with sockets, disks, clocks, environment and a terminal."""
