@@ -87,6 +87,16 @@ def open_sealed(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
         raise Tampered("sealed data did not authenticate: it was changed, or this is the wrong key") from None
 
 
+def sha256(data: bytes) -> bytes:
+    """The 32-byte SHA-256 (FIPS 180-4) of ``data``, for fingerprints of what is public or unguessable."""
+    return hashlib.sha256(data).digest()
+
+
+def double_sha256(data: bytes) -> bytes:
+    """SHA-256 of SHA-256: the check of Base58Check addresses, no secret involved."""
+    return hashlib.sha256(hashlib.sha256(data).digest()).digest()
+
+
 def same(a: bytes, b: bytes) -> bool:
     """Whether two byte strings are equal, in time that does not depend on where they differ."""
     return hmac.compare_digest(a, b)

@@ -1,0 +1,679 @@
+"""What becomes of each kind of thing that is found: fates, thresholds, deny and allow lists, own patterns.
+
+A policy is read from TOML:
+
+    version = 1
+
+    [fates]                     # KEEP < TOKEN < PLAUSIBLE < REDACT < BLOCK
+    EMAIL = "plausible"
+    STAFF_ID = "redact"
+
+    [thresholds]                # 0 to 1; a find below its kind's threshold is left alone
+    default = 0.5
+    PHONE = 0.7
+
+    [[deny]]                    # always private
+    kind = "PERSON"
+    words = ["Ada Lovelace"]
+    match = "ignore-case"       # exact (default), ignore-case, or pattern
+
+    [[allow]]                   # never private; of one kind, or of all when no kind is given
+    words = ["support@example.com"]
+
+    [[pattern]]                 # a kind of your own, or more of a built-in one
+    kind = "STAFF_ID"
+    expression = 'E-[0-9]{6}'   # RE2 syntax: linear time, no look-around, no back-references
+    context = ["staff", "工号"]  # when given, one of these must stand nearby
+
+A file that says something impossible is refused whole, with the line: an unknown key or kind, and also a
+rule that can never fire, because its author believes that it protects. Messages name lines, keys and
+kinds, never a listed word: the words are what the policy protects.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import importlib.util
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import re2
+
+from masquerade import crypto
+from masquerade.errors import PolicyProblem
+from masquerade.mask.span import KINDS
+
+Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
+"""How a listed word is compared: as it stands, whatever its case, or as an RE2 expression."""
+
+_MATCHES: tuple[Match, ...] = ("exact", "ignore-case", "pattern")
+_KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
+_NAMEABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+
+
+class Fate(enum.StrEnum):
+    """What becomes of a found value. Strictness grows in the order of definition."""
+
+    KEEP = "keep"
+    """Left as it is."""
+    TOKEN = "token"  # noqa: S105
+    """Replaced by a keyed token; comes back."""
+    PLAUSIBLE = "plausible"
+    """Replaced by a realistic value from a range reserved for examples; comes back."""
+    REDACT = "redact"
+    """Replaced by a label; does not come back."""
+    BLOCK = "block"
+    """The whole text is refused."""
+
+    @property
+    def strictness(self) -> int:
+        """0 for ``keep`` to 4 for ``block``: where two spans overlap, the greater wins."""
+        return _STRICTNESS[self]
+
+
+def _fate(fate: Any) -> Any:
+    return Fate(fate) if fate in list(Fate) else fate
+
+
+_STRICTNESS = {fate: rank for rank, fate in enumerate(Fate)}
+
+DEFAULT_FATE = Fate.TOKEN
+"""A token gives the model something to talk about and gives nothing away, and it comes back."""
+
+DEFAULT_FATES: Mapping[str, Fate] = {"SECRET": Fate.REDACT, "CREDIT_CARD": Fate.REDACT}
+"""No question to a model needs a live password or card number, and a stand-in that can be turned back into
+one is worth stealing: PCI DSS 4.0, requirement 3.5, asks that a stored card number be unreadable."""
+
+DEFAULT_THRESHOLD = 0.5
+"""Half sure is enough: covering too much costs a little sense, covering too little cannot be undone."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Words:
+    """One deny or allow list. ``kind`` None means every kind (allow lists only).
+
+    ``line`` is where the entry stands in its file (1-based), or None for one made in a program. ``repr``
+    shows no word.
+    """
+
+    kind: str | None
+    words: tuple[str, ...]
+    match: Match = "exact"
+    line: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Words(kind={self.kind}, {len(self.words)} words, match={self.match}, line={self.line})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pattern:
+    """An expression of the policy's own, in RE2 syntax, for ``kind``.
+
+    A match gets ``score``. When ``context`` is given, a match counts only where one of these words (compared
+    without case) stands nearby. ``repr`` does not show the expression.
+    """
+
+    kind: str
+    expression: str
+    score: float = 0.9
+    context: tuple[str, ...] = ()
+    name: str = ""
+    line: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Pattern(kind={self.kind}, name={self.name!r}, score={self.score}, line={self.line})"
+
+
+@dataclass(frozen=True, repr=False)
+class Policy:
+    """The rules of one deployment. ``Policy()`` is the default policy.
+
+    A policy made in a program is held to the same shapes as one from a file, and to the same refusal of
+    lists and patterns that can never fire; only kinds that no list or pattern defines are let through, since
+    a finder passed beside the policy may report them.
+
+    Raises:
+        PolicyProblem: a kind, fate, threshold, list or pattern is impossible.
+    """
+
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    deny: tuple[Words, ...] = ()
+    allow: tuple[Words, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
+    rules: bool = True
+    """Whether the built-in rules look as well."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fates", {k: _fate(f) for k, f in self.fates.items()})
+        object.__setattr__(self, "thresholds", dict(self.thresholds))
+        for name in ("deny", "allow", "patterns"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        _check_shapes(self)
+        _check_reach(self)
+
+    @classmethod
+    def parse(cls, text: str, source: str = "policy.toml") -> Policy:
+        """Read a policy from TOML text; ``source`` names it in messages.
+
+        Raises:
+            PolicyProblem: it is not TOML, or says something impossible; carries ``source`` and the line.
+        """
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            message, line = _syntax(str(problem), text)
+            raise PolicyProblem(message, source=source, line=line) from None
+        lines = _lines(text)
+        try:
+            policy = _read(content, lines)
+            _check_kinds(policy)
+        except _Fault as fault:
+            raise PolicyProblem(fault.message, source=source, line=_line(fault.path, lines)) from None
+        return policy
+
+    def fate(self, kind: str) -> Fate:
+        """What becomes of ``kind``: as the policy says, else :data:`DEFAULT_FATES`, else a token."""
+        return self.fates.get(kind) or DEFAULT_FATES.get(kind, DEFAULT_FATE)
+
+    def threshold(self, kind: str) -> float:
+        """The score, in [0, 1], from which a find of ``kind`` counts."""
+        found = self.thresholds.get(kind)
+        return self.thresholds.get("default", DEFAULT_THRESHOLD) if found is None else found
+
+    @cached_property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that change whenever the policy's meaning may have changed.
+
+        They are a prefix of the SHA-256 of its content, without line numbers. Whoever can guess a whole
+        policy can confirm the guess, so lists of a few guessable words are not hidden by it.
+        """
+        content = {
+            "fates": self.fates,
+            "thresholds": self.thresholds,
+            "deny": [[w.kind, w.words, w.match] for w in self.deny],
+            "allow": [[w.kind, w.words, w.match] for w in self.allow],
+            "patterns": [[p.kind, p.expression, p.score, p.context, p.name] for p in self.patterns],
+            "rules": self.rules,
+        }
+        return crypto.sha256(json.dumps(content, sort_keys=True).encode())[:6].hex()
+
+    @property
+    def own_kinds(self) -> tuple[str, ...]:
+        """The kinds that this policy adds to the built-in ones, sorted."""
+        named = {w.kind for w in self.deny if w.kind} | {p.kind for p in self.patterns}
+        return tuple(sorted(named - KINDS.keys()))
+
+    def __hash__(self) -> int:
+        return hash(self.version)
+
+    def __repr__(self) -> str:
+        return (
+            f"Policy({self.version}: {len(self.fates)} fates, {len(self.thresholds)} thresholds, "
+            f"{len(self.deny)} deny, {len(self.allow)} allow, {len(self.patterns)} patterns)"
+        )
+
+
+class Explained(NamedTuple):
+    """What a policy does with one kind, and why: a line of ``masquerade check``."""
+
+    kind: str
+    fate: Fate
+    threshold: float
+    by: tuple[str, ...]
+    """What can find it: ``rules``, ``deny: 3 words (line 12)``, ``pattern 'staff' (line 20)``."""
+    note: str
+
+
+def explain(policy: Policy) -> list[Explained]:
+    """What ``policy`` does with every kind that it or the built-in table knows, the policy's own first."""
+    rows = []
+    for kind in (*policy.own_kinds, *KINDS):
+        by = [f"{count} rule{'s' * (count > 1)}"] if (count := _rule_count(policy, kind)) else []
+        by += [f"deny: {_counted(w.words)}{_at(w.line)}" for w in policy.deny if w.kind == kind]
+        by += [f"pattern{_quoted(p.name)}{_at(p.line)}" for p in policy.patterns if p.kind == kind]
+        notes = [f"{_counted(w.words)} allowed{_at(w.line)}" for w in policy.allow if w.kind in (None, kind)]
+        if kind not in KINDS and (near := difflib.get_close_matches(kind, KINDS, 1, 0.8)):
+            notes.insert(0, f"your own kind, and close to the built-in {near[0]}")
+        rows.append(Explained(kind, policy.fate(kind), policy.threshold(kind), tuple(by), "; ".join(notes)))
+    return rows
+
+
+def _rule_count(policy: Policy, kind: str) -> int:
+    return len(_rule_scores().get(kind, ())) if policy.rules else 0
+
+
+def _counted(words: tuple[str, ...]) -> str:
+    return f"{len(words):,} word{'s' * (len(words) > 1)}"
+
+
+def _at(line: int | None) -> str:
+    return "" if line is None else f" (line {line})"
+
+
+def _quoted(name: str) -> str:
+    return f" '{name}'" if name else ""
+
+
+# Reading ------------------------------------------------------------------------------------------------
+
+_ROOT_KEYS = ("version", "rules", "fates", "thresholds", "deny", "allow", "pattern")
+_WORDS_KEYS = ("kind", "words", "match")
+_PATTERN_KEYS = ("kind", "expression", "score", "context", "name")
+
+
+def _read(content: dict[str, Any], lines: Mapping[_Path, int]) -> Policy:
+    """The policy that a parsed TOML document describes; any wrong shape is a :class:`_Fault`."""
+    _known(content, _ROOT_KEYS)
+    if content.get("version") != 1 or content["version"] is True:
+        raise _Fault("a policy says 'version = 1'", "version")
+    if not isinstance(content.get("rules", True), bool):
+        raise _Fault("'rules' is true or false", "rules")
+    return Policy(
+        fates=_table(content, "fates"),
+        thresholds=_table(content, "thresholds"),
+        deny=tuple(_words(entry, path, lines) for entry, path in _entries(content, "deny")),
+        allow=tuple(_words(entry, path, lines) for entry, path in _entries(content, "allow")),
+        patterns=tuple(_pattern(entry, path, lines) for entry, path in _entries(content, "pattern")),
+        rules=content.get("rules", True),
+    )
+
+
+def _words(entry: dict[str, Any], path: _Path, lines: Mapping[_Path, int]) -> Words:
+    _known(entry, _WORDS_KEYS, *path)
+    _has(entry, "words", path)
+    return Words(
+        kind=entry.get("kind"),
+        words=_strings(entry["words"], (*path, "words")),
+        match=entry.get("match", "exact"),
+        line=_line(path, lines),
+    )
+
+
+def _pattern(entry: dict[str, Any], path: _Path, lines: Mapping[_Path, int]) -> Pattern:
+    _known(entry, _PATTERN_KEYS, *path)
+    _has(entry, "kind", path)
+    _has(entry, "expression", path)
+    return Pattern(
+        kind=entry["kind"],
+        expression=entry["expression"],
+        score=entry.get("score", 0.9),
+        context=_strings(entry.get("context", []), (*path, "context")),
+        name=entry.get("name", ""),
+        line=_line(path, lines),
+    )
+
+
+def _table(content: dict[str, Any], name: str) -> dict[str, Any]:
+    table = content.get(name, {})
+    if not isinstance(table, dict):
+        raise _Fault(f"'{name}' is a table: write [{name}], and one 'KIND = value' a line below it", name)
+    return table
+
+
+def _entries(content: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], _Path]]:
+    entries = content.get(name, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _Fault(f"'{name}' is a list of tables: write [[{name}]], with two brackets", name)
+    for i, entry in enumerate(entries):
+        yield entry, (name, i)
+
+
+def _strings(found: Any, path: _Path) -> tuple[str, ...]:
+    if not isinstance(found, list):
+        raise _Fault(f"'{path[-1]}' is a list of strings, in square brackets", *path)
+    for i, word in enumerate(found):
+        if not isinstance(word, str):
+            raise _Fault(f"'{path[-1]}' holds strings only: entry {i + 1} needs quotation marks", *path, i)
+    return tuple(found)
+
+
+def _known(table: dict[str, Any], keys: Sequence[str], *path: str | int) -> None:
+    for key in table:
+        if key not in keys:
+            raise _Fault(f"unknown key{_shown(key)}{_meant(key, keys)}", *path, key)
+
+
+def _has(entry: dict[str, Any], key: str, path: _Path) -> None:
+    if key not in entry:
+        raise _Fault(f"this [[{path[0]}]] has no '{key}'", *path)
+
+
+def _shown(word: str) -> str:
+    """``word`` for a message, unless it may be data that strayed into the place of a name."""
+    return f" '{word}'" if _NAMEABLE.fullmatch(word) else ""
+
+
+def _meant(word: object, names: Iterable[str]) -> str:
+    """`` (did you mean ...?)``, or the whole short list."""
+    near = difflib.get_close_matches(str(word), names := list(names), 1, 0.6)
+    folded = {name.casefold(): name for name in names}
+    near = [folded[str(word).casefold()]] if str(word).casefold() in folded else near
+    if near:
+        return f" (did you mean '{near[0]}'?)"
+    return f"; it is one of: {', '.join(names)}" if len(names) < 10 else ""
+
+
+# Checks -------------------------------------------------------------------------------------------------
+
+
+def _check_shapes(policy: Policy) -> None:
+    """Every kind, fate, number, word and expression is of its type and in its range."""
+    for kind, fate in policy.fates.items():
+        _check_kind(kind, "fates", kind)
+        if fate not in _STRICTNESS:
+            raise _Fault(f"{kind} has no such fate{_meant(fate, Fate)}", "fates", kind)
+    for kind, threshold in policy.thresholds.items():
+        if kind != "default":
+            _check_kind(kind, "thresholds", kind)
+        if not _is_share(threshold):
+            raise _Fault(f"the threshold of {kind} is a number from 0 to 1", "thresholds", kind)
+    for name, lists in (("deny", policy.deny), ("allow", policy.allow)):
+        for i, entry in enumerate(lists):
+            if entry.kind is not None:
+                _check_kind(entry.kind, name, i, "kind")
+            elif name == "deny":
+                raise _Fault("this [[deny]] has no 'kind': say what its words are", name, i)
+            if entry.match not in _MATCHES:
+                raise _Fault(f"no such match{_meant(entry.match, _MATCHES)}", name, i, "match")
+            _check_words(entry, name, i)
+    for i, pattern in enumerate(policy.patterns):
+        _check_kind(pattern.kind, "pattern", i, "kind")
+        _compiled(pattern.expression, "pattern", i, "expression")
+        if not _is_share(pattern.score) or not pattern.score:
+            raise _Fault("a score is a number above 0, at most 1", "pattern", i, "score")
+        if not isinstance(pattern.name, str):
+            raise _Fault("'name' is a string", "pattern", i, "name")
+        for j, word in enumerate(pattern.context):
+            if not _visible(word):
+                raise _Fault(f"context word {j + 1} is empty", "pattern", i, "context", j)
+
+
+def _check_kind(kind: object, *path: str | int) -> None:
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        hint = _meant(kind, KINDS) if isinstance(kind, str) else ""
+        raise _Fault(f"a kind is 2 to 31 capital letters, digits and underscores{hint}", *path)
+
+
+def _is_share(number: object) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1
+
+
+def _visible(word: str) -> bool:
+    return any(ch.isprintable() and not ch.isspace() for ch in word)
+
+
+def _check_words(entry: Words, *path: str | int) -> None:
+    if not entry.words:
+        raise _Fault("an empty list of words can never match", *path, "words")
+    for j, word in enumerate(entry.words):
+        if not _visible(word):
+            raise _Fault(f"word {j + 1} is empty", *path, "words", j)
+        if entry.match == "pattern":
+            _compiled(word, *path, "words", j)
+        elif word != word.strip():
+            raise _Fault(f"word {j + 1} begins or ends with white space: take it off", *path, "words", j)
+
+
+def _compiled(expression: object, *path: str | int) -> Any:
+    """``expression`` compiled by RE2, which matches in linear time; refused when it is wrong or idle."""
+    if not isinstance(expression, str):
+        raise _Fault("an expression is a string", *path)
+    try:
+        compiled = re2.compile(expression, _RE2)
+    except (re2.error, UnicodeError) as problem:
+        raise _Fault(f"RE2 does not accept this expression: {_reason(problem)}", *path) from None
+    if any(found.start() == found.end() for found in compiled.finditer(_PROBE)) or compiled.fullmatch(""):
+        raise _Fault("this expression matches the empty string, so it would match everywhere", *path)
+    if _matches_nothing(compiled):
+        raise _Fault("this expression can match nothing", *path)
+    return compiled
+
+
+_RE2 = re2.Options()
+_RE2.log_errors = False
+_PROBE = "a b\n1-a.中文 \n"
+
+
+def _reason(problem: Exception) -> str:
+    """RE2's reason without the piece of the expression that it quotes, and with what to do instead."""
+    text = problem.args[0].decode(errors="replace") if isinstance(problem, re2.error) else "not valid text"
+    reason, _, piece = text.partition(": ")
+    if reason == "invalid perl operator" and piece.startswith(("(?=", "(?!", "(?<")):
+        return "it has no look-ahead or look-behind; match the value, and name nearby words in 'context'"
+    if reason == "invalid escape sequence" and piece[1:].isdigit():
+        return "it has no back-references, which cost more than linear time"
+    return reason
+
+
+def _matches_nothing(compiled: Any) -> bool:
+    """Whether RE2 compiled it to nothing, or to one candidate string that does not match (as ``a$b``)."""
+    if compiled.programsize <= 1:
+        return True
+    bounded, least, greatest = compiled._regexp.PossibleMatchRange(256)
+    if not bounded or least != greatest or len(greatest) >= 256:
+        return False
+    return not compiled.fullmatch(greatest.decode(errors="replace"))
+
+
+def _check_reach(policy: Policy) -> None:
+    """Everything that the policy lists can fire: nothing in it undoes it."""
+    kept = {kind for kind, fate in policy.fates.items() if fate is Fate.KEEP}
+    idle = "is kept, so this can never fire: give it another fate, or take this out"
+    for i, pattern in enumerate(policy.patterns):
+        if pattern.kind in kept:
+            raise _Fault(f"{pattern.kind} {idle}", "pattern", i)
+        if pattern.score < (threshold := policy.threshold(pattern.kind)):
+            raise _Fault(
+                f"its score, {pattern.score:g}, is below the threshold of {pattern.kind}, {threshold:g}",
+                *("pattern", i, "score"),
+            )
+    for name, lists in (("deny", policy.deny), ("allow", policy.allow)):
+        for i, entry in enumerate(lists):
+            if entry.kind in kept:
+                raise _Fault(f"{entry.kind} {idle}", name, i)
+    for kind in policy.thresholds:
+        if kind in kept:
+            raise _Fault(f"{kind} {idle}", "thresholds", kind)
+    _check_thresholds(policy, kept)
+    _check_kinds_agree(policy)
+    _check_allowed(policy)
+
+
+def _check_thresholds(policy: Policy, kept: set[str]) -> None:
+    listed = {w.kind for w in policy.deny} | {p.kind for p in policy.patterns}
+    for kind, scores in _rule_scores().items() if policy.rules else ():
+        threshold = policy.threshold(kind)
+        own = kind in policy.thresholds
+        if threshold > max(scores) and kind not in kept and not (own and kind in listed):
+            raise _Fault(
+                f"no rule for {kind} reaches {threshold:g}: the surest scores {max(scores):g}. "
+                f'Lower it, or say {kind} = "keep" in [fates]',
+                *("thresholds", kind if own else "default"),
+            )
+
+
+@lru_cache(maxsize=1)
+def _rule_scores() -> dict[str, tuple[float, ...]]:
+    """The highest score of each built-in rule, by kind."""
+    scores: dict[str, tuple[float, ...]] = {}
+    if importlib.util.find_spec("masquerade.mask.patterns") is None:
+        return scores
+    for row in importlib.import_module("masquerade.mask.patterns").ROWS:
+        scores[row.kind] = (*scores.get(row.kind, ()), max(row.score, row.score_near or 0))
+    return scores
+
+
+def _check_kinds_agree(policy: Policy) -> None:
+    """No word is denied as two kinds: only one of them could be what it is found as."""
+    seen: dict[str, Words] = {}
+    for i, entry in enumerate(policy.deny):
+        for j, word in enumerate(entry.words if entry.match != "pattern" else ()):
+            first = seen.setdefault(word.casefold(), entry)
+            if first.kind != entry.kind:
+                raise _Fault(
+                    f"word {j + 1} is listed as {first.kind} too{_at(first.line)}: one word, one kind",
+                    *("deny", i, "words", j),
+                )
+
+
+def _check_allowed(policy: Policy) -> None:
+    """No deny word is cancelled by an allow list."""
+    for allow in policy.allow:
+        cancels = _canceller(allow)
+        for i, deny in enumerate(policy.deny):
+            if allow.kind not in (None, deny.kind):
+                continue
+            for j, word in enumerate(deny.words):
+                if cancels(word, deny.match):
+                    raise _Fault(
+                        f"word {j + 1} is allowed{_at(allow.line)}, which cancels this: choose one",
+                        *("deny", i, "words", j),
+                    )
+
+
+def _canceller(allow: Words) -> Callable[[str, Match], bool]:
+    """Whether ``allow`` takes away everything that a deny word under a match would find."""
+    words = frozenset(allow.words)
+    if allow.match == "exact":
+        return lambda word, match: match == "exact" and word in words
+    if allow.match == "ignore-case":
+        folded = frozenset(word.casefold() for word in words)
+        return lambda word, match: match != "pattern" and word.casefold() in folded
+    patterns = [re2.compile(word, _RE2) for word in words]
+
+    def cancels(word: str, match: Match) -> bool:
+        if match == "pattern":
+            return word in words
+        cases = (word,) if match == "exact" else (word, word.lower(), word.upper())
+        return any(all(map(pattern.fullmatch, cases)) for pattern in patterns)
+
+    return cancels
+
+
+def _check_kinds(policy: Policy) -> None:
+    """Every kind that a policy file gives a fate, a threshold or an exception is one that can be found."""
+    known = [*KINDS, *policy.own_kinds]
+    named: list[tuple[str, _Path]] = [(kind, ("fates", kind)) for kind in policy.fates]
+    named += [(kind, ("thresholds", kind)) for kind in policy.thresholds if kind != "default"]
+    named += [(w.kind, ("allow", i, "kind")) for i, w in enumerate(policy.allow) if w.kind]
+    for kind, path in named:
+        if kind not in known:
+            near = _meant(kind, known)
+            raise _Fault(
+                f"nothing finds {kind}{near}: it is no built-in kind, and no list or pattern has it", *path
+            )
+
+
+# Faults and where they stand ----------------------------------------------------------------------------
+
+_Path: TypeAlias = tuple[str | int, ...]
+"""A place in a policy file: ``("deny", 0, "words", 3)`` is the fourth word of the first deny entry."""
+
+
+class _Fault(PolicyProblem):
+    """Something impossible at ``path``; :meth:`Policy.parse` turns the path into a line."""
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        self.message, self.path = message, path
+        super().__init__(message)
+
+
+def _line(path: _Path, lines: Mapping[_Path, int]) -> int | None:
+    """The line of ``path``, or of the nearest thing around it that is written down."""
+    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
+
+
+def _syntax(message: str, text: str) -> tuple[str, int]:
+    """tomllib's message without its position, and the line."""
+    found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    line = int(found[1]) if found and found[1] else text.count("\n") + (not text.endswith("\n"))
+    reason = message[: found.start()] if found else message
+    return f"this is not TOML: {reason[:1].lower()}{reason[1:]}", max(line, 1)
+
+
+_LEXEME = re.compile(
+    r"""\"\"\"(?:\\.|[^\\])*?"{3,5}|'''.*?'{3,5}|"(?:\\.|[^"\\])*"|'[^']*'|\#[^\n]*|\n|[\[\]{}=,]|[^\s\[\]{}=,"'\#]+""",
+    re.DOTALL,
+)
+
+
+def _lines(text: str) -> dict[_Path, int]:
+    """The line of every table, key and array entry of a TOML document that tomllib has accepted.
+
+    tomllib gives values without positions; since it has already judged the syntax, a lexer and one level of
+    recursion for arrays and inline tables are enough.
+    """
+    lines: dict[_Path, int] = {}
+    lexemes = [*_lexemes(text), ("\n", 0)]
+    counts: dict[_Path, int] = {}
+    here: _Path = ()
+    at = 0
+
+    def key(at: int) -> tuple[_Path, int]:
+        parts: list[str] = []
+        while (word := lexemes[at][0]) not in ("=", "]"):
+            if word[0] in "\"'":
+                parts.append(_unquoted(word))
+            else:
+                parts += [part for part in word.split(".") if part]
+            at += 1
+        return tuple(parts), at
+
+    def value(path: _Path, at: int) -> int:
+        lines.setdefault(path, lexemes[at][1])
+        opening = lexemes[at][0]
+        if opening not in ("[", "{"):
+            while lexemes[at][0] not in (",", "]", "}", "\n"):
+                at += 1
+            return at
+        at += 1
+        index = 0
+        while (word := lexemes[at][0]) not in ("]", "}"):
+            if word in (",", "\n"):
+                at += 1
+            elif opening == "[":
+                at, index = value((*path, index), at), index + 1
+            else:
+                name, equals = key(at)
+                at = value((*path, *name), equals + 1)
+        return at + 1
+
+    while at < len(lexemes):
+        word, line = lexemes[at]
+        if word == "[":
+            double = lexemes[at + 1][0] == "["
+            here, at = key(at + 1 + double)
+            if double:
+                counts[here] = counts.get(here, -1) + 1
+                lines.setdefault(here, line)
+                here = (*here, counts[here])
+            lines.setdefault(here, line)
+            at += 1 + double
+        elif word == "\n":
+            at += 1
+        else:
+            name, equals = key(at)
+            path = (*here, *name)
+            lines.setdefault(path, line)
+            at = value(path, equals + 1)
+    return lines
+
+
+def _lexemes(text: str) -> Iterator[tuple[str, int]]:
+    line = 1
+    for found in _LEXEME.finditer(text):
+        word = found[0]
+        if not word.startswith("#"):
+            yield word, line
+        line += word.count("\n")
+
+
+def _unquoted(word: str) -> str:
+    return str(*tomllib.loads(f"{word} = 0"))
