@@ -367,7 +367,7 @@ def _check_shapes(policy: Policy) -> None:
     """Every kind, fate, number, word and expression is of its type and in its range."""
     for kind, fate in policy.fates.items():
         _check_kind(kind, "fates", kind)
-        if fate not in _STRICTNESS:
+        if not isinstance(fate, Fate):
             raise _Fault(f"{kind} has no such fate{_meant(fate, Fate)}", "fates", kind)
     for kind, threshold in policy.thresholds.items():
         if kind != "default":
@@ -488,25 +488,28 @@ def _check_reach(policy: Policy) -> None:
 
 def _check_thresholds(policy: Policy, kept: set[str]) -> None:
     listed = {w.kind for w in policy.deny} | {p.kind for p in policy.patterns}
-    for kind, scores in _rule_scores().items() if policy.rules else ():
-        threshold = policy.threshold(kind)
-        own = kind in policy.thresholds
-        if threshold > max(scores) and kind not in kept and not (own and kind in listed):
+    for kind, scores in _rule_scores().items() if policy.rules and policy.thresholds else ():
+        threshold, surest = policy.threshold(kind), max(scores)
+        said = kind if kind in policy.thresholds else "default"
+        # Kinds that only a lowered threshold switches on are not switched off by a raised default.
+        idle = kind in kept or (kind in listed if said == kind else surest < DEFAULT_THRESHOLD)
+        if threshold > surest and not idle:
             raise _Fault(
-                f"no rule for {kind} reaches {threshold:g}: the surest scores {max(scores):g}. "
+                f"no rule for {kind} reaches {threshold:g}: the surest scores {surest:g}. "
                 f'Lower it, or say {kind} = "keep" in [fates]',
-                *("thresholds", kind if own else "default"),
+                *("thresholds", said),
             )
 
 
 @lru_cache(maxsize=1)
 def _rule_scores() -> dict[str, tuple[float, ...]]:
-    """The highest score of each built-in rule, by kind."""
+    """The score of each built-in rule, by kind."""
     scores: dict[str, tuple[float, ...]] = {}
     if importlib.util.find_spec("masquerade.mask.patterns") is None:
         return scores
     for row in importlib.import_module("masquerade.mask.patterns").ROWS:
-        scores[row.kind] = (*scores.get(row.kind, ()), max(row.score, row.score_near or 0))
+        if row.kind in KINDS:
+            scores[row.kind] = (*scores.get(row.kind, ()), row.score)
     return scores
 
 
