@@ -1,0 +1,369 @@
+"""Check digits and validity rules of identifiers.
+
+A function called ``*_ok`` takes the characters without separators and says whether they are valid. One
+called ``*_length`` takes what an expression matched and gives how many of its characters belong to the
+value: 0 refuses it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from ipaddress import AddressValueError, IPv6Address
+
+from masquerade import crypto
+
+_NOT_DIGIT = re.compile(r"[^0-9]+")
+_NOT_ALNUM = re.compile(r"[^0-9A-Za-z]+")
+_LAST_GROUP = re.compile(r"[^0-9]+[0-9]+\Z")
+
+
+def digits_of(text: str) -> str:
+    """The ASCII digits of ``text``."""
+    return text if text.isdigit() else _NOT_DIGIT.sub("", text)
+
+
+# -- cards and accounts --------------------------------------------------------------------------------
+
+_LUHN_ODD = str.maketrans("0123456789", "0246813579")
+
+
+def luhn_ok(digits: str) -> bool:
+    """ISO/IEC 7812-1, annex B: the weighted digit sum is a multiple of ten."""
+    total = sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_LUHN_ODD)))
+    return total % 10 == 0
+
+
+# Issuer ranges by leading digits with their lengths; ISO/IEC 7812-1 and the networks' published ranges.
+_ISSUER = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
+    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"  # Mastercard
+    r"|3[47]\d{13}"  # American Express
+    r"|3(?:0[0-59]|[689]\d)\d{11,16}"  # Diners Club
+    r"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}"  # Discover
+    r"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
+    r"|(?:62|81)\d{14,17}"  # UnionPay
+    r"|(?:5[06789]|6[0-9])\d{10,17}"  # Maestro, and debit cards that share its ranges
+    r"|220[0-4]\d{12,15}"  # Mir
+    r"|9792\d{12}"  # Troy
+    r"|(?:60|65|81|82|508|353|356)\d{13,14}"  # RuPay
+    r"|(?:4|9)\d{15,18}"  # mainland bank cards of older issues
+)
+
+
+def card_length(text: str) -> int:
+    """A payment card: an issuer's range and length, and Luhn; a last group that is another number is left out."""
+    if _card_ok(digits_of(text)):
+        return len(text)
+    shorter = _LAST_GROUP.sub("", text)
+    return len(shorter) if shorter != text and _card_ok(digits_of(shorter)) else 0
+
+
+def _card_ok(digits: str) -> bool:
+    return _ISSUER.fullmatch(digits) is not None and luhn_ok(digits) and len(set(digits)) > 1
+
+
+_IBAN_LENGTH = {
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29,
+    "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DJ": 27, "DK": 18, "DO": 28, "EE": 20, "EG": 29,
+    "ES": 24, "FI": 18, "FK": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28,
+    "HN": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30, "KZ": 20,
+    "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19,
+    "MN": 20, "MR": 27, "MT": 31, "MU": 30, "NI": 28, "NL": 18, "NO": 15, "OM": 23, "PK": 24, "PL": 28, "PS": 29,
+    "PT": 25, "QA": 29, "RO": 24, "RS": 22, "RU": 33, "SA": 24, "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24,
+    "SM": 27, "SO": 23, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+    "YE": 30,
+}  # fmt: skip
+"""Length of an IBAN by country: SWIFT, IBAN Registry."""
+
+
+def iban_ok(iban: str) -> bool:
+    """ISO 13616-1: the country's length, and the remainder by 97 is 1 (ISO/IEC 7064, MOD 97-10)."""
+    iban = iban.upper()
+    return (
+        len(iban) == _IBAN_LENGTH.get(iban[:2])
+        and int("".join(str(int(c, 36)) for c in iban[4:] + iban[:4])) % 97 == 1
+    )
+
+
+def iban_length(text: str) -> int:
+    """An IBAN at the beginning of ``text``; what follows its country's length is left out."""
+    wanted = _IBAN_LENGTH.get(text[:2].upper(), 0)
+    taken = 0
+    for end, char in enumerate(text, 1):
+        taken += char.isalnum()
+        if taken == wanted:
+            whole = end == len(text) or not text[end].isalnum()
+            return end if whole and iban_ok(_NOT_ALNUM.sub("", text[:end])) else 0
+    return 0
+
+
+_COUNTRIES = frozenset(
+    "AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY BZ CA CC CD "
+    "CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG ER ES ET FI FJ FK FM FO FR GA GB GD GE "
+    "GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IQ IR IS IT JE JM JO JP KE KG KH KI KM KN "
+    "KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY "
+    "MZ NA NC NE NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG "
+    "SH SI SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TG TH TJ TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VI "
+    "VN VU WF WS XK YE YT ZA ZM ZW".split()
+)
+
+
+def swift_length(text: str) -> int:
+    """A business identifier code: ISO 9362, four letters, an ISO 3166-1 country, two or five more."""
+    return len(text) if text[4:6].upper() in _COUNTRIES else 0
+
+
+# -- mainland China, Hong Kong, Taiwan -----------------------------------------------------------------
+
+_PROVINCES = frozenset(
+    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
+)
+_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+def cn_resident_check(first17: str) -> str:
+    """The check character of a resident ID: GB 11643-1999 (ISO/IEC 7064, MOD 11-2)."""
+    return "10X98765432"[sum(int(d) * w for d, w in zip(first17, _ID_WEIGHTS, strict=True)) % 11]
+
+
+def cn_resident_form_ok(number: str) -> bool:
+    """A resident ID of 18 or 15 characters with an existing province and date; check character aside."""
+    if number[:2] not in _PROVINCES:
+        return False
+    if len(number) == 18:
+        return date_ok(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    return len(number) == 15 and date_ok(1900 + int(number[6:8]), int(number[8:10]), int(number[10:12]))
+
+
+def cn_resident_length(text: str) -> int:
+    """A resident ID of 18 characters whose province, date and check character are right."""
+    number = _NOT_ALNUM.sub("", text).upper()
+    return len(text) if cn_resident_form_ok(number) and number[17] == cn_resident_check(number[:17]) else 0
+
+
+def cn_resident_form_length(text: str) -> int:
+    """A resident ID by form alone, so that a mistyped one does not slip through."""
+    return len(text) if cn_resident_form_ok(_NOT_ALNUM.sub("", text)) else 0
+
+
+_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
+
+
+def uscc_length(text: str) -> int:
+    """A unified social credit code: GB 32100-2015, MOD 31."""
+    try:
+        values = [_USCC_ALPHABET.index(c) for c in text.upper()]
+    except ValueError:
+        return 0
+    check = -sum(v * w for v, w in zip(values, _USCC_WEIGHTS, strict=False)) % 31
+    return len(text) if values[17] == check and text[2:4] in _PROVINCES | {"10"} else 0
+
+
+def hk_id_length(text: str) -> int:
+    """A Hong Kong identity card number: one or two letters, six digits, check by MOD 11."""
+    number = _NOT_ALNUM.sub("", text).upper()
+    prefix, body, check = number[:-7], number[-7:-1], number[-1]
+    values = [36] * (2 - len(prefix)) + [ord(c) - 55 for c in prefix] + [int(d) for d in body]
+    total = sum(v * w for v, w in zip(values, range(9, 1, -1), strict=True)) + (
+        10 if check == "A" else int(check)
+    )
+    return len(text) if total % 11 == 0 else 0
+
+
+_TW_LETTERS = "ABCDEFGHJKLMNPQRSTUVXYWZIO"
+
+
+def tw_id_length(text: str) -> int:
+    """A Taiwan national or resident number: letter (10 to 35), nine digits, weights 1 9 8 ... 1 1."""
+    letter = _TW_LETTERS.index(text[0].upper()) + 10
+    second = text[1].upper()
+    digits = [int(second) if second.isdigit() else _TW_LETTERS.index(second) % 10, *map(int, text[2:])]
+    total = (
+        letter // 10
+        + letter % 10 * 9
+        + sum(d * w for d, w in zip(digits, (8, 7, 6, 5, 4, 3, 2, 1, 1), strict=True))
+    )
+    return len(text) if total % 10 == 0 else 0
+
+
+# -- other countries -----------------------------------------------------------------------------------
+
+
+def ssn_length(text: str) -> int:
+    """A US social security number: no area 000, 666 or 9xx, no group 00, no serial 0000 (SSA, since 2011)."""
+    d = digits_of(text)
+    return (
+        len(text) if d[:3] not in ("000", "666") and d[0] != "9" and d[3:5] != "00" and d[5:] != "0000" else 0
+    )
+
+
+def itin_length(text: str) -> int:
+    """A US taxpayer number: 9xx, group 50-65, 70-88, 90-92 or 94-99 (IRS Publication 1915)."""
+    d = digits_of(text)
+    group = int(d[3:5])
+    issued = 50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or 94 <= group <= 99
+    return len(text) if d[0] == "9" and issued else 0
+
+
+def nino_length(text: str) -> int:
+    """A UK national insurance number: prefixes that are never issued are refused (HMRC NIM39110)."""
+    return 0 if text[:2].upper() in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ") else len(text)
+
+
+def imei_length(text: str) -> int:
+    """A device number of 15 digits with Luhn (3GPP TS 23.003, annex B)."""
+    digits = digits_of(text)
+    return len(text) if len(digits) == 15 and luhn_ok(digits) and len(set(digits)) > 2 else 0
+
+
+def aba_ok(digits: str) -> bool:
+    """A US routing number: weights 3 7 1 (ABA)."""
+    return sum(int(d) * w for d, w in zip(digits, (3, 7, 1) * 3, strict=True)) % 10 == 0
+
+
+# -- telephone -----------------------------------------------------------------------------------------
+
+# Country codes as assigned by ITU-T E.164 (list of Recommendation E.164 assigned country codes).
+_CALLING_CODE = re.compile(
+    r"1|7|2(?:0|7|1[1-368]|[2346][0-9]|5[0-8]|9[0-1789])|3(?:[0-469]|[57][0-9]|8[0-35-79])|4(?:[013-9]|2[0-13])"
+    r"|5(?:[1-8]|0[0-9]|9[0-9])|6(?:[0-6]|7[02-9]|8[0-35-9]|9[0-2])|8(?:[12469]|0[08]|5[02356]|7[0-8]|8[0-368])"
+    r"|9(?:[0-58]|6[0-8]|7[0-79]|9[2-68])"
+)
+
+
+def international_phone_length(text: str) -> int:
+    """A number after ``+`` or ``00``: an assigned country code, 7 to 15 digits in all (ITU-T E.164)."""
+    digits = digits_of(text).removeprefix("00")
+    return len(text) if 7 <= len(digits) <= 15 and _CALLING_CODE.match(digits) else 0
+
+
+def phone_length(text: str) -> int:
+    """A number next to a label: 7 to 15 digits, not all the same."""
+    digits = digits_of(text)
+    return len(text) if 7 <= len(digits) <= 15 and len(set(digits)) > 1 else 0
+
+
+# -- network -------------------------------------------------------------------------------------------
+
+
+def ipv4_length(text: str) -> int:
+    """Four octets of 0 to 255, with an optional prefix length."""
+    address, _, _prefix = text.partition("/")
+    return len(text) if all(int(octet) < 256 for octet in address.split(".")) else 0
+
+
+def ipv6_length(text: str) -> int:
+    """An address of RFC 4291 that is not merely a time of day."""
+    try:
+        IPv6Address(text)
+    except (AddressValueError, ValueError):
+        return 0
+    return len(text)
+
+
+# -- dates ---------------------------------------------------------------------------------------------
+
+_MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def date_ok(year: int, month: int, day: int) -> bool:
+    """Whether a day of 1800 to 2199 exists; 29 February is taken in every year."""
+    return 1800 <= year < 2200 and 1 <= month <= 12 and 1 <= day <= _MONTH_DAYS[month - 1]
+
+
+def date_length(text: str) -> int:
+    """Three numbers that make a date in one of the orders Y-M-D, D-M-Y, M-D-Y."""
+    a, b, c = (int(n) for n in _NOT_DIGIT.split(text)[:3])
+    if a > 99:
+        return len(text) if date_ok(a, b, c) else 0
+    year = c if c > 99 else 1900 + c
+    return len(text) if date_ok(year, a, b) or date_ok(year, b, a) else 0
+
+
+# -- wallets -------------------------------------------------------------------------------------------
+
+_BASE58 = {c: i for i, c in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
+_BECH32 = {c: i for i, c in enumerate("qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
+_BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def base58_length(text: str) -> int:
+    """A Base58Check address of 25 bytes (Bitcoin, Litecoin, Dogecoin, Tron): four bytes of double SHA-256."""
+    number = 0
+    for char in text:
+        number = number * 58 + _BASE58[char]
+    if number.bit_length() > 200:
+        return 0
+    raw = number.to_bytes(25, "big")
+    return len(text) if crypto.double_sha256(raw[:21])[:4] == raw[21:] else 0
+
+
+def bech32_length(text: str) -> int:
+    """A segregated witness address: BIP 173 (bech32) or BIP 350 (bech32m)."""
+    text = text.lower()
+    prefix, _, data = text.rpartition("1")
+    values = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
+    values += [_BECH32.get(c, 32) for c in data]
+    if max(values) > 31:
+        return 0
+    check = 1
+    for value in values:
+        top = check >> 25
+        check = (check & 0x1FFFFFF) << 5 ^ value
+        for i, generator in enumerate(_BECH32_GENERATOR):
+            check ^= generator if top >> i & 1 else 0
+    return len(text) if check in (1, 0x2BC830A3) else 0
+
+
+# -- secrets -------------------------------------------------------------------------------------------
+
+_PLACEHOLDER = re.compile(
+    r"(?i)(?:null|none|nil|true|false|undefined|string|str|text|required|optional|hidden|redacted|masked|protected|"
+    r"incorrect|invalid|wrong|expired|missing|empty|changed?|reset|must|should|cannot|will|with|your|here|"
+    r"x+|\*+|\.+|-+|_+|#+|<[^>]*>|\$\{?[a-z_][a-z0-9_.]*\}?|%\(?[a-z_]*\)?s?|\{\{?[^}]*\}?\}|"
+    r"(?:os|process|sys|self|config|settings|env|args|request|req|ctx|user|input|getpass)[.\[(].*|[a-z_]+\(.*)"
+)
+
+
+def entropy(text: str) -> float:
+    """Shannon entropy of the characters of ``text``, in bits a character."""
+    n = len(text)
+    return -sum(k / n * math.log2(k / n) for k in Counter(text).values())
+
+
+def password_length(text: str) -> int:
+    """A value after ``password:``: anything that is no placeholder, variable or ordinary remark."""
+    return 0 if _PLACEHOLDER.fullmatch(text) else len(text)
+
+
+def spoken_password_length(text: str) -> int:
+    """A value after ``password is``: prose goes on there, so it must not look like a plain word."""
+    return len(text) if not text.isalpha() and password_length(text) else 0
+
+
+def labelled_secret_length(text: str) -> int:
+    """A value after ``api key:`` and the like: some digit among letters, or long and mixed."""
+    odd = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
+    varied = len(set(text)) >= min(8, len(text) - 2)
+    return (
+        len(text)
+        if varied and (odd or (len(text) >= 16 and not text.islower())) and password_length(text)
+        else 0
+    )
+
+
+_CLASSES = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", "a" * 26 + "A" * 26 + "0" * 10
+)
+
+
+def random_token_length(text: str) -> int:
+    """A token that looks drawn at random: lower and upper case and digits, changing often, much entropy."""
+    classes = text.translate(_CLASSES)
+    if not ("a" in classes and "A" in classes and classes.count("0") >= 2):
+        return 0
+    changes = sum(a != b for a, b in zip(classes, classes[1:], strict=False))
+    return len(text) if changes * 3 >= len(text) and entropy(text) >= 3.6 else 0
