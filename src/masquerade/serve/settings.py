@@ -1,0 +1,125 @@
+"""What a gateway is told: one frozen value that travels to every worker, and holds no secret."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from masquerade.errors import BadInput
+
+_VERSION_SEGMENT = re.compile(r"/v[0-9][^/]*(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one gateway. Secrets are named here (a file, a variable), never held.
+
+    Raises:
+        BadInput: the settings contradict each other or would serve strangers with the gateway's own key.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    upstream: str | None = None
+    """Base address of an OpenAI-compatible service, with or without ``/v1``; None: the mirror model."""
+    upstream_key_env: str | None = None
+    """Name of the environment variable with the service's key; None: the client's credentials pass."""
+    upstream_key_file: Path | None = None
+    """The same from a file, for orchestrators that mount secrets; at most one of the two."""
+    client_keys: Path | None = None
+    """TOML file of the keys that this gateway gives out; None: no key of its own is asked for."""
+    policy: Path | None = None
+    workers: int = 1
+    max_body: int = 32 << 20
+    """Largest request accepted, in bytes (a reply may be four times as large)."""
+    timeout: float = 600.0
+    """Seconds that one request may take in all."""
+    connect_timeout: float = 10.0
+    idle_timeout: float = 120.0
+    """Seconds that the upstream may stay silent, before its reply and between two pieces of it."""
+    grace: float = 30.0
+    """Seconds that running replies are given to finish when the gateway is told to stop."""
+    log: Literal["json", "text", "off"] = "json"
+    trust_tenant_header: bool = False
+    """Whether ``x-masquerade-tenant`` names the tenant: only behind a proxy of one's own that sets it."""
+    playground: bool = True
+    hosts: tuple[str, ...] = ()
+    """Further names by which browsers may reach the playground, when it listens on loopback."""
+
+    def __post_init__(self) -> None:
+        if self.upstream is not None:
+            _check_address(self.upstream)
+        if self.upstream_key_env and self.upstream_key_file:
+            raise BadInput("the upstream's key comes from a variable or from a file, not from both")
+        if self.holds_key and self.upstream is None:
+            raise BadInput("an upstream key without an upstream: give the address it belongs to")
+        if self.client_keys and self.upstream and not self.holds_key:
+            raise BadInput("client keys need the upstream's own key: name its variable or file")
+        if self.holds_key and not self.client_keys and not self.loopback:
+            raise BadInput(
+                "this would let anyone who reaches the port spend the upstream's key: "
+                "give out client keys, or listen on 127.0.0.1"
+            )
+        for name in ("workers", "max_body", "timeout", "connect_timeout", "idle_timeout"):
+            if getattr(self, name) <= 0:
+                raise BadInput(f"{name} must be greater than 0")
+        if not 0 <= self.port <= 65535:
+            raise BadInput("the port is a number from 0 to 65535")
+        if self.log not in ("json", "text", "off"):
+            raise BadInput("the log format is json, text or off")
+
+    @property
+    def holds_key(self) -> bool:
+        """Whether the gateway, not its client, has the upstream's credentials."""
+        return bool(self.upstream_key_env or self.upstream_key_file)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the gateway."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def base(self) -> str | None:
+        """The upstream's address up to and including its version segment, without a slash at the end."""
+        if self.upstream is None:
+            return None
+        base = self.upstream.rstrip("/")
+        return base if _VERSION_SEGMENT.search(urlsplit(base).path) else base + "/v1"
+
+    def dump(self) -> str:
+        """The settings as JSON, for a worker process; the inverse of :meth:`load`."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def load(cls, text: str) -> Settings:
+        """Read what :meth:`dump` wrote."""
+        told: dict[str, Any] = json.loads(text)
+        for field in fields(cls):
+            if "Path" in str(field.type) and told[field.name] is not None:
+                told[field.name] = Path(told[field.name])
+        return cls(**{**told, "hosts": tuple(told["hosts"])})
+
+
+def _check_address(address: str) -> None:
+    """Refuse an upstream address that is unusable; its text is not repeated, for it may hold a password."""
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadInput("the upstream is an address such as https://api.example.com/v1")
+    if parts.username is not None or parts.password is not None:
+        raise BadInput("the upstream's address holds credentials: name a variable or a file for its key")
+    if parts.query or parts.fragment:
+        raise BadInput("the upstream's address has a '?' or '#' part: give it up to the version only")

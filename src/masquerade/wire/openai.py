@@ -1,0 +1,494 @@
+"""Where text sits in OpenAI's chat completions: requests, replies and the pieces of a stream.
+
+The tables say, for every field of a request, what is done with what stands there. A field that is in no table
+is treated as private: every string, number and key below it is looked at (``DEEP``).
+
+Source: OpenAI API reference, "Chat Completions" (create, object, streaming), and the fields that servers of
+the same shape add (``reasoning``, ``reasoning_content``, ``reasoning_details``).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring
+from typing import Any, NamedTuple, TypeAlias
+
+import orjson
+
+from masquerade.errors import BadInput
+
+
+class How(enum.Enum):
+    """What is done with a value."""
+
+    PASS = enum.auto()  # a name, an enumeration or a number; a string of another shape is masked as text
+    TEXT = enum.auto()  # masked as text
+    JSON = enum.auto()  # JSON written as text: strings, numbers and keys in it are masked one by one
+    DEEP = enum.auto()  # whatever it is: strings, numbers and keys below it are masked one by one
+    ALIAS = enum.auto()  # names a person to the service: replaced by a keyed alias, never restored
+    OPAQUE = enum.auto()  # signed or encrypted by the service: goes back byte for byte
+
+
+class Refuse(NamedTuple):
+    """The request is refused if this field is present."""
+
+    why: str
+
+
+class Only(NamedTuple):
+    """The request is refused unless this field has one of these values."""
+
+    values: frozenset[str]
+    why: str
+
+
+class Names(NamedTuple):
+    """An object whose keys are names and whose values all follow one rule."""
+
+    rule: Rule
+
+
+Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
+# A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
+# that stands where an object or a list was expected is text, a number passes.
+
+PASS, TEXT, JSON, DEEP, ALIAS, OPAQUE = How
+
+_NO_PICTURES = "pictures are not masked yet, so they are not sent; send text"
+_NO_SOUND = "sound is not masked yet, so it is not sent or asked for; use text"
+_NO_FILES = "files are not masked yet, so they are not sent; send their text"
+
+PART: dict[str, Rule] = {
+    "image_url": Refuse(_NO_PICTURES),
+    "input_audio": Refuse(_NO_SOUND),
+    "file": Refuse(_NO_FILES),
+    "type": Only(frozenset({"text", "refusal"}), "only text parts can be masked, so only they are sent"),
+    "text": TEXT,
+    "refusal": TEXT,
+}
+
+CALL: dict[str, Rule] = {"name": PASS, "arguments": JSON}
+
+MESSAGE: dict[str, Rule] = {
+    "role": PASS,
+    "content": [PART],
+    "name": TEXT,
+    "refusal": TEXT,
+    "tool_call_id": PASS,
+    "tool_calls": [
+        {
+            "id": PASS,
+            "type": PASS,
+            "index": PASS,
+            "function": CALL,
+            "custom": {"name": PASS, "input": TEXT},
+        }
+    ],
+    "function_call": CALL,
+    "audio": Refuse(_NO_SOUND),
+    "reasoning": TEXT,
+    "reasoning_content": TEXT,
+    "reasoning_details": [
+        {
+            "type": PASS,
+            "id": PASS,
+            "format": PASS,
+            "index": PASS,
+            "data": OPAQUE,
+            "signature": OPAQUE,
+            "text": TEXT,
+            "summary": TEXT,
+        }
+    ],
+}
+
+SCHEMA: dict[str, Rule] = {
+    "type": PASS,
+    "format": PASS,
+    "$ref": PASS,
+    "$schema": PASS,
+    "$id": PASS,
+    "required": PASS,
+    "enum": DEEP,
+    "const": DEEP,
+    "default": DEEP,
+    "examples": DEEP,
+}
+_schemas = Names(SCHEMA)
+SCHEMA |= {"properties": _schemas, "patternProperties": _schemas, "$defs": _schemas, "definitions": _schemas}
+SCHEMA["*"] = SCHEMA
+
+FUNCTION: dict[str, Rule] = {"name": PASS, "description": TEXT, "parameters": SCHEMA, "strict": PASS}
+
+REQUEST: dict[str, Rule] = {
+    "model": PASS,
+    "messages": [MESSAGE],
+    "tools": [
+        {
+            "type": PASS,
+            "function": FUNCTION,
+            "custom": {
+                "name": PASS,
+                "description": TEXT,
+                "format": {"type": PASS, "grammar": {"syntax": PASS, "definition": TEXT}},
+            },
+        }
+    ],
+    "functions": [FUNCTION],
+    "response_format": {
+        "type": PASS,
+        "json_schema": {"name": PASS, "description": TEXT, "schema": SCHEMA, "strict": PASS},
+    },
+    "prediction": {"type": PASS, "content": [PART]},
+    "stop": TEXT,
+    "metadata": DEEP,
+    "user": ALIAS,
+    "safety_identifier": ALIAS,
+    "prompt_cache_key": ALIAS,
+    "web_search_options": {
+        "search_context_size": PASS,
+        "user_location": Refuse("a person's location is private and cannot be masked here; leave it out"),
+    },
+    "audio": Refuse(_NO_SOUND),
+    "modalities": Only(frozenset({"text"}), _NO_SOUND),
+}
+REQUEST |= dict.fromkeys(
+    (
+        "frequency_penalty",
+        "function_call",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "moderation",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "seed",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "top_logprobs",
+        "top_p",
+        "verbosity",
+    ),
+    PASS,
+)
+
+_NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}")
+_SIGNED = re.compile(r"[A-Za-z0-9_+/=\-]{32,}")
+_JSON_LEAF = re.compile(
+    r'(?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<key>\s*+:)?|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.S
+)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_LONGEST_LABEL = 64
+
+Put: TypeAlias = Callable[[Sequence[str]], None]
+
+
+class Slots:
+    """The texts of one request, and the way back to where they stand.
+
+    ``texts`` are what a mask must look at. :meth:`put` takes as many masked ones and writes those that
+    changed into the request; what did not change stays as it was, byte for byte.
+
+    Raises:
+        BadInput: the request has no messages, or something in it cannot be masked; ``source`` is the
+            field's path, such as ``messages[0].content[1].image_url``.
+    """
+
+    def __init__(self, request: dict[str, Any], alias: Callable[[str], str] | None = None) -> None:
+        self.texts: list[str] = []
+        self._puts: list[Put] = []
+        self._renames: list[tuple[dict[str, Any], str, int]] = []
+        self._alias = alias
+        _check_request(request)
+        try:
+            self._fields(request, REQUEST, ())
+        except RecursionError:
+            raise BadInput("the request is nested too deeply") from None
+
+    def put(self, masked: Sequence[str]) -> None:
+        """Write the masked texts where the originals stood."""
+        for put in self._puts:
+            put(masked)
+        for holder, key, at in self._renames:
+            if masked[at] != key:
+                _rename(holder, key, masked[at])
+
+    def _add(self, text: str) -> int:
+        self.texts.append(text)
+        return len(self.texts) - 1
+
+    def _fields(self, holder: dict[str, Any], rules: dict[str, Rule], path: tuple[object, ...]) -> None:
+        others = rules.get("*", DEEP)
+        for key in list(holder):
+            rule = rules.get(key)
+            if rule is None:
+                rule = others
+                if others is DEEP:
+                    self._renames.append((holder, key, self._add(key)))
+            self._value(holder, key, rule, (path, key))
+
+    def _value(self, holder: Any, key: Any, rule: Rule, path: tuple[object, ...]) -> None:
+        value = holder[key]
+        kind = type(value)
+        if value is None or kind is bool:
+            return
+        if type(rule) is Refuse:
+            raise BadInput(rule.why, source=_spell(path))
+        if type(rule) is Only:
+            if all(type(v) is str and v in rule.values for v in (value if kind is list else [value])):
+                return
+            raise BadInput(rule.why, source=_spell(path))
+        if type(rule) is list and kind is not list:
+            rule = rule[0]
+        if type(rule) is dict and kind is dict:
+            self._fields(value, rule, path)
+            return
+        if kind is list:
+            rule = rule[0] if type(rule) is list else rule
+            for i in range(len(value)):
+                self._value(value, i, rule, (path, i))
+        elif kind is dict:
+            named = rule is PASS or type(rule) is Names
+            rule = rule.rule if type(rule) is Names else rule if rule is PASS else DEEP
+            for name in list(value):
+                if not (named and (_NAME.fullmatch(name) or name.isdecimal())):
+                    self._renames.append((value, name, self._add(name)))
+                self._value(value, name, rule, (path, name))
+        elif kind is str:
+            self._string(holder, key, value, rule if type(rule) is How else TEXT)
+        elif rule is DEEP:
+            self._leaf(holder, key, str(value))
+
+    def _string(self, holder: Any, key: Any, text: str, rule: Rule) -> None:
+        if (
+            not text
+            or (rule is PASS and _NAME.fullmatch(text))
+            or (rule is OPAQUE and _SIGNED.fullmatch(text))
+        ):
+            return
+        if rule is ALIAS:
+            if self._alias is None:
+                raise BadInput("this field names a person and no key is there to alias it", source=str(key))
+            holder[key] = self._alias(text)
+        elif rule is DEEP:
+            self._leaf(holder, key, text)
+        elif rule is JSON or ("\\" in text and text.lstrip()[:1] in ("{", "[")):
+            self._json(holder, key, text)
+        else:
+            at = self._add(text)
+
+            def put(masked: Sequence[str]) -> None:
+                if masked[at] != text:
+                    holder[key] = masked[at]
+
+            self._puts.append(put)
+
+    def _leaf(self, holder: Any, key: Any, text: str) -> None:
+        label = key if type(key) is str else ""
+        read = self._labelled(text, label, None)
+
+        def put(masked: Sequence[str]) -> None:
+            new = read(masked)
+            if new != text:
+                holder[key] = new
+
+        self._puts.append(put)
+
+    def _labelled(self, text: str, label: str, label_at: int | None) -> Callable[[Sequence[str]], str]:
+        """Add ``text`` with its field's name before it, as evidence: ``password: x`` is found, ``x`` is not.
+
+        If the mask grew over the name, name and value stay together in the value: odd, but nothing is lost.
+        """
+        if not label or len(label) > _LONGEST_LABEL:
+            at = self._add(text)
+            return lambda masked: masked[at]
+        head = label + ": "
+        at = self._add(head + text)
+
+        def read(masked: Sequence[str]) -> str:
+            new = masked[at]
+            if new.startswith(head):
+                return new[len(head) :]
+            if label_at is not None:
+                return new.removeprefix(masked[label_at] + ": ")
+            return new
+
+        return read
+
+    def _json(self, holder: Any, key: Any, text: str) -> None:
+        """JSON as text: what is found is replaced in place, all the rest keeps its bytes."""
+        try:
+            orjson.loads(text)
+        except orjson.JSONDecodeError:
+            at = self._add(text)
+            self._puts.append(lambda masked: holder.__setitem__(key, masked[at]))
+            return
+        label, label_at = "", None
+        leaves: list[tuple[int, int, str, Callable[[Sequence[str]], str]]] = []
+        for match in _JSON_LEAF.finditer(text):
+            literal = match["text"]
+            if literal is None:
+                leaf, (start, end) = match[0], match.span()
+                leaves.append((start, end, leaf, self._labelled(leaf, label, label_at)))
+                continue
+            leaf = orjson.loads(literal)
+            start, end = match.span("text")
+            if match["key"] is not None:
+                label, label_at = leaf, (at := self._add(leaf))
+                leaves.append((start, end, leaf, lambda masked, at=at: masked[at]))  # type: ignore[misc]
+            elif leaf:
+                leaves.append((start, end, leaf, self._labelled(leaf, label, label_at)))
+
+        def put(masked: Sequence[str]) -> None:
+            pieces: list[str] = []
+            done = 0
+            for start, end, leaf, read in leaves:
+                new = read(masked)
+                if new != leaf:
+                    number = text[start] != '"' and _NUMBER.fullmatch(new)
+                    pieces += (text[done:start], new if number else encode_basestring(new))
+                    done = end
+            if pieces:
+                holder[key] = "".join((*pieces, text[done:]))
+
+        self._puts.append(put)
+
+
+def _check_request(request: dict[str, Any]) -> None:
+    messages = request.get("messages")
+    if type(messages) is not list or not messages:
+        raise BadInput("a list of messages is needed", source="messages")
+    for i, message in enumerate(messages):
+        if type(message) is not dict:
+            raise BadInput("a message is an object with a role and content", source=f"messages[{i}]")
+    if type(request.get("stream", False)) not in (bool, type(None)):
+        raise BadInput("stream is true or false", source="stream")
+
+
+def _spell(path: tuple[object, ...]) -> str:
+    """``messages[0].content`` from the nested pairs of a walk; only names of the tables are ever in it."""
+    steps: list[str] = []
+    while path:
+        path, step = path  # type: ignore[assignment]
+        steps.append(f"[{step}]" if type(step) is int else f".{step}")
+    return "".join(reversed(steps)).lstrip(".")
+
+
+def _rename(holder: dict[str, Any], old: str, new: str) -> None:
+    """Give one key another name and keep the order of all; two keys that mask alike stay two."""
+    name, n = new, 2
+    while name in holder:
+        name, n = f"{new} ({n})", n + 1
+    items = [(name if key == old else key, value) for key, value in holder.items()]
+    holder.clear()
+    holder.update(items)
+
+
+# Replies
+
+KEPT = frozenset(
+    {
+        "created",
+        "data",
+        "encrypted_content",
+        "finish_reason",
+        "id",
+        "index",
+        "model",
+        "object",
+        "obfuscation",
+        "role",
+        "service_tier",
+        "signature",
+        "system_fingerprint",
+        "type",
+        "usage",
+    }
+)
+"""Fields of a reply in which no model writes text."""
+
+Step: TypeAlias = "str | int"
+Restore: TypeAlias = Callable[[tuple[Step, ...], str], str]
+"""Restores one text (or one more piece of it) that stands at a path; elements of lists by their ``index``."""
+
+
+def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> bool:
+    """Restore every text under ``node`` in place; whether anything changed.
+
+    Log probabilities spell the stand-ins piece by piece, so they become null.
+    """
+    changed = False
+    items = node.items() if type(node) is dict else enumerate(node)
+    for key, value in items:
+        kind = type(value)
+        if kind is str:
+            if key in KEPT:
+                continue
+            new = restore((*path, key), value)
+            if new != value:
+                node[key] = new
+                changed = True
+        elif kind is dict or kind is list:
+            if key == "logprobs":
+                node[key] = None
+                changed = True
+            elif key not in KEPT:
+                step = value["index"] if kind is dict and type(value.get("index")) is int else key
+                changed |= restore_texts(value, restore, (*path, step))
+    return changed
+
+
+def is_json(path: tuple[Step, ...], *, json_content: bool) -> bool:
+    """Whether the text at ``path`` of a reply is JSON, so that what is put into it must be escaped."""
+    last = path[-1]
+    return last == "arguments" or (json_content and last == "content")
+
+
+def escape_json(text: str) -> str:
+    """``text`` as it stands inside a JSON string, without the quotation marks."""
+    return encode_basestring(text)[1:-1]
+
+
+def wants_json(request: dict[str, Any]) -> bool:
+    """Whether the request asks for content that is JSON (``response_format``)."""
+    form = request.get("response_format")
+    return type(form) is dict and form.get("type") in ("json_object", "json_schema")
+
+
+def delta_of(path: tuple[Step, ...], text: str) -> dict[str, Any]:
+    """The smallest delta that carries ``text`` at ``path``: the inverse of walking to it."""
+    value: Any = text
+    for step in reversed(path):
+        value = [{"index": step, **value}] if type(step) is int else {step: value}
+    return value  # type: ignore[no-any-return]
+
+
+def merge_delta(delta: dict[str, Any], path: tuple[Step, ...], text: str) -> None:
+    """Append ``text`` to what ``delta`` already carries at ``path``."""
+    node: Any = delta
+    for i, step in enumerate(path):
+        rest = path[i + 1 :]
+        if type(step) is int:
+            found = next((part for part in node if type(part) is dict and part.get("index") == step), None)
+            if found is None:
+                node.append({"index": step, **delta_of(rest, text)})
+                return
+            node = found
+        elif not rest:
+            node[step] = (node.get(step) or "") + text
+        elif type(node.get(step)) in (dict, list):
+            node = node[step]
+        else:
+            node |= delta_of(path[i:], text)
+            return
