@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -90,6 +91,14 @@ def open_sealed(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
 def sha256(data: bytes) -> bytes:
     """The 32-byte SHA-256 (FIPS 180-4) of ``data``, for fingerprints of what is public or unguessable."""
     return hashlib.sha256(data).digest()
+
+
+def sha256_of(pieces: Iterable[bytes]) -> bytes:
+    """The SHA-256 of all ``pieces`` together, for what does not fit in memory."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.digest()
 
 
 def double_sha256(data: bytes) -> bytes:
