@@ -164,7 +164,7 @@ FAULTS = {
     "two kinds": (GOOD + '[[deny]]\nkind = "LOCATION"\nwords = ["x",\n"ada lovelace"]', 25, "too (line 8)"),
     "allowed, same case": (
         GOOD + '[[allow]]\nkind = "PERSON"\nwords = ["ADA LOVELACE"]\nmatch = "ignore-case"',
-        *(11, "allowed (line 22)"),
+        *(11, "allowed too (line 22)"),
     ),
     "allowed by a pattern": (GOOD + "[[allow]]\nwords = ['(?i)ada .*']\nmatch = 'pattern'", 11, "is allowed"),
     "inline": (

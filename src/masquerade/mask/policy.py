@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import difflib
 import enum
-import importlib.util
 import json
 import re
 import tomllib
@@ -47,6 +46,7 @@ import re2
 
 from masquerade import crypto
 from masquerade.errors import PolicyProblem
+from masquerade.mask.patterns import ROWS
 from masquerade.mask.span import KINDS
 
 Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
@@ -505,9 +505,7 @@ def _check_thresholds(policy: Policy, kept: set[str]) -> None:
 def _rule_scores() -> dict[str, tuple[float, ...]]:
     """The score of each built-in rule, by kind."""
     scores: dict[str, tuple[float, ...]] = {}
-    if importlib.util.find_spec("masquerade.mask.patterns") is None:
-        return scores
-    for row in importlib.import_module("masquerade.mask.patterns").ROWS:
+    for row in ROWS:
         if row.kind in KINDS:
             scores[row.kind] = (*scores.get(row.kind, ()), row.score)
     return scores
@@ -527,7 +525,7 @@ def _check_kinds_agree(policy: Policy) -> None:
 
 
 def _check_allowed(policy: Policy) -> None:
-    """No deny word is cancelled by an allow list."""
+    """No word is both denied and allowed: since denying wins, the allowance could never fire."""
     for allow in policy.allow:
         cancels = _canceller(allow)
         for i, deny in enumerate(policy.deny):
@@ -536,13 +534,13 @@ def _check_allowed(policy: Policy) -> None:
             for j, word in enumerate(deny.words):
                 if cancels(word, deny.match):
                     raise _Fault(
-                        f"word {j + 1} is allowed{_at(allow.line)}, which cancels this: choose one",
+                        f"word {j + 1} is allowed too{_at(allow.line)}: it is one or the other",
                         *("deny", i, "words", j),
                     )
 
 
 def _canceller(allow: Words) -> Callable[[str, Match], bool]:
-    """Whether ``allow`` takes away everything that a deny word under a match would find."""
+    """Whether ``allow`` covers everything that a deny word under a match would find."""
     words = frozenset(allow.words)
     if allow.match == "exact":
         return lambda word, match: match == "exact" and word in words
