@@ -40,14 +40,19 @@ export function inMasked(spans) {
   });
 }
 
-/** Every place in `text` where one of `needles` (text -> what is known of it) stands; the longest wins. */
+/**
+ * Every place in `text` where one of `needles` (text -> what is known of it) stands, in capitals or not,
+ * for a model may change them; the longest wins.
+ */
 export function find(text, needles) {
-  const longest = [...needles.keys()].filter(Boolean).sort((a, b) => b.length - a.length);
+  const known = new Map([...needles].map(([needle, span]) => [needle.toLowerCase(), span]));
+  const longest = [...known.keys()].filter(Boolean).sort((a, b) => b.length - a.length);
   if (!longest.length) return [];
   const escaped = longest.map((needle) => needle.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   const places = [];
-  for (const match of text.matchAll(new RegExp(escaped.join("|"), "g"))) {
-    places.push({ ...needles.get(match[0]), start: match.index, end: match.index + match[0].length });
+  for (const match of text.matchAll(new RegExp(escaped.join("|"), "gi"))) {
+    const span = known.get(match[0].toLowerCase());
+    if (span) places.push({ ...span, start: match.index, end: match.index + match[0].length });
   }
   return places;
 }

@@ -143,11 +143,9 @@ export const EXAMPLES = [
     name: "Support e-mail",
     lang: "en",
     start: true,
-    text: `Hello, I was charged twice for order 48213.
+    text: `I was charged twice. My card is 4111 1111 1111 1111 and my phone is (212) 555-0147.
 
-My card is 4111 1111 1111 1111. Please call (212) 555-0147 or write to ada.lovelace@example.com, not to my old address ada@example.org.
-
-I last signed in from 203.0.113.42. Thank you 🙏`,
+Please answer to ada.lovelace@example.com, not to my old address ada@example.org. I signed in from 203.0.113.42. Thank you 🙏`,
   },
   {
     name: "Server log",
@@ -179,11 +177,9 @@ Why does the upload fail?`,
     name: "客服来信",
     lang: "zh-Hans",
     start: true,
-    text: `您好，我的订单 48213 被重复扣款了。
+    text: `您好，我被重复扣款了。银行卡号4111111111111111，身份证11010519491231002X，请拨打13812345678。
 
-银行卡号4111111111111111，身份证11010519491231002X。请拨打13812345678，或发邮件到zhang.wei@example.com，不要再用旧邮箱zw@example.org。
-
-上次登录的IP是203.0.113.42，谢谢🙏`,
+回信请发到zhang.wei@example.com，不要再用旧邮箱zw@example.org。上次登录的IP是203.0.113.42，谢谢🙏`,
   },
   { name: "服务器", lang: "zh-Hans", text: "服务器10.1.2.3在访问，卡号4111111111111111被拒" },
   { name: "手机邮箱", lang: "zh-Hans", text: "手机13812345678邮箱zhang.wei@example.com谢谢" },
@@ -197,7 +193,7 @@ export function snippets(origin) {
       " ",
       " client = OpenAI(",
       `+    base_url="${origin}/v1",`,
-      '+    api_key="your own key",  # passed on; the built-in mirror takes any',
+      '+    api_key="your-own-key",  # passed on; the built-in mirror takes any',
       " )",
       " answer = client.chat.completions.create(",
       '     model="mirror",',
@@ -217,7 +213,7 @@ export function snippets(origin) {
       " ",
       " const client = new OpenAI({",
       `+  baseURL: "${origin}/v1",`,
-      '+  apiKey: "your own key", // passed on; the built-in mirror takes any',
+      '+  apiKey: "your-own-key", // passed on; the built-in mirror takes any',
       " });",
       " const answer = await client.chat.completions.create({",
       '   model: "mirror",',

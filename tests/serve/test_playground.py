@@ -1,0 +1,644 @@
+"""The playground in a real Chromium, served by a real gateway whose model is the mirror."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from masquerade.mask.span import KINDS
+from masquerade.serve.playground import CONTENT_SECURITY_POLICY, assets
+
+EMAIL, PHONE, CARD = "ada.lovelace@example.com", "(212) 555-0147", "4111 1111 1111 1111"
+LARGEST = 64 << 10
+
+
+# ---- the files themselves ----
+
+
+def body(path: str) -> str:
+    return assets()[path][1].decode()
+
+
+def test_every_file_is_there_with_its_type() -> None:
+    types = {path: kind.partition(";")[0] for path, (kind, _) in assets().items()}
+    assert types == {
+        "/": "text/html",
+        "/playground/playground.css": "text/css",
+        "/playground/playground.js": "text/javascript",
+        "/playground/text.js": "text/javascript",
+        "/playground/words.js": "text/javascript",
+        "/playground/favicon.svg": "image/svg+xml",
+        "/playground/kinds.json": "application/json",
+    }
+
+
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
+    page = body("/")
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", page)
+    assert set(re.findall(r"(?:src|href)=\"([^\"]*)\"", page)) - {"#typed", "#mask", "#arrow"} <= set(
+        assets()
+    )
+    for path in assets():
+        addresses = set(re.findall(r"\bhttps?://[^\s\"'`$]+", body(path)))
+        assert addresses <= {"http://www.w3.org/2000/svg"}, path
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|Storage|cookie", body(path)
+        )
+    assert "url(" not in body("/playground/playground.css")
+    assert "@import" not in body("/playground/playground.css")
+
+
+def test_every_kind_has_a_colour_of_its_own() -> None:
+    rows = re.findall(r'\[data-kind="(\w+)"\] \{ --hue: (\d+);', body("/playground/playground.css"))
+    assert [kind for kind, _ in rows] == list(KINDS)
+    assert len({hue for _, hue in rows}) == len(KINDS)
+
+
+# ---- a gateway and a browser ----
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a gateway of our own, with the mirror as its model."""
+    port = free_port()
+    start = (
+        "from masquerade.serve.gateway import serve; from masquerade.serve.settings import Settings; "
+        f"serve(Settings(port={port}, max_body={LARGEST}, log='off'))"
+    )
+    environment = {**os.environ, "MASQUERADE_HOME": str(tmp_path_factory.mktemp("home"))}
+    environment.pop("MASQUERADE_KEY", None)
+    gateway = subprocess.Popen([sys.executable, "-c", start], env=environment)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: gateway.poll() is not None or answers(address + "/healthz"), 20)
+        assert gateway.poll() is None, "the gateway did not start"
+        yield address
+    finally:
+        gateway.terminate()
+        try:
+            gateway.wait(15)
+        except subprocess.TimeoutExpired:
+            gateway.kill()
+            gateway.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        with build_opener(ProxyHandler({})).open(address, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def wait_for(ready: Callable[[], object], seconds: float = 8.0) -> object:
+    end = time.monotonic() + seconds
+    while not (found := ready()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.03)
+    return found
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    driver = shutil.which("chromedriver")
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not (driver and binary):
+        pytest.skip("needs Chromium and chromedriver on the path")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "no-proxy-server",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(executable_path=driver))
+    yield browser
+    browser.quit()
+
+
+class Page:
+    """The page as a person meets it: panes by name, keys, and what is marked."""
+
+    def __init__(self, browser: Any, origin: str) -> None:
+        self.browser, self.origin = browser, origin
+
+    def open(
+        self, query: str = "?lang=en", width: int = 1440, height: int = 900, scheme: str = "light"
+    ) -> Page:
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.browser.get(f"{self.origin}/{query}")
+        self.browser.get_log("browser")
+        self.settle()
+        return self
+
+    def cdp(self, command: str, **arguments: Any) -> Any:
+        return self.browser.execute_cdp_cmd(command, arguments)
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def at(self, selector: str) -> Any:
+        return self.browser.find_element("css selector", selector)
+
+    def text(self, selector: str) -> str:
+        return str(self.js("return document.querySelector(arguments[0]).textContent", selector))
+
+    def marks(self, pane: str) -> list[tuple[str, str, str]]:
+        """(kind, fate, text) of everything marked in a pane, in order."""
+        script = """return [...document.querySelectorAll(arguments[0] + ' mark')]
+            .map(mark => [mark.dataset.kind, mark.dataset.fate, mark.textContent])"""
+        return [tuple(mark) for mark in self.js(script, pane)]
+
+    def settle(self) -> None:
+        """Wait until the model's answer to the present text is shown."""
+        wait_for(lambda: self.js("return /\\d/.test(document.getElementById('answered-foot').textContent)"))
+
+    def type(self, text: str) -> Page:
+        """Replace the text as one input of the keyboard (or of an input method), then wait for the answer."""
+        self.at("#typed").click()
+        self.js("document.getElementById('typed').select()")
+        self.cdp("Input.insertText", text=text)
+        self.settle()
+        return self
+
+    def put(self, text: str) -> None:
+        """Replace the text at once, and wait for nothing."""
+        script = "const typed = document.getElementById('typed'); typed.value = arguments[0];"
+        self.js(script + "typed.dispatchEvent(new Event('input'))", text)
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def control(self, key: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.browser).key_down("\ue009").send_keys(key).key_up("\ue009").perform()
+
+    def focus(self) -> str:
+        return str(
+            self.js("const e = document.activeElement; return e.id || e.tagName + ' ' + e.textContent")
+        )
+
+    def choose(self, kind: str, fate: str) -> None:
+        from selenium.webdriver.support.ui import Select
+
+        Select(self.at(f"#kinds [data-kind={kind}] select")).select_by_value(fate)
+
+
+@pytest.fixture
+def page(chromium: Any, origin: str) -> Page:
+    return Page(chromium, origin)
+
+
+browser_test = pytest.mark.browser
+
+
+# ---- what it shows ----
+
+
+@browser_test
+def test_typing_shows_what_left_and_what_came_back(page: Page) -> None:
+    page.open().type(f"Write to {EMAIL} or call {PHONE}. Card {CARD}.")
+    assert page.marks("#typed-layer") == [
+        ("EMAIL", "token", EMAIL),
+        ("PHONE", "token", PHONE),
+        ("CREDIT_CARD", "redact", CARD),
+    ]
+    saw = page.text("#saw")
+    assert not any(secret in saw for secret in (EMAIL, PHONE, CARD, "ada", "0147", "4111"))
+    assert saw.startswith("Write to ") and saw.endswith("[CREDIT_CARD_REDACTED].")
+    assert [mark[:2] for mark in page.marks("#saw")] == [mark[:2] for mark in page.marks("#typed-layer")]
+    back = page.text("#back")
+    assert EMAIL in back and PHONE in back and CARD not in back
+    assert ("EMAIL", "token", EMAIL) in page.marks("#back")
+    assert not any(secret in page.text("#answered") for secret in (EMAIL, PHONE, CARD))
+    assert re.fullmatch(r"masked in [\d.]+ ms", page.text("#saw-foot"))
+    assert "1 redacted, not put back: CREDIT_CARD" in page.text("#back-foot")
+
+
+@browser_test
+def test_the_first_text_is_already_answered_in_the_readers_language(page: Page) -> None:
+    page.open("?lang=en")
+    assert EMAIL in page.text("#back") and EMAIL not in page.text("#saw")
+    page.open("?lang=zh")
+    assert "zhang.wei@example.com" in page.text("#back") and "example" not in page.text("#saw")
+
+
+@browser_test
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("服务器10.1.2.3在访问，卡号4111111111111111被拒", ["10.1.2.3", "4111111111111111"]),
+        ("手机13812345678邮箱zhang.wei@example.com谢谢", ["13812345678", "zhang.wei@example.com"]),
+        (f"🙏🏽 {EMAIL} 👩‍💻 {PHONE} 𝔘", [EMAIL, PHONE]),
+        (f"first line\n\n\t{EMAIL}\nlast 🙂", [EMAIL]),
+    ],
+)
+def test_marks_stand_exactly_on_the_values(page: Page, text: str, values: list[str]) -> None:
+    page.open().type(text)
+    assert [value for _, _, value in page.marks("#typed-layer")] == values
+    gaps = re.split("|".join(map(re.escape, values)), text)
+    unmarked = page.js(
+        """return [...document.querySelector('#saw').childNodes]
+            .filter(node => node.nodeType === 3).map(node => node.data).join('')"""
+    )
+    assert unmarked == "".join(gaps)
+
+
+@browser_test
+def test_every_example_shows_something_private(page: Page) -> None:
+    page.open()
+    for number in range(page.js("return document.querySelectorAll('#examples button').length")):
+        page.js("document.querySelectorAll('#examples button')[arguments[0]].click()", number)
+        page.settle()
+        found = page.marks("#typed-layer")
+        assert len(found) >= 2
+        assert not any(value in page.text("#saw") for _, _, value in found)
+
+
+@browser_test
+def test_html_is_shown_as_text(page: Page) -> None:
+    attack = f"<img src=x onerror=\"document.title='gone'\"><script>document.title='gone'</script> {EMAIL}"
+    page.open().type(attack)
+    for pane in ("#typed-layer", "#saw", "#answered", "#back"):
+        assert (
+            page.js("return document.querySelectorAll(arguments[0] + ' :is(img, script)').length", pane) == 0
+        )
+    assert attack in page.text("#back")
+    assert page.browser.title != "gone"
+
+
+@browser_test
+def test_marks_lie_under_the_letters_and_scroll_with_them(page: Page) -> None:
+    text = "\n".join(
+        f"{n} write to {EMAIL}, thank you very much indeed {'🙏 ' * 9}谢谢你们" for n in range(40)
+    )
+    page.open().type(text)
+    page.js("document.getElementById('typed').scrollTop = 700")
+    heights = page.js(
+        """const typed = document.getElementById('typed'), layer = document.getElementById('typed-layer');
+        return [typed.scrollHeight, layer.offsetHeight, typed.clientWidth, layer.clientWidth]"""
+    )
+    assert heights[0] == heights[1] and heights[2] == heights[3]
+    wait_for(lambda: "-700px" in page.js("return document.getElementById('typed-layer').style.transform"))
+
+
+@browser_test
+def test_one_value_lights_up_in_every_pane(page: Page) -> None:
+    page.open().type(f"{EMAIL} and {PHONE} and {EMAIL}")
+    lit = "return [...document.querySelectorAll(arguments[0] + ' mark.lit')].map(mark => mark.textContent)"
+    page.js("document.getElementById('saw').focus()")
+    page.press("\ue014")  # right arrow
+    assert page.js(lit, "#typed-layer") == [EMAIL, EMAIL]
+    assert EMAIL in page.js(lit, "#back")
+    page.press("\ue014")
+    assert page.js(lit, "#typed-layer") == [PHONE]
+    page.js("const typed = document.getElementById('typed'); typed.focus(); typed.setSelectionRange(3, 3)")
+    wait_for(lambda: page.js(lit, "#typed-layer") == [EMAIL, EMAIL])
+
+
+# ---- fates ----
+
+
+@browser_test
+def test_the_reader_chooses_what_becomes_of_a_kind(page: Page) -> None:
+    page.open().type(f"{EMAIL} and {PHONE}")
+    page.choose("EMAIL", "keep")
+    wait_for(lambda: EMAIL in page.text("#saw"))
+    page.choose("EMAIL", "redact")
+    wait_for(lambda: page.text("#saw").startswith("[EMAIL_REDACTED] and "))
+    page.settle()
+    assert EMAIL not in page.text("#back") and PHONE in page.text("#back")
+    page.choose("EMAIL", "plausible")
+    wait_for(lambda: "@" in page.text("#saw") and EMAIL not in page.text("#saw"))
+    page.settle()
+    assert EMAIL in page.text("#back")
+    page.at("#fates-reset").click()
+    wait_for(lambda: ("EMAIL", "token") in [mark[:2] for mark in page.marks("#saw")])
+
+
+@browser_test
+def test_a_blocked_text_says_so_and_is_not_answered(page: Page) -> None:
+    page.open().type(f"{EMAIL} and {PHONE}")
+    page.choose("EMAIL", "block")
+    notice = wait_for(lambda: page.js("return document.querySelector('#saw [role=alert]')?.textContent"))
+    assert "Nothing was sent" in str(notice) and "EMAIL" in str(notice) and EMAIL not in str(notice)
+    time.sleep(1.2)
+    assert page.text("#answered") == page.text("#back") == "No answer."
+    assert EMAIL in [value for _, _, value in page.marks("#typed-layer")]
+    page.choose("EMAIL", "token")
+    page.settle()
+    assert EMAIL in page.text("#back")
+
+
+# ---- when something is wrong ----
+
+
+@browser_test
+def test_a_text_that_is_too_large_is_refused_in_place(page: Page) -> None:
+    page.open()
+    page.put("x" * (LARGEST + 1))
+    notice = wait_for(lambda: page.js("return document.querySelector('#saw [role=alert]')?.textContent"))
+    assert "larger" in str(notice)
+
+
+@browser_test
+def test_a_lost_gateway_is_reported_and_can_be_tried_again(page: Page) -> None:
+    page.open()
+    page.cdp("Network.enable")
+    lost = {"latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    page.cdp("Network.emulateNetworkConditions", offline=True, **lost)
+    try:
+        page.at("#typed").send_keys("x")
+        notice = wait_for(lambda: page.js("return document.querySelector('[role=alert]')?.textContent"))
+        assert "does not answer" in str(notice)
+    finally:
+        lost = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        page.cdp("Network.emulateNetworkConditions", offline=False, **lost)
+    page.at("[role=alert] button").click()
+    page.settle()
+    assert EMAIL in page.text("#back")
+
+
+@browser_test
+def test_an_answer_to_an_older_text_is_dropped(page: Page) -> None:
+    page.open()
+    page.js(
+        """const real = window.fetch; let first = true;
+        window.fetch = async (path, options) => {
+          const late = path.endsWith('mask') && first;
+          if (late) { first = false; options = {...options, signal: undefined}; }
+          const response = await real(path, options);
+          if (late) { await new Promise(done => setTimeout(done, 600)); window.lateArrived = true; }
+          return response;
+        };"""
+    )
+    page.put("old@example.com is old")
+    time.sleep(0.2)
+    page.put("new@example.com is new")
+    wait_for(lambda: page.text("#saw").endswith(" is new"))
+    wait_for(lambda: page.js("return window.lateArrived"))
+    time.sleep(0.1)
+    assert page.text("#saw").endswith(" is new")
+    page.settle()
+    assert "new@example.com" in page.text("#back") and "old@example.com" not in page.text("#back")
+
+
+# ---- people ----
+
+
+@browser_test
+def test_everything_works_by_keyboard_and_focus_is_seen(page: Page) -> None:
+    page.open()
+    page.js("document.activeElement.blur()")
+    visited = []
+    for _ in range(60):
+        page.press("\ue004")  # tab
+        visited.append(page.focus())
+        if visited[-1].startswith("BODY"):
+            break
+        outline = page.js(
+            "const s = getComputedStyle(document.activeElement); return s.outlineStyle + s.outlineWidth"
+        )
+        assert outline.startswith("solid") and not outline.endswith("0px"), visited[-1]
+        box = page.js("const b = document.activeElement.getBoundingClientRect(); return [b.width, b.height]")
+        assert min(box) >= 13, visited[-1]
+    order = [
+        "lang-en",
+        "theme",
+        "live",
+        "ask",
+        "typed",
+        "saw",
+        "answered",
+        "back",
+        "fates-all",
+        "tab-0",
+        "code",
+    ]
+    assert [stop for stop in visited if stop in order] == order
+    page.js("document.getElementById('live').click()")
+    page.js("document.getElementById('typed').focus()")
+    page.control("a")
+    page.cdp("Input.insertText", text=f"only keys {EMAIL}")
+    wait_for(lambda: page.text("#saw").startswith("only keys "))
+    assert "Ctrl" in page.text("#answered-foot")
+    page.control("\ue007")  # enter
+    page.settle()
+    assert EMAIL in page.text("#back")
+    page.js("document.getElementById('tab-0').focus()")
+    page.press("\ue014")
+    assert page.focus() == "tab-1" and "curl" in page.text("#code")
+
+
+@browser_test
+def test_it_speaks_both_languages(page: Page) -> None:
+    page.open("?lang=en")
+    assert page.js("return document.documentElement.lang") == "en"
+    page.at("#lang-zh").click()
+    page.settle()
+    assert page.js("return document.documentElement.lang") == "zh-Hans"
+    assert page.text("#saw-name") == "模型看到的"
+    assert page.js("return document.querySelector('#typed-layer mark').dataset.label") == KINDS["CREDIT_CARD"]
+    page.type("邮箱zhang.wei@example.com")
+    page.at("#lang-en").click()
+    page.settle()
+    assert page.text("#saw-name") == "What the model saw"
+    assert "zhang.wei@example.com" in page.text("#back")  # what was typed stays
+    missing = page.browser.execute_async_script(
+        """const done = arguments[0];
+        import('/playground/words.js').then(({WORDS}) => {
+          const shape = (words, at = '') => Object.entries(words).flatMap(([name, value]) =>
+            value && typeof value === 'object' ? shape(value, at + name + '.') : [at + name + typeof value]);
+          const [en, zh] = [shape(WORDS.en), shape(WORDS.zh)];
+          const used = [...document.querySelectorAll('[data-t], [data-t-label], [data-t-hint]')]
+            .map(e => e.dataset.t ?? e.dataset.tLabel ?? e.dataset.tHint).filter(key => !(key in WORDS.en));
+          done([...en.filter(x => !zh.includes(x)), ...zh.filter(x => !en.includes(x)), ...used]);
+        })"""
+    )
+    assert missing == []
+
+
+@browser_test
+def test_it_follows_the_system_and_its_own_switch(page: Page) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    page.open(scheme="light")
+    light = page.js(paper)
+    page.open(scheme="dark")
+    dark = page.js(paper)
+    assert light != dark
+    page.at("#theme").click()
+    assert page.js(paper) == light
+    page.at("#theme").click()
+    assert page.js(paper) == dark
+
+
+@browser_test
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_the_contrast_that_reading_needs(page: Page, scheme: str) -> None:
+    """WCAG 2.2, 1.4.3 (AA): 4.5 to 1 for text, labels of every kind and the quiet words included."""
+    page.open(scheme=scheme)
+    page.at("#fates-all").click()
+    poor = page.js(
+        """const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+        const light = (colour) => {
+          canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+          const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => v / 255)
+            .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const ratio = (a, b) => {
+          const [more, less] = [light(a), light(b)].sort((x, y) => y - x);
+          return (more + 0.05) / (less + 0.05);
+        };
+        const probe = document.body.appendChild(document.createElement('i'));
+        const colour = (value, kind) => {
+          probe.dataset.kind = kind ?? '';
+          probe.style.color = value;
+          return getComputedStyle(probe).color;
+        };
+        const poor = [];
+        const check = (name, a, b, least = 4.5) => {
+          if (ratio(a, b) < least) poor.push([name, ratio(a, b)]);
+        };
+        const grounds = ['--paper', '--card', '--outside'].map(name => [name, colour(`var(${name})`)]);
+        for (const [name, ground] of grounds) {
+          for (const ink of ['--ink', '--soft', '--brand']) check(ink + name, colour(`var(${ink})`), ground);
+        }
+        check('button', colour('var(--on-brand)'), colour('var(--brand)'));
+        check('alarm', colour('var(--alarm)'), colour('var(--alarm-wash)'));
+        for (const {dataset: {kind}} of document.querySelectorAll('#kinds li')) {
+          check(kind, colour('var(--ink)'), colour('var(--fill)', kind));
+          for (const [name, ground] of grounds) {
+            check(kind + name, colour('var(--name)', kind), ground);
+            check(kind + ' rule' + name, colour('var(--under)', kind), ground, 3);
+          }
+          check(kind + ' lit', colour('light-dark(white, oklch(0.15 0 0))'), colour('var(--name)', kind));
+        }
+        return poor;"""
+    )
+    assert poor == []
+
+
+@browser_test
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [360, 768, 1024, 1440])
+def test_no_width_needs_sideways_scrolling(page: Page, width: int, language: str) -> None:
+    page.open(f"?lang={language}", width=width, height=800)
+    page.at("#fates-all").click()
+    assert page.js("return document.documentElement.scrollWidth") <= width
+    page.at("#fates-all").click()
+
+
+@browser_test
+def test_a_screen_reader_is_told_what_happened(page: Page) -> None:
+    page.open().type(f"{EMAIL} and {PHONE}")
+    said = wait_for(lambda: "2 private values" in page.text("#status") and page.text("#status"))
+    assert "EMAIL" in str(said) and EMAIL not in str(said)
+    unnamed = page.js(
+        """return [...document.querySelectorAll('button, select, textarea, input')].filter(e =>
+            !(e.textContent.trim() || e.ariaLabel || e.ariaLabelledByElements?.length || e.labels?.length))
+            .length"""
+    )
+    assert unnamed == 0
+
+
+# ---- what leaves the page ----
+
+
+@browser_test
+def test_it_talks_to_its_own_origin_only_and_the_console_stays_empty(page: Page, origin: str) -> None:
+    page.open()
+    page.js(
+        """window.violations = [];
+        document.addEventListener('securitypolicyviolation', e => window.violations.push(e.blockedURI))"""
+    )
+    page.type(f"Write to {EMAIL}")
+    page.at("#lang-zh").click()
+    page.at("#theme").click()
+    page.choose("EMAIL", "redact")
+    page.settle()
+    asked = page.js("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert asked and all(address.startswith(origin + "/") for address in asked)
+    assert page.browser.get_log("browser") == []
+    assert page.js("return window.violations") == []
+    assert page.js("return [document.cookie, localStorage.length, sessionStorage.length]") == ["", 0, 0]
+
+
+def test_the_gateway_serves_it_under_its_policy(origin: str) -> None:
+    for path in assets():
+        with build_opener(ProxyHandler({})).open(origin + path, timeout=5) as answer:
+            assert answer.read() == assets()[path][1]
+            assert answer.headers["content-type"] == assets()[path][0]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+    with build_opener(ProxyHandler({})).open(origin, timeout=5) as answer:
+        assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+# ---- the client snippet ----
+
+
+@browser_test
+def test_the_python_snippet_runs_as_it_stands(page: Page, origin: str, tmp_path: Path) -> None:
+    pytest.importorskip("openai")
+    page.open()
+    program = page.text("#code")
+    assert origin in program
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert run.returncode == 0, run.stderr
+    assert "ada@example.com" in run.stdout
+
+
+@browser_test
+def test_snippets_can_be_copied(page: Page, origin: str) -> None:
+    page.open()
+    page.cdp(
+        "Browser.grantPermissions",
+        permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        origin=origin,
+    )
+    page.js("document.getElementById('tab-1').click()")
+    page.at("#code-copy").click()
+    wait_for(lambda: page.text("#code-copy") == "Copied")
+    copied = page.browser.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert copied == page.text("#code") and copied.startswith(f"curl {origin}/v1/")
