@@ -1,0 +1,794 @@
+"""Mask text on its way out, restore the reply on its way in.
+
+    masked = masker.mask("mail ada@example.org")      # "mail [EMAIL_K7Q2M9X4RT]"
+    masked.restore("wrote to **email k7q2m9x4rt**")    # "wrote to **email ada@example.org**"
+
+Laws, for every text ``x``, every policy and every way to cut a reply into chunks:
+
+    restore(mask(x)) == x            (what was redacted aside, which comes back as its label)
+    mask(mask(x)) == mask(x)         for tokens and redactions
+    "".join(map(r.feed, chunks)) + r.finish() == restore("".join(chunks))
+
+A reply is searched for *needles*: the part of a surrogate that survives a model, its letters and digits
+(``surrogate.project``). Around a token's needle the restorer takes with it the label and the brackets, in
+whatever form they came back; a plausible value must come back as it was, spacing aside. It is one pass:
+what was put back is never read again. What only looks like a token is left as it is and counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from html import unescape
+from itertools import compress
+from typing import Protocol
+from urllib.parse import unquote
+
+from ahocorasick_rs import AhoCorasick, Implementation
+
+from masquerade.errors import Blocked
+from masquerade.keys import Key
+from masquerade.mask.find import Lookout
+from masquerade.mask.policy import Fate, Policy
+from masquerade.mask.span import KINDS, Finder, Span
+from masquerade.mask.surrogate import (
+    BARRIER,
+    BODY_LENGTH,
+    PROJECTION,
+    SEPARATED,
+    TOKEN,
+    Mint,
+    Surrogate,
+    body_ok,
+    project,
+)
+
+_MANY = 24
+"""Needles from which an automaton is cheaper than one search for each."""
+
+_ATTEMPTS = 1 << 16
+_STANDARD = Policy()
+
+
+class Book(Protocol):
+    """Remembers surrogates beyond one call of :meth:`Masker.mask_all`."""
+
+    def get(self, needle: str) -> Surrogate | None:
+        """What stands under ``needle``, or None."""
+
+    def put(self, surrogate: Surrogate) -> None:
+        """Remember ``surrogate`` under its needle."""
+
+
+# -- masking -------------------------------------------------------------------------------------------
+
+
+class Masker:
+    """Masks texts for one tenant under one policy. Immutable and safe to share between threads.
+
+    The same value gets the same surrogate from every ``Masker`` with the same key, tenant and policy,
+    unless that surrogate already stands in the text for something else.
+    """
+
+    def __init__(
+        self, key: Key, policy: Policy = _STANDARD, tenant: str = "default", finders: Sequence[Finder] = ()
+    ) -> None:
+        self.policy, self.tenant, self.key_id = policy, tenant, key.id
+        self._mint = Mint(key.tenant(tenant))
+        self._retired = tuple(Mint(old.tenant(tenant)) for old in key.retired)
+        self._lookout = Lookout(policy, finders)
+
+    def __repr__(self) -> str:
+        return f"Masker(key={self.key_id}, policy={self.policy.version}, tenant={self.tenant!r})"
+
+    def find(self, text: str) -> list[Span]:
+        """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over."""
+        zones = _tokens_in(text)
+        if not zones:
+            return self._lookout.find(text)
+        blank = list(text)
+        for start, end in zones:
+            blank[start:end] = "\0" * (end - start)
+        return _outside(self._lookout.find("".join(blank)), zones, text)
+
+    def mask(self, text: str) -> Masked:
+        """:meth:`mask_all` for one text."""
+        return self.mask_all((text,))
+
+    def mask_all(self, texts: Sequence[str], book: Book | None = None) -> Masked:
+        """Mask texts that belong together, so that one :class:`Masked` restores a reply to all of them.
+
+        With a ``book``, surrogates are also kept apart from those of earlier calls with that book, and a
+        token of the book that stands in the input as plain text is itself masked.
+
+        Raises:
+            Blocked: something was found whose fate is ``block``.
+        """
+        texts = tuple(texts)
+        found = tuple(map(self.find, texts))
+        if book is not None:
+            found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
+        number: dict[str, int] = {}
+        for spans in found:
+            for span in spans:
+                number[span[2]] = number.get(span[2], 0) + 1
+        fates = {kind: self.policy.fate(kind) for kind in number}
+        blocked = {kind: number[kind] for kind, fate in fates.items() if fate is Fate.BLOCK}
+        if blocked:
+            raise Blocked(blocked)
+        masked = self._replace(texts, found, fates, book)
+        if Fate.PLAUSIBLE in fates.values() and not masked._comes_back(texts):
+            fates = {k: Fate.TOKEN if fate is Fate.PLAUSIBLE else fate for k, fate in fates.items()}
+            masked = self._replace(texts, found, fates, book)
+        if book is not None:
+            for surrogate in masked._surrogates:
+                book.put(surrogate)
+        masked.counts = {kind: {fates[kind].value: n} for kind, n in number.items()}
+        masked.redacted = {kind: n for kind, n in number.items() if fates[kind] is Fate.REDACT}
+        return masked
+
+    def _replace(
+        self,
+        texts: tuple[str, ...],
+        found: tuple[list[Span], ...],
+        fates: dict[str, Fate],
+        book: Book | None,
+    ) -> Masked:
+        shown: dict[tuple[str, str], str] = {}
+        crowded = set()
+        for text, spans in zip(texts, found, strict=True):
+            for start, end, kind, _ in spans:
+                place = kind, text[start:end]
+                shown[place] = ""
+                if fates[kind] is Fate.PLAUSIBLE and not _stands_alone(text, start, end, kind):
+                    crowded.add(place)
+        surrogates = self._assign(shown, fates, crowded, texts, book)
+        outputs = []
+        for text, spans in zip(texts, found, strict=True):
+            parts: list[str] = []
+            at = 0
+            for start, end, kind, _ in spans:
+                parts += text[at:start], shown[kind, text[start:end]]
+                at = end
+            parts.append(text[at:])
+            outputs.append("".join(parts))
+        return Masked(tuple(outputs), found, surrogates)
+
+    def _assign(
+        self,
+        shown: dict[tuple[str, str], str],
+        fates: dict[str, Fate],
+        crowded: set[tuple[str, str]],
+        texts: tuple[str, ...],
+        book: Book | None,
+    ) -> list[Surrogate]:
+        """Fill ``shown``: (kind, value) to what is written instead. Returns what can be restored."""
+        first: list[tuple[tuple[str, str], Fate, Surrogate]] = []
+        for place in shown:
+            fate = fates[place[0]]
+            if fate is Fate.REDACT:
+                shown[place] = f"[{place[0]}_REDACTED]"
+                continue
+            if place in crowded:
+                fate = Fate.TOKEN
+            first.append((place, fate, _make(self._mint, *place, fate, 0)))
+        if not first:
+            return []
+        shadow = _shadow(texts)
+        clashing = _among(shadow, [surrogate.needle for _, _, surrogate in first])
+        taken: dict[str, Surrogate] = {}
+        for place, fate, candidate in first:
+            attempt, free = 0, candidate.needle not in clashing
+            while not free or _differs(taken, book, candidate):
+                attempt += 1
+                if attempt == _ATTEMPTS:
+                    raise RuntimeError("no free token is left for a value")
+                candidate = _make(self._mint, *place, fate, attempt)  # noqa: PLW2901
+                free = candidate.needle not in shadow
+            taken[candidate.needle] = candidate
+            shown[place] = candidate.text
+        surrogates = list(taken.values())
+        for mint in self._retired:
+            for place, fate, _ in first:
+                old = _make(mint, *place, fate, 0)
+                if old.needle not in taken and old.needle not in shadow:
+                    taken[old.needle] = old
+                    surrogates.append(old)
+        return surrogates
+
+
+class Masked:
+    """Masked texts, and the way back. ``repr`` shows counts only."""
+
+    counts: dict[str, dict[str, int]]
+    """Kind to fate to number of places."""
+    redacted: dict[str, int]
+    """Kind to number of places that do not come back."""
+
+    def __init__(
+        self, texts: tuple[str, ...], spans: tuple[list[Span], ...], surrogates: Sequence[Surrogate]
+    ) -> None:
+        self.texts, self.all_spans = texts, spans
+        self._surrogates = surrogates
+        self.counts, self.redacted = {}, {}
+
+    @property
+    def text(self) -> str:
+        """The only masked text."""
+        (text,) = self.texts
+        return text
+
+    @property
+    def spans(self) -> list[Span]:
+        """What was found in the first text; offsets are into the original."""
+        return self.all_spans[0]
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """What a reply can be restored by."""
+        return Lexicon(self._surrogates)
+
+    def restore(self, reply: str) -> str:
+        """``reply`` with the originals in place."""
+        return self.lexicon.restore(reply)
+
+    def restorer(self, escape: Callable[[str], str] | None = None) -> Restorer:
+        """A :class:`Restorer` for one reply that comes in chunks."""
+        return Restorer(self.lexicon, escape)
+
+    def _comes_back(self, texts: tuple[str, ...]) -> bool:
+        lost = {s.original for s in self._surrogates}  # redactions never come back, and need not
+        for text, masked, spans in zip(texts, self.texts, self.all_spans, strict=True):
+            parts: list[str] = []
+            at = 0
+            for start, end, kind, _ in spans:
+                value = text[start:end]
+                parts += text[at:start], value if value in lost else f"[{kind}_REDACTED]"
+                at = end
+            if self.restore(masked) != "".join(parts) + text[at:]:
+                return False
+        return True
+
+    def __repr__(self) -> str:
+        return f"Masked(texts={len(self.texts)}, counts={self.counts})"
+
+
+def _make(mint: Mint, kind: str, value: str, fate: Fate, attempt: int) -> Surrogate:
+    if fate is Fate.PLAUSIBLE:
+        drawn = mint.plausible(kind, value, attempt)
+        if drawn is not None:
+            return drawn
+    return mint.token(kind, value, attempt)
+
+
+def _differs(taken: dict[str, Surrogate], book: Book | None, candidate: Surrogate) -> bool:
+    """Whether the candidate's needle already stands for something else."""
+    other = taken.get(candidate.needle)
+    if other is None and book is not None:
+        other = book.get(candidate.needle)
+    return other is not None and (other.original != candidate.original or other.text != candidate.text)
+
+
+def _tokens_in(text: str) -> list[tuple[int, int]]:
+    """Where tokens with a right check, and redactions, already stand."""
+    if "[" not in text:
+        return []
+    return [m.span() for m in TOKEN.finditer(text) if m[2] is None or body_ok(m[2])]
+
+
+def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list[Span]:
+    """The parts of ``spans`` outside ``zones``, as far as there is a letter or digit in them."""
+    kept = []
+    for start, end, kind, score in spans:
+        at = start
+        for low, high in [*zones, (end, end)]:
+            if high <= at:
+                continue
+            stop = min(low, end)
+            if any(map(str.isalnum, text[at:stop])):
+                kept.append(Span(at, stop, kind, score))
+            at = max(at, high)
+            if at >= end:
+                break
+    return kept
+
+
+def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
+    """``spans``, with tokens of the book that stand in ``text`` as plain text; new ones are remembered."""
+    literal = []
+    for found in _LOOSE.finditer(text):
+        needle = project(found["exact"] or found["loose"])
+        known = book.get(needle) if len(needle) == BODY_LENGTH else None
+        if known is not None and known.fate is not Fate.KEEP:
+            literal.append(found.span())
+        elif known is None and body_ok(needle):
+            book.put(Surrogate(found[0], needle, found[0], "TOKEN", Fate.KEEP))
+    if not literal:
+        return spans
+    return sorted([*_outside(spans, literal, text), *(Span(a, b, "TOKEN", 1.0) for a, b in literal)])
+
+
+def _shadow(texts: Iterable[str]) -> str:
+    """All that a restorer could read in ``texts``."""
+    return BARRIER.join(project(_decoded(text)[0]) for text in texts)
+
+
+def _among(shadow: str, needles: list[str]) -> set[str]:
+    """Those of ``needles`` that occur in ``shadow``."""
+    if len(needles) <= _MANY:
+        return {needle for needle in needles if needle in shadow}
+    found = _automaton(needles).find_matches_as_indexes(shadow, overlapping=True)
+    return {needles[i] for i, _, _ in found}
+
+
+def _automaton(words: list[str]) -> AhoCorasick:
+    return AhoCorasick(words, implementation=Implementation.NoncontiguousNFA)
+
+
+# -- what may stand around a needle --------------------------------------------------------------------
+
+_INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
+_INNER = rf"[\s*_~\\{_INVISIBLE}]"  # between a bracket and what it holds
+_JOINT = rf"[\s*_~\\＿\-\u2010-\u2015\uff0d{_INVISIBLE}]"  # between a label and a body
+_SQUARE_OPEN, _SQUARE_CLOSE = "[［【〔「〖《", "]］】〕」〗》"
+_OTHER_OPEN, _OTHER_CLOSE = "<＜(（{｛", ">＞)）}｝"
+_OPENS = re.escape(_SQUARE_OPEN + _OTHER_OPEN)
+_BRACKET = re.compile(f"[{re.escape(_SQUARE_OPEN + _SQUARE_CLOSE + _OTHER_OPEN + _OTHER_CLOSE)}]")
+_PARTNERS = dict.fromkeys(_SQUARE_OPEN, _SQUARE_CLOSE) | {
+    a: _OTHER_CLOSE[i & ~1 : (i | 1) + 1] for i, a in enumerate(_OTHER_OPEN)
+}
+
+# These four read backwards: they are matched on the reverse of what stands before a place.
+_OPEN_BEFORE = re.compile(rf"{_INNER}{{0,4}}([{_OPENS}])\\{{0,3}}")
+_LABEL_BEFORE = re.compile(
+    rf"[_＿\-\u2010-\u2015\\]{{1,3}}\w{{1,24}}{_INNER}{{0,4}}([{re.escape(_SQUARE_OPEN)}])\\{{0,3}}"
+)
+_MAY_OPEN = re.compile(
+    rf"{_JOINT}{{0,6}}\w{{0,24}}{_INNER}{{0,4}}[{re.escape(_SQUARE_OPEN)}]\\{{0,3}}"
+    rf"|{_INNER}{{0,4}}[{re.escape(_OTHER_OPEN)}]\\{{0,3}}"
+)
+_BEFORE = 48
+
+_JOINED = re.compile(rf"{_JOINT}{{0,6}}")
+_CLOSE_AFTER = re.compile(rf"{_INNER}{{0,4}}([{re.escape(_SQUARE_CLOSE + _OTHER_CLOSE)}])")
+_ONLY_INNER = re.compile(rf"{_INNER}{{0,4}}")
+
+_NAMES = "|".join(
+    [r"[_ ＿\\-]{0,3}".join(kind.split("_")) for kind in sorted(KINDS, key=len, reverse=True)]
+    + sorted(KINDS.values(), key=len, reverse=True)
+)
+_LOOSE = re.compile(
+    r"\[[A-Z][A-Z0-9_]*_(?!REDACTED\])(?P<exact>[0-9A-Z]{8,12})\]"
+    rf"|(?<![0-9A-Za-z])(?i:{_NAMES})[_ ＿\\-]{{1,3}}"
+    r"(?P<loose>(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[0-9A-Za-z]{8,12})(?![0-9A-Za-z])"
+)
+"""What looks like a token: its own form with any body, or a known label before something like a body."""
+
+
+# -- escapes -------------------------------------------------------------------------------------------
+
+_ESCAPE = re.compile(
+    r"&(?:amp;){0,2}(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|(?!amp;)[A-Za-z]{2,8});"
+    r"|\\u[0-9A-Fa-f]{4}|\\[nrt]"
+    r"|%[2-7][0-9A-Fa-f]|%[Ee][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]"
+    r"|</?(?:wbr|br|b|i|u|em|strong|code|span|mark|s|del|sub|sup|small|kbd|tt)[ ]?/?>",
+)
+_HALF = re.compile(
+    r"(?:&(?:amp;){0,2}(?:a|am|amp|amp;|#[0-9]{0,6}|#[xX][0-9A-Fa-f]{0,5}|[A-Za-z]{0,8})"
+    r"|\\{1,4}(?:u[0-9A-Fa-f]{0,3})?"
+    r"|%(?:[2-7]?|[Ee](?:[0-9A-Fa-f](?:%(?:[89ABab](?:[0-9A-Fa-f](?:%[89ABab]?)?)?)?)?)?)"
+    r"|</?[a-z]{0,6}[ ]?/?)\Z"
+)
+"""An escape whose end, if it has one, is still to come."""
+
+_HALF_LENGTH = 24
+_DROPPED = "\u200b"  # how an escape that stands for no character reads
+
+
+def _meaning(escape: str) -> str:
+    if escape[0] == "&":
+        char = unescape(escape.replace("amp;", ""))
+    elif escape[0] == "\\":
+        char = chr(int(escape[2:], 16)) if escape[1] == "u" else "\n"
+    else:
+        char = unquote(escape) if escape[0] == "%" else _DROPPED
+    return char if len(char) == 1 else _DROPPED
+
+
+def _decoded(text: str) -> tuple[str, list[int] | None]:
+    """``text`` with its escapes read, and where each character (and the end) stood, or None: in place."""
+    if not any(map(text.__contains__, "&\\%<")):
+        return text, None
+    parts: list[str] = []
+    places: list[int] = []
+    at = 0
+    for found in _ESCAPE.finditer(text):
+        start, end = found.span()
+        parts += text[at:start], _meaning(found[0])
+        places += range(at, start + 1)
+        at = end
+    if not parts:
+        return text, None
+    parts.append(text[at:])
+    places += range(at, len(text) + 1)
+    return "".join(parts), places
+
+
+# -- restoring -----------------------------------------------------------------------------------------
+
+_NOISE = 40
+"""Characters that may stand in between those of one needle, in all."""
+
+_SLACK = 8
+"""The same for a label."""
+
+
+class _Entry:
+    """A surrogate made ready for comparing."""
+
+    __slots__ = ("labels", "lead", "plausible", "strict", "surrogate", "value")
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        self.surrogate = surrogate
+        self.plausible = surrogate.fate is Fate.PLAUSIBLE
+        self.labels: tuple[str, ...] = ()
+        self.lead = ""
+        self.value = surrogate.text
+        self.strict = surrogate.kind not in SEPARATED
+        if not self.plausible:
+            kind = surrogate.kind
+            self.labels = tuple(dict.fromkeys(project(name) for name in (kind, KINDS.get(kind, kind))))
+            return
+        text, at = surrogate.text, len(surrogate.text)
+        left = len(surrogate.needle)
+        while left:
+            at -= 1
+            left -= len(project(text[at]))
+        self.lead, self.value = text[:at], text[at:]
+
+
+class Lexicon:
+    """The surrogates that replies are restored by. Immutable; made once, shared by restorers."""
+
+    def __init__(self, surrogates: Iterable[Surrogate]) -> None:
+        self._entries = {s.needle: _Entry(s) for s in surrogates if s.fate is not Fate.KEEP}
+        self._exact = {e.surrogate.text: e for e in self._entries.values() if not e.plausible}
+        self._needles = list(self._entries)
+        self._shortest = min(map(len, self._needles), default=0)
+
+    def __repr__(self) -> str:
+        return f"Lexicon({len(self._entries)} surrogates)"
+
+    def restore(self, reply: str) -> str:
+        """A whole reply with the originals in place."""
+        restorer = Restorer(self)
+        return restorer.feed(reply) + restorer.finish() if self._entries else reply
+
+    @cached_property
+    def _automaton(self) -> AhoCorasick:
+        return _automaton(self._needles)
+
+    @cached_property
+    def _heads(self) -> tuple[frozenset[str], int]:
+        """Every proper beginning of a needle, and the longest one's length."""
+        heads = {needle[:k] for needle in self._needles for k in range(1, len(needle))}
+        return frozenset(heads), max(map(len, heads), default=0)
+
+    @cached_property
+    def _labels(self) -> tuple[frozenset[str], frozenset[str], int]:
+        """What may be taken along before a needle, its beginnings, and the longest one's length."""
+        entries = self._entries.values()
+        labels = {label for e in entries for label in e.labels} | {project(e.lead) for e in entries if e.lead}
+        labels -= {""}
+        heads = {label[:k] for label in labels for k in range(1, len(label) + 1)}
+        return frozenset(labels), frozenset(heads), max(map(len, labels), default=0)
+
+    @cached_property
+    def _leads(self) -> frozenset[str]:
+        """What signs plausible values begin with, up to their first letter or digit."""
+        leads = {re.match(r"[^0-9A-Za-z]*", e.lead)[0] for e in self._entries.values() if e.lead}  # type: ignore[index]
+        return frozenset(lead[:k] for lead in leads | {"("} if leads for k in range(1, len(lead) + 1))
+
+    @cached_property
+    def _reach(self) -> int:
+        """No surrogate is longer than this in a reply, from its label to the end of its needle."""
+        return max(map(len, self._needles)) + self._labels[2] + _NOISE + _SLACK
+
+    def _search(self, symbols: str) -> list[tuple[int, int, _Entry]]:
+        """Every place of every needle, by start and then longest first."""
+        found = []
+        if len(self._needles) <= _MANY:
+            for needle in self._needles:
+                at = symbols.find(needle)
+                while at >= 0:
+                    found.append((at, at + len(needle), self._entries[needle]))
+                    at = symbols.find(needle, at + 1)
+        else:
+            for i, start, end in self._automaton.find_matches_as_indexes(symbols, overlapping=True):
+                found.append((start, end, self._entries[self._needles[i]]))
+        if len(found) > 1:
+            found.sort(key=lambda hit: (hit[0], -hit[1]))
+        return found
+
+
+class _View:
+    """A stretch of a reply: as read (escapes decoded), its symbols, and what stood before it."""
+
+    __slots__ = ("_places", "_symbol_places", "before", "closed", "end", "final", "symbols", "text")
+
+    def __init__(self, raw: str, before: str, closed: bool, final: bool) -> None:
+        self.text, self._places = _decoded(raw)
+        self.symbols = self.text.translate(PROJECTION)
+        self.before, self.closed, self.final = before, closed, final
+        self.end = len(self.text)
+        self._symbol_places: list[int] | None = None
+
+    def place(self, symbol: int) -> int:
+        """Where in ``text`` a symbol stands."""
+        if self._symbol_places is None:
+            kept = map(PROJECTION.__getitem__, map(ord, self.text))
+            self._symbol_places = list(compress(range(self.end), kept))
+        return self._symbol_places[symbol]
+
+    def raw(self, place: int) -> int:
+        """A place in ``text`` as an offset in the raw stretch."""
+        return place if self._places is None else self._places[place]
+
+
+class Restorer:
+    """Puts the originals back into one reply that comes in chunks.
+
+    Every way to cut the reply gives the same text. What may be the beginning of a surrogate is held back,
+    at most some hundred characters; the rest of each chunk comes out at once. ``escape`` is applied to
+    each original as it is put back (say, for the inside of a JSON string).
+    """
+
+    def __init__(
+        self, known: Lexicon | Iterable[Surrogate], escape: Callable[[str], str] | None = None
+    ) -> None:
+        self._lexicon = known if isinstance(known, Lexicon) else Lexicon(known)
+        self._escape = escape
+        self._held = ""
+        self._before = ""  # the last characters of the reply that have gone out
+        self._leftover: list[str] = []
+        self._leftover_size = 0
+        self._unresolved = 0
+        self.restored = 0
+        """Places where an original was put back."""
+
+    def __repr__(self) -> str:
+        return f"Restorer(restored={self.restored}, held={len(self._held)})"
+
+    @property
+    def unresolved(self) -> int:
+        """Places that look like a token and were left: garbled beyond its check, or not known here."""
+        self._count(self._held == "")
+        return self._unresolved
+
+    def feed(self, chunk: str) -> str:
+        """The next piece of the reply, as far as it is certain."""
+        return self._advance(self._held + chunk, False) if chunk else ""
+
+    def finish(self) -> str:
+        """The rest of the reply."""
+        return self._advance(self._held, True)
+
+    def _advance(self, raw: str, final: bool) -> str:
+        lexicon = self._lexicon
+        self._held = ""
+        if not lexicon._entries:
+            self._leave(raw)
+            return raw
+        out: list[str] = []
+        at = 0
+        if "[" in raw:
+            for found in TOKEN.finditer(raw):
+                entry = lexicon._exact.get(found[0])
+                if entry is not None:
+                    start, end = found.span()
+                    self._stretch(raw[at:start], True, final, out)
+                    self._put(entry, out)
+                    self._before = raw[max(0, end - 4) : end]
+                    at = end
+        rest = raw[at:] if at else raw
+        used = self._stretch(rest, final, final, out)
+        self._held = rest[used:]
+        return "".join(out)
+
+    def _put(self, entry: _Entry, out: list[str]) -> None:
+        original = entry.surrogate.original
+        out.append(original if self._escape is None else self._escape(original))
+        self.restored += 1
+        self._leave("\n")
+
+    def _stretch(self, raw: str, closed: bool, final: bool, out: list[str]) -> int:
+        """Restore a stretch in which no token stands exactly; returns how much of it was certain.
+
+        ``closed``: nothing after it can belong to it.
+        """
+        if not raw:
+            return 0
+        half = None if closed else _HALF.search(raw, max(0, len(raw) - _HALF_LENGTH))
+        view = _View(raw[: half.start()] if half else raw, self._before, closed, closed and final)
+        lexicon = self._lexicon
+        symbols = view.symbols
+        hits = lexicon._search(symbols) if len(symbols) >= lexicon._shortest else []
+        stop = self._certain(view, 0, 0)
+        done, symbol = 0, 0
+        for first, last, entry in hits:
+            if first < symbol:
+                continue
+            where = self._fit(view, first, last, entry, symbol, done)
+            if where is None:
+                continue
+            left, right, sure = where
+            if stop < left:
+                break
+            if not sure:
+                stop = left
+                break
+            self._plain(raw, view.raw(done), view.raw(left), out)
+            self._put(entry, out)
+            done, symbol = right, last
+            if stop < right:
+                stop = self._certain(view, symbol, done)
+        stop = max(stop, done)
+        self._plain(raw, view.raw(done), view.raw(stop), out)
+        used = view.raw(stop)
+        self._before = (self._before + raw[max(0, used - 4) : used])[-4:]
+        return used
+
+    def _plain(self, raw: str, start: int, end: int, out: list[str]) -> None:
+        if start < end:
+            out.append(raw[start:end])
+            self._leave(raw[start:end])
+
+    def _certain(self, view: _View, symbol: int, done: int) -> int:
+        """The place from which on something unfinished may stand; nothing before ``done`` counts."""
+        if view.closed:
+            return view.end
+        symbols, total = view.symbols, len(view.symbols)
+        heads, longest = self._lexicon._heads
+        labels, label_heads, longest_label = self._lexicon._labels
+        first = total
+        for at in range(max(symbol, total - longest), total):
+            if symbols[at:] in heads and view.end - view.place(at) <= self._lexicon._reach:
+                first = min(first, at)
+                for label in labels:
+                    if symbols.endswith(label, symbol, at):
+                        first = min(first, at - len(label))
+        for at in range(max(symbol, total - longest_label), first):
+            if symbols[at:] in label_heads and view.end - view.place(at) <= self._lexicon._reach:
+                first = at
+                break
+        place = view.place(first) if first < total else view.end
+        opening = _MAY_OPEN.match(view.text[max(done, place - _BEFORE) : place][::-1])
+        if opening:
+            return place - opening.end()
+        for lead in self._lexicon._leads:
+            if view.text.endswith(lead, done, place):
+                return place - len(lead)
+        return place
+
+    def _fit(
+        self, view: _View, first: int, last: int, entry: _Entry, symbol: int, done: int
+    ) -> tuple[int, int, bool] | None:
+        """Where the surrogate whose needle was hit begins and ends, and whether that is certain yet."""
+        start, end = view.place(first), view.place(last - 1) + 1
+        if end - start > last - first + _NOISE:
+            return None
+        fit = self._fit_plausible if entry.plausible else self._fit_token
+        return fit(view, first, start, end, entry, symbol, done)
+
+    def _fit_token(
+        self, view: _View, first: int, start: int, end: int, entry: _Entry, symbol: int, done: int
+    ) -> tuple[int, int, bool] | None:
+        text = view.text
+        if end - start > BODY_LENGTH and _BRACKET.search(text, start, end):
+            return None
+        head, joint = start, ""
+        for label in entry.labels:
+            if view.symbols.endswith(label, symbol, first):
+                place = view.place(first - len(label))
+                gap = text[view.place(first - 1) + 1 : start]
+                if start - place <= len(label) + _SLACK and _JOINED.fullmatch(gap):
+                    if not _BRACKET.search(text, place, start):
+                        head, joint = place, gap
+                    break
+        labelled = head < start
+        before = text[max(done, start - _BEFORE) : head][::-1]
+        opening = _OPEN_BEFORE.match(before) or (None if labelled else _LABEL_BEFORE.match(before))
+        if opening and opening[1] in _OTHER_OPEN:
+            outer = head - opening.end()
+            previous = text[outer - 1] if outer else view.before[-1:]
+            if not labelled or previous.isalnum() or (previous and previous in _SQUARE_CLOSE + "}$^"):
+                opening = None
+        if opening:
+            closing = _CLOSE_AFTER.match(text, end)
+            if closing and closing[1] in _PARTNERS[opening[1]]:
+                return head - opening.end(), closing.end(), True
+            if not closing and _ONLY_INNER.fullmatch(text, end) and (view.final or not view.closed):
+                return head - opening.end(), end, view.final
+        if not labelled:
+            return start, end, True
+        name = text[head : head + 1]
+        if not joint.strip() and not (name.isascii() and text[head:start] == text[head:start].upper()):
+            return start, end, True
+        stars = "*" * joint.count("*")
+        if stars and text.startswith(stars, end):
+            end += len(stars)
+        elif stars and not view.closed and stars.startswith(text[end:]):
+            return head, end, False
+        return head, end, True
+
+    def _fit_plausible(
+        self, view: _View, first: int, start: int, end: int, entry: _Entry, symbol: int, done: int
+    ) -> tuple[int, int, bool] | None:
+        text, lead = view.text, entry.lead
+        region, value = text[start:end], entry.value
+        if region != value and not _alike(region, value, entry.strict):
+            return None
+        left = start
+        if lead and text.endswith(lead, done, start):
+            left -= len(lead)
+        elif spelled := project(lead):
+            if view.symbols.endswith(spelled, symbol, first):
+                left = view.place(first - len(spelled))
+                signs = lead[: len(lead) - len(lead.lstrip("+("))]
+                if start - left > len(lead) + _SLACK:
+                    left = start
+                elif signs and text.endswith(signs, done, left):
+                    left -= len(signs)
+        elif ")" in region and "(" not in region and "(" not in value and text.endswith("(", done, start):
+            left -= 1
+        if not _alone(
+            (view.before + text[max(0, left - 4) : left])[-4:], text[end : end + 3], entry.surrogate.kind
+        ):
+            return None if view.closed or view.end - end >= 3 else (left, end, False)
+        return left, end, view.closed or view.end - end >= 3
+
+    # -- what looks like a token and is none ---------------------------------------------------------
+
+    def _leave(self, text: str) -> None:
+        self._leftover.append(text)
+        self._leftover_size += len(text)
+        if self._leftover_size > 4096:
+            self._count(False)
+
+    def _count(self, all_of_it: bool) -> None:
+        text = "".join(self._leftover)
+        keep = len(text) if all_of_it else max(0, len(text) - 64)
+        counted = 0
+        for found in _LOOSE.finditer(text):
+            if found.end() > keep and not all_of_it:
+                keep = min(keep, found.start())
+                break
+            self._unresolved += 1
+            counted = found.end()
+        keep = max(keep, counted)
+        self._leftover = [text[keep:]]
+        self._leftover_size = len(text) - keep
+
+
+_FORMATTING = re.compile(rf"[\\*{_INVISIBLE}]")
+_SPACING = re.compile(rf"[\s().:/\\*\u2010-\u2015\-{_INVISIBLE}]")
+_TOUCHES_BEFORE = re.compile(r"[0-9A-Za-z]\Z|(?<![^0-9A-Za-z]1)[0-9A-Za-z][.\-@+]\Z")
+_TOUCHES_AFTER = re.compile(r"[0-9A-Za-z]|[.\-@][0-9A-Za-z]")
+
+
+def _alike(region: str, value: str, strict: bool) -> bool:
+    """Whether a plausible value came back as it was, formatting (and, unless ``strict``, spacing) aside."""
+    drop = _FORMATTING if strict else _SPACING
+    return drop.sub("", region).casefold() == drop.sub("", value).casefold()
+
+
+def _alone(before: str, after: str, kind: str) -> bool:
+    """Whether a plausible value stands for itself here, not as a part of something longer."""
+    if kind == "IP_ADDRESS" and (before.endswith(":") or re.match(r":[0-9A-Fa-f:]*[:A-Fa-f]", after)):
+        return False
+    return not _TOUCHES_BEFORE.search(before) and not _TOUCHES_AFTER.match(after)
+
+
+def _stands_alone(text: str, start: int, end: int, kind: str) -> bool:
+    return _alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
