@@ -1,0 +1,179 @@
+"""The model service: one over HTTP, or the mirror in this process. Both answer in the same shape."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+import aiohttp
+import yarl
+
+from masquerade import __version__
+from masquerade.errors import UpstreamProblem
+from masquerade.serve import mirror
+from masquerade.serve.settings import Settings
+
+_PASSED_BACK = re.compile(r"(?:x-request-id|retry-after|openai-[a-z\-]+|x-ratelimit-[a-z\-]+)")
+_POOL = 1000
+_KEPT_ALIVE = 15.0  # below the 20 s and more after which services close idle connections
+
+
+class Reply(Protocol):
+    """What a service answered; :meth:`close` must be called, early or late."""
+
+    status: int
+    content_type: str
+    headers: list[tuple[bytes, bytes]]
+    """Those of its headers that a client may see."""
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises UpstreamProblem if it is longer than ``limit`` bytes."""
+        ...
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back, or break it off when the body is not at its end."""
+        ...
+
+
+class Upstream(Protocol):
+    """A model service."""
+
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """Send one request; ``path`` is relative to the version segment.
+
+        Raises:
+            UpstreamProblem: it could not be reached, broke off, or was too slow (status 504).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class Http:
+    """A service at an address. Its redirects are not followed, and no proxy is taken from the environment."""
+
+    def __init__(self, settings: Settings, base: str) -> None:
+        self._base = base
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+        self._addresses: dict[str, yarl.URL] = {}
+
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """See :class:`Upstream`."""
+        url = self._addresses.get(path)
+        if url is None:
+            url = self._addresses[path] = yarl.URL(self._base + path)
+        with _problems():
+            response = await self._open().request(
+                method, url, data=body, headers=headers, allow_redirects=False
+            )
+        return _HttpReply(response)
+
+    async def close(self) -> None:
+        """See :class:`Upstream`."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            told = self._settings
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_POOL, keepalive_timeout=_KEPT_ALIVE),
+                timeout=aiohttp.ClientTimeout(
+                    total=told.timeout, sock_connect=told.connect_timeout, sock_read=told.idle_timeout
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                headers={"User-Agent": f"masquerade/{__version__}", "Accept-Encoding": "identity"},
+            )
+        return self._session
+
+
+class _HttpReply:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.headers = [
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in response.headers.items()
+            if _PASSED_BACK.fullmatch(name.lower()) and value.isascii()
+        ]
+
+    async def read(self, limit: int) -> bytes:
+        length = self._response.content_length
+        if length is None or length > limit or "content-encoding" in self._response.headers:
+            pieces, size = [], 0
+            async for piece in self.pieces():
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise UpstreamProblem("the model service's reply is too long")
+            return b"".join(pieces)
+        with _problems():
+            return await self._response.read()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        with _problems():
+            async for piece in self._response.content.iter_any():
+                yield piece
+
+    def close(self) -> None:
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    """Name what went wrong on the way, without the address or anything that was sent."""
+    try:
+        yield
+    except TimeoutError:
+        raise UpstreamProblem("the model service took too long to answer", status=504) from None
+    except aiohttp.ClientConnectorError:
+        raise UpstreamProblem("the model service cannot be reached") from None
+    except (aiohttp.ClientError, OSError, ValueError):
+        raise UpstreamProblem("the model service broke off its reply") from None
+
+
+class Mirror:
+    """The mirror model, as if it were a service."""
+
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """See :class:`Upstream`."""
+        now = int(time.time())
+        if path == "/models":
+            return _MirrorReply(mirror.Answer(200, "application/json", [mirror.models(now)]))
+        return _MirrorReply(mirror.answer(body or b"", now))
+
+    async def close(self) -> None:
+        """See :class:`Upstream`."""
+
+
+class _MirrorReply:
+    def __init__(self, answer: mirror.Answer) -> None:
+        self.status, self.content_type, self._pieces = answer
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    async def read(self, limit: int) -> bytes:
+        return b"".join(self._pieces)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        pass

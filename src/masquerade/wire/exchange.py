@@ -1,0 +1,259 @@
+"""One request and its reply: masked on the way out, restored on the way in.
+
+    client bytes -> Exchange -> .request -> model service -> .reply(bytes) or .events().feed(bytes) -> client
+
+Nothing is kept between requests: the tokens of a conversation's history are masked again, and come out the
+same, because they are computed from the tenant's key.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from masquerade import crypto
+from masquerade.errors import BadInput, UpstreamProblem
+from masquerade.keys import TenantKey
+from masquerade.mask.text import Masker, Restorer
+from masquerade.wire import openai
+from masquerade.wire.sse import DONE, Event, EventStream, encode
+
+_ALIAS_BYTES = 15
+_SHELL = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+
+
+def alias_under(tenant: TenantKey) -> Callable[[str], str]:
+    """A function from a person's identifier to an alias: the same each time under this tenant's key, not
+    invertible, and another one under every other key (HMAC-SHA-256, cut to 120 bits)."""
+    prf = crypto.Prf(tenant.purpose("alias"))
+
+    def alias(identifier: str) -> str:
+        return "mq-" + base64.b32encode(prf.digest(identifier.encode())[:_ALIAS_BYTES]).decode().lower()
+
+    return alias
+
+
+class Exchange:
+    """One chat completion. ``request`` is the masked body to send; the reply comes back through ``reply``
+    (a JSON body) or ``events`` (an event stream).
+
+    What the client gets besides the restored text: where something was found, a ``masquerade`` field with
+    counts by kind (``masked`` and ``redacted``) and ``unresolved``, the number of damaged or unknown tokens
+    that were left as they are. If nothing was found, a reply passes byte for byte.
+
+    Raises:
+        BadInput: not a chat completion, or a part of it cannot be masked; ``source`` names the field.
+        Blocked: the policy forbids sending something that was found.
+    """
+
+    def __init__(self, masker: Masker, body: bytes, *, alias: Callable[[str], str] | None = None) -> None:
+        tree = _read(body)
+        slots = openai.Slots(tree, alias)
+        masked = masker.mask_all(slots.texts)
+        slots.put(masked.texts)
+        self._masked = masked
+        self._json_content = openai.wants_json(tree)
+        self.request: bytes = orjson.dumps(tree)
+        self.stream: bool = tree.get("stream") is True
+        self.counts: dict[str, dict[str, int]] = masked.counts
+        """Places found, by kind and fate."""
+        self.redacted: dict[str, int] = masked.redacted
+        """Values that were cut out and do not come back, by kind."""
+        self.restored = 0
+        """Stand-ins that the reply held and that were replaced by their originals."""
+        self.unresolved = 0
+        """What looks like a stand-in of ours in the reply but is damaged or unknown: left as it is."""
+
+    def summary(self) -> dict[str, Any]:
+        """What the client is told: counts only."""
+        masked = {
+            kind: rest
+            for kind, fates in self.counts.items()
+            if (rest := {str(fate): n for fate, n in fates.items() if fate != "redact"})
+        }
+        return {"masked": masked, "redacted": self.redacted, "unresolved": self.unresolved}
+
+    def reply(self, body: bytes) -> bytes:
+        """The restored JSON reply; an error's body is restored the same way.
+
+        Raises:
+            UpstreamProblem: the reply is not a JSON object.
+        """
+        tree = _read_reply(body)
+        if not self.counts:
+            return body
+        self.restore_whole(tree)
+        tree["masquerade"] = self.summary()
+        return orjson.dumps(tree)
+
+    def events(self) -> ReplyStream:
+        """A restorer for one event stream."""
+        return ReplyStream(self)
+
+    def restore_whole(self, tree: dict[str, Any]) -> bool:
+        """Restore every text of a complete reply in place; whether anything changed."""
+        try:
+            return openai.restore_texts(tree, self._restore_one)
+        except RecursionError:
+            raise UpstreamProblem("the model service's reply is nested too deeply") from None
+
+    def restorer(self, path: tuple[openai.Step, ...]) -> Restorer:
+        """A restorer for the text at ``path`` of the reply, escaping for JSON where that text is JSON."""
+        escape = openai.is_json(path, json_content=self._json_content)
+        return self._masked.restorer(openai.escape_json if escape else None)
+
+    def close(self, restorer: Restorer) -> str:
+        """The last text of a restorer, its counts added to this exchange's."""
+        rest = restorer.finish()
+        self.restored += restorer.restored
+        self.unresolved += restorer.unresolved
+        return rest
+
+    def _restore_one(self, path: tuple[openai.Step, ...], text: str) -> str:
+        restorer = self.restorer(path)
+        return restorer.feed(text) + self.close(restorer)
+
+    def __repr__(self) -> str:
+        return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
+
+
+class ReplyStream:
+    """Bytes of the service's event stream, cut anywhere, to bytes of the client's.
+
+    A token may lie over any number of chunks: each choice, tool call and field has a restorer of its own.
+    What it holds back is sent as one more delta before the chunk that carries the ``finish_reason``, before
+    ``[DONE]``, or at the end, whichever comes first.
+
+    Raises:
+        UpstreamProblem: from ``feed``, when an event is not a JSON object or is too long.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._events = EventStream()
+        self._restorers: dict[tuple[openai.Step, ...], Restorer] = {}
+        self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
+        self._told = not exchange.counts
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What can be given to the client after ``chunk``; may be empty."""
+        return b"".join(map(self._event, self._events.feed(chunk)))
+
+    def finish(self) -> bytes:
+        """What was still held back when the service ended its stream, or broke it off."""
+        self._events.finish()
+        return self._rest()
+
+    def _event(self, event: Event) -> bytes:
+        if event.data is None or not self._exchange.counts:
+            return encode(event)
+        if event.data == DONE:
+            return self._rest() + encode(event)
+        tree = _read_reply(event.data)
+        choices = tree.get("choices")
+        if type(choices) is not list or not choices:
+            return _encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
+        changed = False
+        ended: list[dict[str, Any]] = []
+        for choice in choices:
+            if type(choice) is not dict:
+                raise UpstreamProblem("the model service sent a chunk that cannot be read")
+            changed |= self._restore(choice)
+            if choice.get("finish_reason") is not None:
+                ended.append(choice)
+        if not self._shell.get("id"):
+            self._shell |= {name: tree[name] for name in _SHELL if name in tree}
+        if not ended:
+            return _encoded(tree, event.name) if changed else encode(event)
+        before = self._ends(ended)
+        tree["masquerade"] = self._exchange.summary()
+        self._told = True
+        return before + _encoded(tree, event.name)
+
+    def _restore(self, choice: dict[str, Any]) -> bool:
+        changed = False
+        if choice.get("logprobs") is not None:
+            choice["logprobs"] = None
+            changed = True
+        delta = choice.get("delta")
+        if type(delta) is dict:
+            try:
+                changed |= openai.restore_texts(delta, self._feed, (_index(choice),))
+            except RecursionError:
+                raise UpstreamProblem("the model service's reply is nested too deeply") from None
+        return changed
+
+    def _feed(self, path: tuple[openai.Step, ...], text: str) -> str:
+        if path[-1] == "name":  # comes whole, and is read before the stream ends
+            restorer = self._exchange.restorer(path)
+            return restorer.feed(text) + self._exchange.close(restorer)
+        found = self._restorers.get(path)
+        if found is None:
+            found = self._restorers[path] = self._exchange.restorer(path)
+        return found.feed(text)
+
+    def _ends(self, choices: list[dict[str, Any]]) -> bytes:
+        """Empty the restorers of choices that end with this chunk: their text goes into a chunk before it."""
+        before = []
+        for choice in choices:
+            at = _index(choice)
+            delta = choice.get("delta")
+            if tails := self._take(at):
+                delta = delta if type(delta) is dict else {}
+                for path, text in tails:
+                    openai.merge_delta(delta, path[1:], text)
+                before.append({"index": at, "delta": delta, "finish_reason": None})
+                choice["delta"] = {}
+        return _encoded({**self._shell, "choices": before}) if before else b""
+
+    def _rest(self) -> bytes:
+        """One chunk with all that is held back, for a stream that ends without saying why."""
+        choices = []
+        for at in sorted({path[0] for path in self._restorers if type(path[0]) is int}):
+            delta: dict[str, Any] = {}
+            for path, text in self._take(at):
+                openai.merge_delta(delta, path[1:], text)
+            if delta:
+                choices.append({"index": at, "delta": delta, "finish_reason": None})
+        if not choices and self._told:
+            return b""
+        self._told = True
+        return _encoded({**self._shell, "choices": choices, "masquerade": self._exchange.summary()})
+
+    def _take(self, at: int) -> list[tuple[tuple[openai.Step, ...], str]]:
+        paths = [path for path in self._restorers if path[0] == at]
+        closed = [(path, self._exchange.close(self._restorers.pop(path))) for path in paths]
+        return [(path, text) for path, text in closed if text]
+
+
+def _index(choice: dict[str, Any]) -> int:
+    index = choice.get("index", 0)
+    return index if type(index) is int else 0
+
+
+def _encoded(tree: dict[str, Any], name: bytes = b"") -> bytes:
+    return encode(Event(orjson.dumps(tree), name))
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        tree = orjson.loads(body)
+    except orjson.JSONDecodeError as problem:
+        where = f"line {problem.lineno}, column {problem.colno}"
+        raise BadInput(f"the request body is not valid JSON ({where})") from None
+    if type(tree) is not dict:
+        raise BadInput("the request body is a JSON object with messages")
+    return tree
+
+
+def _read_reply(body: bytes) -> dict[str, Any]:
+    try:
+        tree = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        tree = None
+    if type(tree) is not dict:
+        raise UpstreamProblem("the model service's reply is not a JSON object") from None
+    return tree
