@@ -96,17 +96,21 @@ class Masker:
         """:meth:`mask_all` for one text."""
         return self.mask_all((text,))
 
-    def mask_all(self, texts: Sequence[str], book: Book | None = None) -> Masked:
+    def mask_all(
+        self, texts: Sequence[str], book: Book | None = None, spans: Sequence[list[Span]] | None = None
+    ) -> Masked:
         """Mask texts that belong together, so that one :class:`Masked` restores a reply to all of them.
 
         With a ``book``, surrogates are also kept apart from those of earlier calls with that book, and a
-        token of the book that stands in the input as plain text is itself masked.
+        token of the book that stands in the input as plain text is itself masked. ``spans`` are what
+        :meth:`find` has found, for a caller who gave it more to look at than is to be masked: for each text
+        its own, sorted and disjoint.
 
         Raises:
             Blocked: something was found whose fate is ``block``.
         """
         texts = tuple(texts)
-        found = tuple(map(self.find, texts))
+        found = tuple(map(self.find, texts)) if spans is None else tuple(spans)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         number: dict[str, int] = {}
@@ -587,9 +591,9 @@ class Restorer:
                 entry = lexicon._exact.get(found[0])
                 if entry is not None:
                     start, end = found.span()
-                    self._stretch(raw[at:start], True, final, out)
+                    self._stretch(raw[at:start], True, False, out)
                     self._put(entry, out)
-                    self._before = raw[max(0, end - 4) : end]
+                    self._before = "]"
                     at = end
         rest = raw[at:] if at else raw
         used = self._stretch(rest, final, final, out)
@@ -610,7 +614,7 @@ class Restorer:
         if not raw:
             return 0
         half = None if closed else _HALF.search(raw, max(0, len(raw) - _HALF_LENGTH))
-        view = _View(raw[: half.start()] if half else raw, self._before, closed, closed and final)
+        view = _View(raw[: half.start()] if half else raw, self._before, closed, final)
         lexicon = self._lexicon
         symbols = view.symbols
         hits = lexicon._search(symbols) if len(symbols) >= lexicon._shortest else []
@@ -635,9 +639,8 @@ class Restorer:
                 stop = self._certain(view, symbol, done)
         stop = max(stop, done)
         self._plain(raw, view.raw(done), view.raw(stop), out)
-        used = view.raw(stop)
-        self._before = (self._before + raw[max(0, used - 4) : used])[-4:]
-        return used
+        self._before = (self._before + view.text[max(0, stop - 4) : stop])[-4:]
+        return view.raw(stop)
 
     def _plain(self, raw: str, start: int, end: int, out: list[str]) -> None:
         if start < end:
