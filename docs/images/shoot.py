@@ -34,7 +34,7 @@ def main() -> None:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         command = [sys.executable, "-m", "masquerade.serve.cli", "serve", "--port", port]
-        gateway = subprocess.Popen(command, env={**os.environ, "MASQUERADE_HOME": f"{scratch}/home"})
+        gateway = subprocess.Popen(command, env={**os.environ, "MASQUERADE_HOME": f"{scratch}/home"})  # noqa: S603
         try:
             wait_for_gateway(f"http://127.0.0.1:{port}/healthz")
             shoot(f"http://127.0.0.1:{port}", f"{scratch}/profile")

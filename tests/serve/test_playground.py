@@ -369,6 +369,19 @@ def test_a_blocked_text_says_so_and_is_not_answered(page: Page) -> None:
     assert EMAIL in page.text("#back")
 
 
+@browser_test
+def test_a_model_with_a_name_is_asked_only_on_request(page: Page) -> None:
+    page.open()
+    assert page.text("#answered-foot").startswith("mirror answered in ")
+    page.at("#model").send_keys("mirror\t")
+    wait_for(lambda: "Ctrl" in page.text("#answered-foot"))
+    assert page.js("return [...document.querySelectorAll('#models option')].map(o => o.value)") == ["mirror"]
+    assert not page.at("#live").is_selected()
+    page.at("#ask").click()
+    page.settle()
+    assert EMAIL in page.text("#back")
+
+
 # ---- when something is wrong ----
 
 

@@ -71,6 +71,7 @@ const askForAnswer = lane("/playground/try");
 function question() {
   const body = { text: state.text };
   if (Object.keys(state.chosen).length) body.policy = { fates: state.chosen };
+  if ($("model").value.trim()) body.model = $("model").value.trim();
   return body;
 }
 
@@ -194,7 +195,6 @@ function showTyped() {
   const dress = dresser((span) => kindName(span.kind));
   write($("typed-layer"), text, spans, dress);
   $("typed-layer").append("\n");
-  scrollBackdrop();
   const parts = [words.characters([...text].length)];
   if (state.masked) parts.push(words.found(spans.length));
   $("typed-foot").textContent = text ? parts.join(" · ") : "";
@@ -246,7 +246,7 @@ function showAnswer() {
   write(panes.back, answer.restored, find(answer.restored, values), dresser((span) =>
     returning(span) ? kindName(span.kind) : words.done[span.fate],
   ));
-  $("answered-foot").textContent = words.answering(milliseconds(answer.took));
+  $("answered-foot").textContent = words.answering(answer.model ?? "mirror", milliseconds(answer.took));
   const foot = [words.restored(cameIn.filter(returning).length)];
   const gone = Object.entries(answer.redacted ?? {});
   const sum = gone.reduce((total, [, n]) => total + n, 0);
@@ -410,6 +410,7 @@ function speak(language) {
   showSnippet(state.tab);
   const other = EXAMPLES.find((example) => example.start && example.text === typed.value && example.lang !== words.page);
   if (other || !typed.value) useExample(EXAMPLES.find((example) => example.start && example.lang === words.page));
+  else if (typed.value !== state.text) changed({ at: 0 });
   else show();
 }
 
@@ -485,6 +486,12 @@ function listen() {
     }
   });
   $("ask").addEventListener("click", ask);
+  $("model").addEventListener("focus", nameModels, { once: true });
+  $("model").addEventListener("change", () => {
+    // A model with a name may cost money: from here on it is asked when the reader says so.
+    if ($("model").value.trim()) $("live").checked = false;
+    changed({ at: 0 });
+  });
   $("live").addEventListener("change", () => changed({ at: 0 }));
   $("fates-all").addEventListener("click", (event) => {
     const open = event.currentTarget.getAttribute("aria-expanded") === "true";
@@ -530,6 +537,16 @@ function furnish() {
     tab.addEventListener("click", () => showSnippet(i));
     $("tabs").append(tab);
   });
+}
+
+/** Offer the names of the models that the gateway knows of; without them the field takes any name. */
+async function nameModels() {
+  try {
+    const { data } = await (await fetch("/v1/models")).json();
+    $("models").replaceChildren(...data.map(({ id }) => new Option(id, id)));
+  } catch {
+    // A service may want a key before it names its models.
+  }
 }
 
 async function begin() {

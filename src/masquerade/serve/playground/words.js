@@ -12,6 +12,8 @@ export const WORDS = {
     headline: "Private data stays here. The answer comes back whole.",
     leaves: "Only the second column leaves this machine. What a token stands for stays, and so does the key; what is not marked goes as typed.",
     examples: "Examples",
+    model: "Model",
+    modelNote: "Left empty, the mirror answers: it runs inside the gateway and says what it saw.",
     live: "Answer when I pause",
     ask: "Ask the model",
     typed: "What you typed",
@@ -49,7 +51,7 @@ export const WORDS = {
     found: (n) => (n ? `${n} private ${n === 1 ? "value" : "values"} found` : "nothing private found"),
     characters: (n) => `${n.toLocaleString("en")} ${n === 1 ? "character" : "characters"}`,
     masking: (ms) => `masked in ${ms} ms`,
-    answering: (ms) => `answered in ${ms} ms`,
+    answering: (model, ms) => `${model} answered in ${ms} ms`,
     restored: (n) => `${n} put back`,
     gone: (n, kinds) => `${n} redacted, not put back: ${kinds}`,
     join: ", ",
@@ -79,6 +81,8 @@ export const WORDS = {
     headline: "私密数据留在本机，回答完整归来。",
     leaves: "只有第二栏离开本机。代号对应的原文和密钥都留下；没有标记的文字原样发送。",
     examples: "示例",
+    model: "模型",
+    modelNote: "留空时由镜像模型回答：它在网关内部运行，说出它看到的内容。",
     live: "停顿时自动提问",
     ask: "询问模型",
     typed: "你输入的",
@@ -115,7 +119,7 @@ export const WORDS = {
     found: (n) => (n ? `发现 ${n} 处私密信息` : "没有发现私密信息"),
     characters: (n) => `${n.toLocaleString("zh")} 字`,
     masking: (ms) => `掩码用时 ${ms} 毫秒`,
-    answering: (ms) => `回答用时 ${ms} 毫秒`,
+    answering: (model, ms) => `${model} 回答用时 ${ms} 毫秒`,
     restored: (n) => `还原 ${n} 处`,
     gone: (n, kinds) => `${n} 处已抹去，不再还原：${kinds}`,
     join: "、",
@@ -143,9 +147,9 @@ export const EXAMPLES = [
     name: "Support e-mail",
     lang: "en",
     start: true,
-    text: `I was charged twice. My card is 4111 1111 1111 1111 and my phone is (212) 555-0147.
+    text: `My card 4111 1111 1111 1111 was charged twice. Please call (212) 555-0147.
 
-Please answer to ada.lovelace@example.com, not to my old address ada@example.org. I signed in from 203.0.113.42. Thank you 🙏`,
+Answer to ada.lovelace@example.com, not to my old address ada@example.org. I signed in from 203.0.113.42. Thank you 🙏`,
   },
   {
     name: "Server log",
