@@ -44,11 +44,11 @@ from masquerade.mask.surrogate import (
     project,
 )
 
-_MANY = 24
+_MANY = 4
 """Needles from which an automaton is cheaper than one search for each."""
 
-_ATTEMPTS = 1 << 16
 _STANDARD = Policy()
+_TOKEN = Fate.TOKEN  # an enum member costs more to look up than a global
 
 
 class Book(Protocol):
@@ -97,12 +97,12 @@ class Masker:
         return self.mask_all((text,))
 
     def mask_all(
-        self, texts: Sequence[str], book: Book | None = None, spans: Sequence[list[Span]] | None = None
+        self, texts: Sequence[str], book: Book | None = None, places: Sequence[list[Span]] | None = None
     ) -> Masked:
         """Mask texts that belong together, so that one :class:`Masked` restores a reply to all of them.
 
         With a ``book``, surrogates are also kept apart from those of earlier calls with that book, and a
-        token of the book that stands in the input as plain text is itself masked. ``spans`` are what
+        token of the book that stands in the input as plain text is itself masked. ``places`` are what
         :meth:`find` has found, for a caller who gave it more to look at than is to be masked: for each text
         its own, sorted and disjoint.
 
@@ -110,7 +110,7 @@ class Masker:
             Blocked: something was found whose fate is ``block``.
         """
         texts = tuple(texts)
-        found = tuple(map(self.find, texts)) if spans is None else tuple(spans)
+        found = tuple(map(self.find, texts)) if places is None else tuple(places)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         number: dict[str, int] = {}
@@ -168,34 +168,34 @@ class Masker:
         book: Book | None,
     ) -> list[Surrogate]:
         """Fill ``shown``: (kind, value) to what is written instead. Returns what can be restored."""
-        first: list[tuple[tuple[str, str], Fate, Surrogate]] = []
+        first: list[Surrogate] = []
+        token = self._mint.token
         for place in shown:
-            fate = fates[place[0]]
-            if fate is Fate.REDACT:
-                shown[place] = f"[{place[0]}_REDACTED]"
-                continue
-            if place in crowded:
-                fate = Fate.TOKEN
-            first.append((place, fate, _make(self._mint, *place, fate, 0)))
+            kind, value = place
+            fate = fates[kind]
+            if fate is _TOKEN or place in crowded:
+                first.append(token(kind, value))
+            elif fate is Fate.PLAUSIBLE:
+                first.append(self._mint.plausible(kind, value) or token(kind, value))
+            else:
+                shown[place] = f"[{kind}_REDACTED]"
         if not first:
             return []
         shadow = _shadow(texts)
-        clashing = _among(shadow, [surrogate.needle for _, _, surrogate in first])
+        clashing = _among(shadow, [surrogate.needle for surrogate in first])
         taken: dict[str, Surrogate] = {}
-        for place, fate, candidate in first:
-            attempt, free = 0, candidate.needle not in clashing
-            while not free or _differs(taken, book, candidate):
+        for surrogate in first:
+            attempt, free = 0, surrogate.needle not in clashing
+            while not free or _differs(taken, book, surrogate):
                 attempt += 1
-                if attempt == _ATTEMPTS:
-                    raise RuntimeError("no free token is left for a value")
-                candidate = _make(self._mint, *place, fate, attempt)  # noqa: PLW2901
-                free = candidate.needle not in shadow
-            taken[candidate.needle] = candidate
-            shown[place] = candidate.text
+                surrogate = _again(self._mint, surrogate, attempt)  # noqa: PLW2901
+                free = surrogate.needle not in shadow
+            taken[surrogate.needle] = surrogate
+            shown[surrogate.kind, surrogate.original] = surrogate.text
         surrogates = list(taken.values())
         for mint in self._retired:
-            for place, fate, _ in first:
-                old = _make(mint, *place, fate, 0)
+            for surrogate in first:
+                old = _again(mint, surrogate, 0)
                 if old.needle not in taken and old.needle not in shadow:
                     taken[old.needle] = old
                     surrogates.append(old)
@@ -258,12 +258,11 @@ class Masked:
         return f"Masked(texts={len(self.texts)}, counts={self.counts})"
 
 
-def _make(mint: Mint, kind: str, value: str, fate: Fate, attempt: int) -> Surrogate:
-    if fate is Fate.PLAUSIBLE:
-        drawn = mint.plausible(kind, value, attempt)
-        if drawn is not None:
-            return drawn
-    return mint.token(kind, value, attempt)
+def _again(mint: Mint, surrogate: Surrogate, attempt: int) -> Surrogate:
+    """Another surrogate for the same value; a token once the plausible range is exhausted."""
+    _, _, value, kind, fate = surrogate
+    drawn = mint.plausible(kind, value, attempt) if fate is Fate.PLAUSIBLE else None
+    return drawn or mint.token(kind, value, attempt)
 
 
 def _differs(taken: dict[str, Surrogate], book: Book | None, candidate: Surrogate) -> bool:
@@ -370,6 +369,9 @@ _LOOSE = re.compile(
 """What looks like a token: its own form with any body, or a known label before something like a body."""
 
 
+_LONGEST_LOOSE = 64
+
+
 # -- escapes -------------------------------------------------------------------------------------------
 
 _ESCAPE = re.compile(
@@ -378,6 +380,7 @@ _ESCAPE = re.compile(
     r"|%[2-7][0-9A-Fa-f]|%[Ee][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]"
     r"|</?(?:wbr|br|b|i|u|em|strong|code|span|mark|s|del|sub|sup|small|kbd|tt)[ ]?/?>",
 )
+_SPECIAL = re.compile(r"[&\\%<]")
 _HALF = re.compile(
     r"(?:&(?:amp;){0,2}(?:a|am|amp|amp;|#[0-9]{0,6}|#[xX][0-9A-Fa-f]{0,5}|[A-Za-z]{0,8})"
     r"|\\{1,4}(?:u[0-9A-Fa-f]{0,3})?"
@@ -402,7 +405,7 @@ def _meaning(escape: str) -> str:
 
 def _decoded(text: str) -> tuple[str, list[int] | None]:
     """``text`` with its escapes read, and where each character (and the end) stood, or None: in place."""
-    if not any(map(text.__contains__, "&\\%<")):
+    if not _SPECIAL.search(text):
         return text, None
     parts: list[str] = []
     places: list[int] = []
@@ -478,6 +481,11 @@ class Lexicon:
         """Every proper beginning of a needle, and the longest one's length."""
         heads = {needle[:k] for needle in self._needles for k in range(1, len(needle))}
         return frozenset(heads), max(map(len, heads), default=0)
+
+    @cached_property
+    def _starts(self) -> frozenset[str]:
+        """Symbols after which, at the end of a chunk, something must be held back."""
+        return self._heads[0] | self._labels[1]
 
     @cached_property
     def _labels(self) -> tuple[frozenset[str], frozenset[str], int]:
@@ -556,7 +564,6 @@ class Restorer:
         self._held = ""
         self._before = ""  # the last characters of the reply that have gone out
         self._leftover: list[str] = []
-        self._leftover_size = 0
         self._unresolved = 0
         self.restored = 0
         """Places where an original was put back."""
@@ -567,12 +574,23 @@ class Restorer:
     @property
     def unresolved(self) -> int:
         """Places that look like a token and were left: garbled beyond its check, or not known here."""
-        self._count(self._held == "")
-        return self._unresolved
+        return self._unresolved + sum(1 for _ in _LOOSE.finditer("".join(self._leftover)))
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""
-        return self._advance(self._held + chunk, False) if chunk else ""
+        if self._held or not _QUIET.fullmatch(chunk):
+            return self._advance(self._held + chunk, False)
+        symbols = chunk.translate(PROJECTION)
+        lexicon = self._lexicon
+        if len(symbols) >= lexicon._shortest:
+            return self._advance(chunk, False)
+        starts = lexicon._starts
+        for at in range(len(symbols)):
+            if symbols[at:] in starts:
+                return self._advance(chunk, False)
+        self._before = (self._before + chunk)[-4:]
+        self._leave(chunk)
+        return chunk
 
     def finish(self) -> str:
         """The rest of the reply."""
@@ -587,14 +605,20 @@ class Restorer:
         out: list[str] = []
         at = 0
         if "[" in raw:
-            for found in TOKEN.finditer(raw):
-                entry = lexicon._exact.get(found[0])
-                if entry is not None:
-                    start, end = found.span()
-                    self._stretch(raw[at:start], True, False, out)
-                    self._put(entry, out)
-                    self._before = "]"
-                    at = end
+            exact = [(m, e) for m in TOKEN.finditer(raw) if (e := lexicon._exact.get(m[0]))]
+            gaps = []
+            for found, _ in exact:
+                gaps.append(raw[at : found.start()])
+                at = found.end()
+            simple = len(exact) < 2 or not lexicon._search(_shadow(gaps))
+            for gap, (_, entry) in zip(gaps, exact, strict=True):
+                if simple and len(exact) > 1:
+                    out.append(gap)
+                    self._leave(gap)
+                else:
+                    self._stretch(gap, True, False, out)
+                self._put(entry, out)
+                self._before = "]"
         rest = raw[at:] if at else raw
         used = self._stretch(rest, final, final, out)
         self._held = rest[used:]
@@ -613,7 +637,9 @@ class Restorer:
         """
         if not raw:
             return 0
-        half = None if closed else _HALF.search(raw, max(0, len(raw) - _HALF_LENGTH))
+        half = None
+        if not closed and _SPECIAL.search(raw):
+            half = _HALF.search(raw, max(0, len(raw) - _HALF_LENGTH))
         view = _View(raw[: half.start()] if half else raw, self._before, closed, final)
         lexicon = self._lexicon
         symbols = view.symbols
@@ -755,24 +781,24 @@ class Restorer:
 
     def _leave(self, text: str) -> None:
         self._leftover.append(text)
-        self._leftover_size += len(text)
-        if self._leftover_size > 4096:
-            self._count(False)
+        if len(self._leftover) > 1024:
+            self._settle()
 
-    def _count(self, all_of_it: bool) -> None:
+    def _settle(self) -> None:
+        """Count what is complete, and keep only what may still become a token's likeness."""
         text = "".join(self._leftover)
-        keep = len(text) if all_of_it else max(0, len(text) - 64)
-        counted = 0
+        at, keep = 0, max(0, len(text) - _LONGEST_LOOSE)
         for found in _LOOSE.finditer(text):
-            if found.end() > keep and not all_of_it:
+            if found.end() > keep:
                 keep = min(keep, found.start())
                 break
             self._unresolved += 1
-            counted = found.end()
-        keep = max(keep, counted)
-        self._leftover = [text[keep:]]
-        self._leftover_size = len(text) - keep
+            at = found.end()
+        self._leftover = [text[max(at, keep) :]]
 
+
+_QUIET = re.compile(r"[A-Za-z0-9 ,.;:'\"!?\n\u3001\u3002\u4e00-\u9fff\uff0c\uff1a]*")
+"""Text with nothing that could belong to a surrogate but its letters and digits."""
 
 _FORMATTING = re.compile(rf"[\\*{_INVISIBLE}]")
 _SPACING = re.compile(rf"[\s().:/\\*\u2010-\u2015\-{_INVISIBLE}]")
