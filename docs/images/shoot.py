@@ -33,8 +33,12 @@ def main() -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
-        command = [sys.executable, "-m", "masquerade.serve.cli", "serve", "--port", port]
-        gateway = subprocess.Popen(command, env={**os.environ, "MASQUERADE_HOME": f"{scratch}/home"})  # noqa: S603
+        start = (
+            "from masquerade.serve.gateway import serve; from masquerade.serve.settings import Settings; "
+            f"serve(Settings(port={port}, log='off'))"
+        )
+        environment = {**os.environ, "MASQUERADE_HOME": f"{scratch}/home"}
+        gateway = subprocess.Popen([sys.executable, "-c", start], env=environment)  # noqa: S603
         try:
             wait_for_gateway(f"http://127.0.0.1:{port}/healthz")
             shoot(f"http://127.0.0.1:{port}", f"{scratch}/profile")

@@ -5,6 +5,7 @@ import { EXAMPLES, FATES, WORDS, snippets } from "./words.js";
 
 const MASK_AFTER = 60; // milliseconds without a keystroke
 const ASK_AFTER = 900;
+const ASK_SOON = 200; // after a choice, which is no typing
 const MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 
 const $ = (id) => document.getElementById(id);
@@ -140,7 +141,7 @@ function changed({ at = MASK_AFTER } = {}) {
   clearTimeout(timers.ask);
   if (state.text) {
     timers.mask = setTimeout(mask, at);
-    if ($("live").checked) timers.ask = setTimeout(ask, at ? ASK_AFTER : 0);
+    if ($("live").checked) timers.ask = setTimeout(ask, at ? ASK_AFTER : ASK_SOON);
   } else {
     state.spans = [];
   }
@@ -168,7 +169,7 @@ function dresser(label) {
   return (mark, span) => {
     mark.dataset.kind = span.kind;
     mark.dataset.fate = span.fate;
-    mark.dataset.value = span.surrogate;
+    mark.dataset.value = span.surrogate ?? span.start;
     mark.dataset.label = label(span);
     tint(mark, span.kind);
     mark.tabIndex = -1;
@@ -248,9 +249,8 @@ function showAnswer() {
   ));
   $("answered-foot").textContent = words.answering(answer.model ?? "mirror", milliseconds(answer.took));
   const foot = [words.restored(cameIn.filter(returning).length)];
-  const gone = Object.entries(answer.redacted ?? {});
-  const sum = gone.reduce((total, [, n]) => total + n, 0);
-  if (sum) foot.push(words.gone(sum, sentence(new Map(gone))));
+  const gone = Object.values(answer.redacted).reduce((total, n) => total + n, 0);
+  if (gone) foot.push(words.gone(gone));
   $("back-foot").textContent = foot.join(" · ");
   return undefined;
 }
@@ -425,6 +425,10 @@ function dark() {
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+function showTheme() {
+  $("theme").setAttribute("aria-pressed", String(dark()));
+}
+
 function showSnippet(index) {
   const programs = Object.values(snippets(location.origin));
   state.tab = (index + programs.length) % programs.length;
@@ -504,10 +508,11 @@ function listen() {
     $("fates-all").focus();
   });
   for (const language of ["en", "zh"]) $(`lang-${language}`).addEventListener("click", () => speak(language));
-  $("theme").addEventListener("click", (event) => {
+  $("theme").addEventListener("click", () => {
     document.documentElement.dataset.theme = dark() ? "light" : "dark";
-    event.currentTarget.setAttribute("aria-pressed", String(dark()));
+    showTheme();
   });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
   $("saw-copy").addEventListener("click", (event) => copy(event.currentTarget, state.masked.masked));
   $("back-copy").addEventListener("click", (event) => copy(event.currentTarget, state.answer.restored));
   $("code-copy").addEventListener("click", (event) => copy(event.currentTarget, $("code").textContent));
@@ -523,7 +528,7 @@ function listen() {
 
 function furnish() {
   $("ask-keys").textContent = keys();
-  $("theme").setAttribute("aria-pressed", String(dark()));
+  showTheme();
   for (const example of EXAMPLES) {
     const button = Object.assign(document.createElement("button"), { type: "button", className: "chip", lang: example.lang });
     button.textContent = example.name;
