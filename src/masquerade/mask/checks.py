@@ -336,12 +336,14 @@ def entropy(text: str) -> float:
 
 def password_length(text: str) -> int:
     """A value after ``password:``: anything that is no placeholder, variable or ordinary remark."""
-    return 0 if _PLACEHOLDER.fullmatch(text) else len(text)
+    text = text.rstrip(".,;:!?)]}")
+    return 0 if len(text) < 4 - text.isdigit() or _PLACEHOLDER.fullmatch(text) else len(text)
 
 
 def spoken_password_length(text: str) -> int:
     """A value after ``password is``: prose goes on there, so it must not look like a plain word."""
-    return len(text) if not text.isalpha() and password_length(text) else 0
+    length = password_length(text)
+    return 0 if text[:length].isalpha() else length
 
 
 def labelled_secret_length(text: str) -> int:
@@ -366,4 +368,4 @@ def random_token_length(text: str) -> int:
     if not ("a" in classes and "A" in classes and classes.count("0") >= 2):
         return 0
     changes = sum(a != b for a, b in zip(classes, classes[1:], strict=False))
-    return len(text) if changes * 3 >= len(text) and entropy(text) >= 3.6 else 0
+    return len(text) if changes * 20 >= len(text) * 9 and entropy(text) >= 3.6 else 0

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
+from typing import TypeAlias
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
@@ -20,23 +21,26 @@ from masquerade.mask.patterns import GAPS, ROWS, Row
 from masquerade.mask.policy import Pattern, Policy, Words
 from masquerade.mask.span import Finder, Span
 
-# What no row can begin with is passed over inside the regular expression engine, a word at a time:
-# runs without letters or digits, words and short compounds without a digit, and lone small numbers.
-_PASS = (
-    r"(?:[^0-9A-Za-z]++"
-    r"|(?![A-Fa-f]{2}[:\-][A-Fa-f]{2}[:\-])[A-Za-z]++(?:[_:\-]{1,2}[A-Za-z]++){0,8}+(?![_:\-]{0,2}[0-9])"
-    r"|[0-9]{1,4}+(?![0-9A-Za-z.\-/:() ,（）年_])"
-    r"|[0-9]{1,3}+,(?=[^0-9])"
-    r"|[0-9]{1,4}+(?=[ ,][A-Za-z]{4})(?![ ,](?:[Jj]an|[Ff]eb|[Mm]ar|[Aa]pr|[Mm]ay|[Jj]un|[Jj]ul|[Aa]ug|[Ss]ep|[Oo]ct|[Nn]ov|[Dd]ec))"
-    r"|(?<![A-Z] )(?!(?<![0-9][ \-])[0-9](?:[ \-][0-9]){9})[0-9]{1,2}+(?= [0-9]{1,2}(?![0-9A-Za-z]))"
-    r")*+"
+_END = r"(?![0-9A-Za-z])"
+_MOST_DIGITS = 40
+
+# A digit that may belong to a private form: not one of a lone small number, nor of a list of them.
+_DIGIT = re.compile(
+    r"[0-9](?:[0-9]{4,}+|[0-9]{0,3}+"
+    r"(?:(?<=[A-Za-z][0-9])|(?<=[A-Za-z][0-9][0-9])|(?<=[A-Za-z][0-9][0-9][0-9])|(?=[A-Za-z.\-/:)年）]|[ ,][0-9(]| [A-Z]|[ \-](?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|of )| ?年))"
+    r"(?!(?<![0-9])(?<![0-9][ \-][0-9])(?<![A-Z][ \-][0-9])[ \-.,][0-9]{1,2}(?![0-9A-Za-z])(?!(?:[ \-][0-9]){8})))"
 )
 _RUN = re.compile(r"[0-9A-Za-z]*")
-_END = r"(?![0-9A-Za-z])"
+_SOLID = re.compile(r"[!-~]*")
+_LETTERS_BEFORE = re.compile(r"[_:\-]{0,2}[A-Za-z]{1,32}(?:[_:\-]{1,2}[A-Za-z]{1,32}){0,8}")
 _BALANCED = re.compile(r"(?:[^()]|\([^()]*+\))*+")
 _BACK_REFERENCE = re.compile(r"\\([1-9])")
+_TRIES_A_WORD = 16
+"""How many prefixes are tried inside one run of printable ASCII: bounds the cost of a run made of them."""
 _CONTEXT_REACH = 48
 """Characters on either side of a match in which a pattern's context words are looked for."""
+
+_Found: TypeAlias = tuple[int, int, str, float]
 
 
 def find_rules(text: str) -> list[Span]:
@@ -44,118 +48,155 @@ def find_rules(text: str) -> list[Span]:
 
     Time is linear in the length of ``text``, whatever it holds.
     """
+    return [Span(*found) for found in sorted(_find_rules(text))]
+
+
+def _find_rules(text: str) -> list[_Found]:
     plain = Normal(text)
-    found = list(_rules().find(plain.text))
-    if not plain.same_offsets:
-        found = [Span(*plain.original(start, end), kind, score) for start, end, kind, score in found]
-    found.sort()
-    return found
+    found = _rules().find(plain.text)
+    if plain.same_offsets:
+        return found
+    return [(*plain.original(start, end), kind, score) for start, end, kind, score in found]
+
+
+class _Forms:
+    """Rows that may begin at one place, as one expression; the first that passes its check wins."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = [(re.compile(f"(?:{row.expression}){_END}").match, row) for row in rows]
+        self._by_group: dict[int | None, int] = {}
+        groups, branches = 0, []
+        for index, (_, row) in enumerate(self._rows):
+            own = re.compile(row.expression).groups
+            shifted = _BACK_REFERENCE.sub(partial(_shift, by=groups), row.expression)
+            groups += own + 1
+            self._by_group[groups] = index
+            # The empty group at the end tells which branch it was, and leaves the first character in front,
+            # where the engine can refuse a branch by it.
+            branches.append(f"(?:{shifted}){_END}()" if "|" in shifted else f"{shifted}{_END}()")
+        self._any = re.compile("|".join(branches) or r"(?!)").match
+
+    def at(self, text: str, start: int) -> _Found | None:
+        """The form that begins at ``start``."""
+        match = self._any(text, start)
+        if match is None:
+            return None
+        index = self._by_group[match.lastindex]
+        row = self._rows[index][1]
+        length = match.end() - start
+        if row.check is not None:
+            length = row.check(match[0])
+        while not length:
+            index += 1
+            if index == len(self._rows):
+                return None
+            match_at, row = self._rows[index]
+            match = match_at(text, start)
+            if match is not None:
+                length = len(match[0]) if row.check is None else row.check(match[0])
+        begin, end = start - row.left, start + length
+        if row.kind == "PHONE" and begin and text[begin - 1] == "(" and text.find(")", begin, end) >= 0:
+            begin -= 1
+        return begin, end, row.kind, row.score
+
+
+def _shift(reference: re.Match[str], by: int) -> str:
+    """A back-reference when ``by`` groups come before its expression."""
+    return rf"(?:\{int(reference[1]) + by})"
 
 
 class _Rules:
-    """The table, compiled: one expression for forms, one automaton for labels and prefixes."""
+    """The table, compiled: forms by how they begin, and one automaton for labels and prefixes."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         rows = tuple(rows)
-        forms = [row for row in rows if not row.at and not row.after]
-        self._forms = [(re.compile(f"(?:{row.expression}){_END}"), row) for row in forms]
-        groups, branches = 1, []
-        self._by_group: dict[int, int] = {}
-        for index, row in enumerate(forms):
-            own = re.compile(row.expression).groups
-            shifted = _BACK_REFERENCE.sub(lambda m, base=groups: rf"(?:\{int(m[1]) + base})", row.expression)
-            groups += own + 1
-            self._by_group[groups] = index
-            branches.append(f"(?:{shifted}){_END}()" if "|" in shifted else f"{shifted}{_END}()")
-        self._scan = re.compile(rf"{_PASS}()(?:{'|'.join(branches)}|[0-9A-Za-z]++|\Z)")
-
+        self._forms = [_Forms(row for row in rows if n in row.lead) for n in range(_MOST_DIGITS)]
+        self._elsewhere = [
+            (re.compile(row.expression), row) for row in rows if not (row.lead or row.at or row.after)
+        ]
         literals: dict[str, list[tuple[bool, Callable[[str, int], re.Match[str] | None], Row]]] = {}
         for row in rows:
             if row.at:
                 match = re.compile(f"(?:{row.expression})").match
-                for literal in row.at:
-                    literals.setdefault(literal, []).append((False, match, row))
             elif row.after:
                 match = re.compile(f"{GAPS[row.gap]}({row.expression}){_END}").match
-                for literal in row.after:
-                    literals.setdefault(literal, []).append((True, match, row))
+            for literal in (*row.at, *row.after):
+                literals.setdefault(literal, []).append((bool(row.after), match, row))
         self._automaton = AhoCorasick(list(literals), matchkind=MatchKind.LeftmostLongest)
         self._literals = [
             (literal[0].isascii() and literal[0].isalnum(), entries) for literal, entries in literals.items()
         ]
 
-    def find(self, text: str) -> Iterator[Span]:
-        yield from self._find_forms(text)
-        yield from self._find_literals(text)
+    def find(self, text: str) -> list[_Found]:
+        found: list[_Found] = []
+        self._find_forms(text, found)
+        self._find_literals(text, found)
         if "@" in text:
-            yield from _find_emails(text)
-        if "://" in text or "www." in text or "WWW." in text:
-            yield from _find_urls(text)
+            _find_emails(text, found)
+        if "://" in text:
+            _find_urls(text, found)
+        if "www." in text:
+            _find_bare_urls(text, found)
+        if not text.isascii():
+            for expression, row in self._elsewhere:
+                found.extend((*match.span(), row.kind, row.score) for match in expression.finditer(text))
+        return found
 
-    def _find_forms(self, text: str) -> Iterator[Span]:
-        position, end = 0, len(text)
-        while position < end:
-            for match in self._scan.finditer(text, position):
-                group = match.lastindex
-                if group == 1:
+    def _find_forms(self, text: str, found: list[_Found]) -> None:
+        forms, position, digit = self._forms, 0, _DIGIT.search
+        while match := digit(text, position):
+            start, end = match.span()
+            form = None
+            if start:
+                before = text[start - 1]
+                if before.isalpha():
+                    if before < "\x7f":
+                        form = forms[0].at(text, _word_start(text, start, position))
+                        if form is None:
+                            position = _RUN.match(text, end).end()  # type: ignore[union-attr]
+                            continue
+                elif before in ":_-" and text[start - 2 : start - 1].isalpha():
+                    form = forms[0].at(text, _word_start(text, start, position))
+                elif before == "." and text[start - 2 : start - 1].isdigit():
+                    position = _RUN.match(text, end).end()  # type: ignore[union-attr]
                     continue
-                start, stop = match.end(1), match.end()
-                index = self._by_group[group]  # type: ignore[index]
-                row = self._forms[index][1]
-                if not row.kind:
-                    continue
-                inside_number = start > 1 and text[start - 1] == "." and text[start - 2].isdigit()
-                if not inside_number:
-                    length = stop - start if row.check is None else row.check(text[start:stop])
-                    if length == stop - start:
-                        yield Span(_start(text, start, stop, row), stop, row.kind, row.score)
-                        continue
-                    if not length:
-                        index, length = self._next_form(text, start, index + 1)
-                    if length:
-                        row = self._forms[index][1]
-                        yield Span(
-                            _start(text, start, start + length, row), start + length, row.kind, row.score
-                        )
-                        position = start + length
-                        break
-                position = _RUN.match(text, start).end()  # type: ignore[union-attr]
-                break
+            if form is None:
+                form = forms[min(end - start, _MOST_DIGITS - 1)].at(text, start)
+            if form is None:
+                position = _RUN.match(text, end).end()  # type: ignore[union-attr]
             else:
-                return
+                position = form[1]
+                if form[2]:
+                    found.append(form)
 
-    def _next_form(self, text: str, start: int, index: int) -> tuple[int, int]:
-        """The first later row that holds at ``start``, and its length; length 0 when none does."""
-        for later in range(index, len(self._forms)):
-            pattern, row = self._forms[later]
-            match = pattern.match(text, start)
-            if match and row.kind:
-                length = len(match[0]) if row.check is None else row.check(match[0])
-                if length:
-                    return later, length
-        return index, 0
-
-    def _find_literals(self, text: str) -> Iterator[Span]:
+    def _find_literals(self, text: str, found: list[_Found]) -> None:
         low = lowered(text)
+        solid_end = tries = done = 0
         for which, start, end in self._automaton.find_matches_as_indexes(low):
             latin, entries = self._literals[which]
-            if latin and start and _continues(text, start):
+            if start < done or (latin and start and _continues(text, start)):
                 continue
             for after, match_at, row in entries:
+                if not after:
+                    if start >= solid_end:
+                        solid_end, tries = _SOLID.match(text, end).end(), 0  # type: ignore[union-attr]
+                    tries += 1
+                    if tries > _TRIES_A_WORD:
+                        continue
                 match = match_at(text, end if after else start)
                 if match is None:
                     continue
                 begin, stop = match.span(match.re.groups and 1)
                 length = stop - begin if row.check is None else row.check(text[begin:stop])
                 if length:
-                    yield Span(begin, begin + length, row.kind, row.score)
+                    found.append((begin, begin + length, row.kind, row.score))
+                    done = begin + length
 
 
-def _start(text: str, start: int, end: int, row: Row) -> int:
-    """Where a value begins: with what its row looked back on, and the parenthesis that it closes."""
-    if row.kind == "PHONE" and start and text[start - 1] == "(" and text.find(")", start, end) >= 0:
-        return start - 1
-    return start - row.left
+def _word_start(text: str, digit: int, limit: int) -> int:
+    """Where the letters, with a few joints between, that lead up to ``digit`` begin."""
+    match = _LETTERS_BEFORE.match(text[max(limit, digit - 128) : digit][::-1])
+    return digit - match.end() if match else digit
 
 
 def _continues(text: str, start: int) -> bool:
@@ -174,12 +215,12 @@ def _rules() -> _Rules:
 _EMAIL_DOMAIN = re.compile(patterns.EMAIL_DOMAIN)
 _EMAIL_LOCAL = re.compile(patterns.EMAIL_LOCAL)
 _URL_REST = re.compile(patterns.URL_REST)
-_URL_BARE = re.compile(patterns.URL_BARE, re.IGNORECASE)
+_URL_BARE = re.compile(patterns.URL_BARE)
 _URL_CREDENTIALS = re.compile(patterns.URL_CREDENTIALS)
 _SCHEME = re.compile(r"[A-Za-z0-9+.\-]{1,20}")
 
 
-def _find_emails(text: str) -> Iterator[Span]:
+def _find_emails(text: str, found: list[_Found]) -> None:
     for match in _EMAIL_DOMAIN.finditer(text):
         at = match.start()
         local = _EMAIL_LOCAL.match(text[max(0, at - 64) : at][::-1])
@@ -188,22 +229,25 @@ def _find_emails(text: str) -> Iterator[Span]:
             while start < at and text[start] in "'.":
                 start += 1
             if start < at:
-                yield Span(start, match.end(), "EMAIL", patterns.EMAIL_SCORE)
+                found.append((start, match.end(), "EMAIL", patterns.EMAIL_SCORE))
 
 
-def _find_urls(text: str) -> Iterator[Span]:
+def _find_urls(text: str, found: list[_Found]) -> None:
     for match in _URL_REST.finditer(text):
         colon = match.start()
         scheme = _SCHEME.match(text[max(0, colon - 20) : colon][::-1])
         if scheme:
             start, end = colon - scheme.end(), _url_end(text, colon, match.end())
             if _URL_CREDENTIALS.match(text, colon, end):
-                yield Span(start, end, "SECRET", patterns.CREDENTIALS_SCORE)
+                found.append((start, end, "SECRET", patterns.CREDENTIALS_SCORE))
             else:
-                yield Span(start, end, "URL", patterns.URL_SCORE)
+                found.append((start, end, "URL", patterns.URL_SCORE))
+
+
+def _find_bare_urls(text: str, found: list[_Found]) -> None:
     for match in _URL_BARE.finditer(text):
         start = match.start()
-        yield Span(start, _url_end(text, start, match.end()), "URL", patterns.URL_SCORE)
+        found.append((start, _url_end(text, start, match.end()), "URL", patterns.URL_SCORE))
 
 
 def _url_end(text: str, start: int, end: int) -> int:
@@ -232,7 +276,7 @@ class Lookout:
         self._denied = [(words.kind or "", _Matcher(words)) for words in policy.deny]
         self._allowed = [(words.kind, _Matcher(words)) for words in policy.allow]
         self._patterns = [_OwnPattern(pattern) for pattern in policy.patterns]
-        self._fates: dict[str, tuple[float, int]] = {}
+        self._verdicts = _Verdicts(policy)
 
     def find(self, text: str) -> list[Span]:
         """What is to be masked in ``text``: sorted, disjoint, offsets into ``text``.
@@ -240,57 +284,61 @@ class Lookout:
         Finds below their kind's threshold, allowed ones, and kinds that are kept are left out; denied words
         are never left out. Where several overlap, one span covers them all and takes the strictest fate.
         """
-        found = find_rules(text) if self._policy.rules else []
+        found = _find_rules(text) if self._policy.rules else []
         for finder in self._finders:
             found.extend(finder(text))
         for own in self._patterns:
             found.extend(own.find(text))
-        verdict = self._verdict
-        found = [span for span in found if span.score >= verdict(span.kind)[0] and verdict(span.kind)[1]]
+        verdicts = self._verdicts
+        found = [span for span in found if span[3] >= verdicts[span[2]][0] and verdicts[span[2]][1]]
         if self._allowed and found:
             found = [span for span in found if not self._is_allowed(text, span)]
         for kind, matcher in self._denied:
-            if verdict(kind)[1]:
-                found.extend(Span(start, end, kind, 1.0) for start, end in matcher.find(text))
+            if verdicts[kind][1]:
+                found.extend((start, end, kind, 1.0) for start, end in matcher.find(text))
         if len(found) > 1:
             found = self._merge(found)
-        return found
+        return [Span(*span) for span in found]
 
-    def _verdict(self, kind: str) -> tuple[float, int]:
-        """The threshold and the strictness of a kind."""
-        known = self._fates.get(kind)
-        if known is None:
-            known = self._fates[kind] = (self._policy.threshold(kind), self._policy.fate(kind).strictness)
-        return known
+    def _is_allowed(self, text: str, span: _Found) -> bool:
+        value = text[span[0] : span[1]]
+        return any(kind in (None, span[2]) and matcher.is_whole(value) for kind, matcher in self._allowed)
 
-    def _is_allowed(self, text: str, span: Span) -> bool:
-        value = text[span.start : span.end]
-        return any(kind in (None, span.kind) and matcher.is_whole(value) for kind, matcher in self._allowed)
-
-    def _merge(self, spans: list[Span]) -> list[Span]:
+    def _merge(self, spans: list[_Found]) -> list[_Found]:
         """Overlapping spans as one: it covers all of them, of the kind whose fate is strictest.
 
         Among equally strict ones the kind that covers most decides, then the better score.
         """
         spans.sort()
-        merged: list[Span] = []
-        group = [spans[0]]
-        end = spans[0].end
-        for span in spans[1:]:
-            if span.start < end:
-                group.append(span)
-                end = max(end, span.end)
+        merged: list[_Found] = []
+        first, end = 0, spans[0][1]
+        for index in range(1, len(spans)):
+            span = spans[index]
+            if span[0] < end:
+                if span[1] > end:
+                    end = span[1]
             else:
-                merged.append(self._one(group, end))
-                group, end = [span], span.end
-        merged.append(self._one(group, end))
+                merged.append(spans[first] if index - first == 1 else self._one(spans[first:index]))
+                first, end = index, span[1]
+        merged.append(spans[first] if len(spans) - first == 1 else self._one(spans[first:]))
         return merged
 
-    def _one(self, group: list[Span], end: int) -> Span:
-        if len(group) == 1:
-            return group[0]
-        best = max(group, key=lambda s: (self._verdict(s.kind)[1], s.end - s.start, s.score))
-        return Span(group[0].start, end, best.kind, best.score)
+    def _one(self, group: list[_Found]) -> _Found:
+        verdicts = self._verdicts
+        best = max(group, key=lambda s: (verdicts[s[2]][1], s[1] - s[0], s[3]))
+        return group[0][0], max(span[1] for span in group), best[2], best[3]
+
+
+class _Verdicts(dict[str, tuple[float, int]]):
+    """The threshold and the strictness of each kind, worked out when it is first met."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self._policy = policy
+
+    def __missing__(self, kind: str) -> tuple[float, int]:
+        verdict = self[kind] = (self._policy.threshold(kind), self._policy.fate(kind).strictness)
+        return verdict
 
 
 class _Matcher:

@@ -15,7 +15,7 @@ below 0.5 (off by default) where only a policy that lowers the threshold wants i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from masquerade.mask import checks
@@ -28,7 +28,8 @@ _UNKNOWN = ""
 class Row:
     """One form of one kind.
 
-    ``left`` counts characters before the match that belong to the value (they are in a look-behind).
+    ``lead`` gives, for a row with neither ``at`` nor ``after``, how many ASCII digits the form may begin with;
+    0 stands for a beginning of letters. ``left`` counts characters before the match that belong to the value (they are in a look-behind).
     ``gap`` names what may stand between a label and the value: see :data:`GAPS`.
     """
 
@@ -39,6 +40,7 @@ class Row:
     at: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     gap: str = "loose"
+    lead: Collection[int] = ()
     left: int = 0
     source: str = ""
 
@@ -77,11 +79,11 @@ _ANY_DATE = (
     rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?(?: of)?[ \-]{_MONTH}\.?,?[ \-](?:{_YEAR}|[0-9]{{2}})"
     rf"|{_MONTH}\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? ?{_YEAR})"
 )
-_PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-_PLATE_TAIL = "[A-HJ-NP-Z0-9]"
+PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_PLATE_TAIL = "[A-Z0-9]"
 _PASSWORD = (
-    r"(?:[^\s\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]|[,;](?!\s|\Z|[A-Za-z_.\- ]{1,30}[=:])){3,127}"
-    r"[^\s\"'`“”‘’，。；、：（）<>,;.:!?)\]}\u4e00-\u9fff]"
+    r"[^\s\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]{1,128}+"
+    r"(?:[,;](?!\s|\Z|[A-Za-z_.\- ]{1,30}[=:])[^\s\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]{1,64}+){0,3}"
 )
 _QUOTED = r"(?<=[\"'“‘`])[^\"'“”‘’`\n]{4,128}(?=[\"'”’`])"
 _SECRET_LABELS = (
@@ -102,7 +104,7 @@ _PASSWORD_LABELS = (
     "contraseña", "mot de passe", "passwort", "パスワード",
 )  # fmt: skip
 _PHONE_LABELS = (
-    "phone", "telephone", "mobile", "cell", "cellphone", "tel", "fax", "whatsapp", "call me", "call us", "dial", "sms",
+    "phone", "telephone", "mobile", "cell", "cellphone", "tel", "fax", "whatsapp", "call me", "call us", "call", "dial", "sms", "answering", "reach me", "reach us", "ring",
     "hotline", "contact number", "phone number", "mobile number", "电话", "手机", "手机号", "座机", "固话", "传真", "热线", "来电",
     "致电", "拨打", "联系方式", "联系号码", "電話", "手機", "傳真",
 )  # fmt: skip
@@ -114,17 +116,16 @@ _BIRTH_LABELS = (
 
 ROWS: tuple[Row, ...] = (
     # -- left alone -------------------------------------------------------------------------------------
-    Row(_UNKNOWN, r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}", 0, source="RFC 9562"),
+    Row(_UNKNOWN, r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}", 0, source="RFC 9562", lead=range(9)),
     # -- dates ------------------------------------------------------------------------------------------
-    Row("DATE_TIME", rf"{_YEAR}([/.\-])[0-9]{{1,2}}\1[0-9]{{1,2}}{_TIME}", 0.6, checks.date_length, source="ISO 8601"),
-    Row("DATE_TIME", rf"{_YEAR} ?年 ?[0-9]{{1,2}} ?月 ?[0-9]{{1,2}} ?[日号]?", 0.6, checks.date_length, source="GB/T 7408"),
+    Row("DATE_TIME", rf"{_YEAR}([/.\-])[0-9]{{1,2}}\1[0-9]{{1,2}}{_TIME}", 0.6, checks.date_length, source="ISO 8601", lead=(4,)),
+    Row("DATE_TIME", rf"{_YEAR} ?年 ?[0-9]{{1,2}} ?月 ?[0-9]{{1,2}} ?[日号]?", 0.6, checks.date_length, source="GB/T 7408", lead=(4,)),
     Row(
         "DATE_TIME",
         rf"[0-9]{{1,2}}([/.\-])[0-9]{{1,2}}\1{_YEAR}{_TIME}|[0-9]{{1,2}}([/\-])[0-9]{{1,2}}\2[0-9]{{2}}(?![./\-])",
         0.6,
-        checks.date_length,
-    ),
-    Row("DATE_TIME", rf"[0-9]{{1,2}}(?:st|nd|rd|th)?(?: of)?[ \-]{_MONTH}\.?,?[ \-]{_YEAR}", 0.6),
+        checks.date_length, lead=(1, 2)),
+    Row("DATE_TIME", rf"[0-9]{{1,2}}(?:st|nd|rd|th)?(?: of)?[ \-]{_MONTH}\.?,?[ \-]{_YEAR}", 0.6, lead=(1, 2)),
     Row("DATE_TIME", rf"{_MONTH}\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? ?{_YEAR}", 0.6, at=_MONTHS),
     Row("DATE_TIME", _ANY_DATE, 0.9, after=_BIRTH_LABELS),
     # -- network ----------------------------------------------------------------------------------------
@@ -133,148 +134,135 @@ ROWS: tuple[Row, ...] = (
         r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?!\.[0-9])(?:/(?:3[0-2]|[12]?[0-9])(?![0-9]))?",
         0.9,
         checks.ipv4_length,
-        source="RFC 791",
-    ),
+        source="RFC 791", lead=(1, 2, 3)),
     Row(
         "MAC_ADDRESS",
         r"[0-9A-Fa-f]{2}([:\-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}(?:(?:\1[0-9A-Fa-f]{2}){2})?(?![:\-][0-9A-Fa-f])",
         0.9,
-        source="IEEE 802-2014, 8.1",
-    ),
-    Row("MAC_ADDRESS", r"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\.)", 0.7),
+        source="IEEE 802-2014, 8.1", lead=(0, 1, 2)),
+    Row("MAC_ADDRESS", r"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\.)", 0.7, lead=range(5)),
     Row(
         "IP_ADDRESS",
         r"[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){1,6}(?::[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?",
         0.9,
         checks.ipv6_length,
-        source="RFC 4291",
-    ),
+        source="RFC 4291", lead=range(5)),
     # -- mainland China ---------------------------------------------------------------------------------
     Row(
         "CN_RESIDENT_ID",
         r"[1-9][0-9]{5}[ \-]{0,2}(?:18|19|20)[0-9]{2}[ \-]?(?:0[1-9]|1[0-2])[ \-]?(?:0[1-9]|[12][0-9]|3[01])[ \-]{0,2}[0-9]{3}[ \-]?[0-9Xx]",
         0.99,
         checks.cn_resident_length,
-        source="GB 11643-1999",
-    ),
+        source="GB 11643-1999", lead=(6, 10, 12, 14, 17, 18)),
     Row(
         "CN_RESIDENT_ID",
         r"[1-9][0-9]{5}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]",
         0.6,
-        checks.cn_resident_form_length,
-    ),
+        checks.cn_resident_form_length, lead=(17, 18)),
     Row(
         "CN_USCC",
         r"[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{10}",
         0.95,
         checks.uscc_length,
-        source="GB 32100-2015",
-    ),
+        source="GB 32100-2015", lead=range(19)),
     # -- cards and accounts -----------------------------------------------------------------------------
-    Row("CREDIT_CARD", r"[2-9][0-9]{11,18}", 0.95, checks.card_length, source="ISO/IEC 7812-1"),
+    Row("CREDIT_CARD", r"[2-9][0-9]{11,18}", 0.95, checks.card_length, source="ISO/IEC 7812-1", lead=range(12, 20)),
     Row(
         "CREDIT_CARD",
         r"[2-9][0-9]{3}[ .\-]{1,2}[0-9]{4}[ .\-]{1,2}[0-9]{4}[ .\-]{1,2}[0-9]{1,7}(?:[ .\-][0-9]{1,4})?|[2-9][0-9]{3}[ .\-]{1,2}[0-9]{6}[ .\-]{1,2}[0-9]{4,5}"
         r"|[2-9][0-9]{5}[ .\-]{1,2}[0-9]{6,13}(?:[ .\-]{1,2}[0-9]{1,4})?|[2-9][0-9]{4}[ .\-][0-9]{5}[ .\-][0-9]{5,6}(?:[ .\-][0-9]{1,4})?|[2-9][0-9]{7}[ .\-][0-9]{8}",
         0.95,
         checks.card_length,
-        source="ISO/IEC 7812-1",
-    ),
+        source="ISO/IEC 7812-1", lead=(4, 5, 6, 8)),
     Row(
         "CREDIT_CARD",
         r"[2-9](?<![0-9][ .\-][0-9])[ .\-]{1,2}[0-9](?:[ .\-]{1,2}[0-9]){10,17}",
         0.9,
         checks.card_length,
-        source="ISO/IEC 7812-1, one digit at a time",
-    ),
-    Row("CN_RESIDENT_ID", r"[1-9][0-9]{7}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}", 0.6, checks.cn_resident_form_length),
-    Row("IMEI", r"(?:35|86|01|99)[0-9]{13}", 0.6, checks.imei_length, source="3GPP TS 23.003"),
-    Row("IMEI", r"[0-9]{2}-[0-9]{6}-[0-9]{6}-[0-9]", 0.9, checks.imei_length, source="3GPP TS 23.003"),
+        source="ISO/IEC 7812-1, one digit at a time", lead=(1,)),
+    Row("CN_RESIDENT_ID", r"[1-9][0-9]{7}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}", 0.6, checks.cn_resident_form_length, lead=(15,)),
+    Row("IMEI", r"(?:35|86|01|99)[0-9]{13}", 0.6, checks.imei_length, source="3GPP TS 23.003", lead=(15,)),
+    Row("IMEI", r"[0-9]{2}-[0-9]{6}-[0-9]{6}-[0-9]", 0.9, checks.imei_length, source="3GPP TS 23.003", lead=(2,)),
     Row(
         "IBAN",
         r"[A-Za-z]{2}[0-9]{2}(?:[ \-]?[0-9A-Za-z]{4}){2,7}(?:[ \-]?[0-9A-Za-z]{1,4})?",
         0.98,
         checks.iban_length,
-        source="ISO 13616-1",
-    ),
+        source="ISO 13616-1", lead=(0,)),
     # -- numbers of persons -----------------------------------------------------------------------------
-    Row("US_SSN", r"[0-9]{3}([ \-])[0-9]{2}\1[0-9]{4}", 0.85, checks.ssn_length, source="SSA"),
-    Row("US_ITIN", r"9[0-9]{2}([ \-])[0-9]{2}\1[0-9]{4}", 0.85, checks.itin_length, source="IRS Publication 1915"),
+    Row("US_SSN", r"[0-9]{3}([ \-])[0-9]{2}\1[0-9]{4}", 0.85, checks.ssn_length, source="SSA", lead=(3,)),
+    Row("US_ITIN", r"9[0-9]{2}([ \-])[0-9]{2}\1[0-9]{4}", 0.85, checks.itin_length, source="IRS Publication 1915", lead=(3,)),
     Row(
         "UK_NINO",
         r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]",
         0.85,
         checks.nino_length,
-        source="HMRC NIM39110",
-    ),
+        source="HMRC NIM39110", lead=(0,)),
     Row(
         "UK_NINO",
         r"[0-9](?<=[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] [0-9])[0-9] ?[0-9]{2} ?[0-9]{2} ?[A-D]",
         0.85,
         left=3,
-        source="HMRC NIM39110",
-    ),
-    Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}\([0-9A]\)", 0.95, checks.hk_id_length, source="HKSAR Immigration Department"),
-    Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}（[0-9A]）", 0.95, checks.hk_id_length),
-    Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}[0-9A]", 0.6, checks.hk_id_length),
-    Row("TW_ID", r"[A-Za-z][1289A-Da-d][0-9]{8}", 0.9, checks.tw_id_length, source="Ministry of the Interior, Taiwan"),
-    Row("MO_ID", r"[157][0-9]{6}[(（/][0-9][)）]?", 0.7, source="DSI, Macao"),
-    Row("PASSPORT", r"(?:E[A-HJ-NP-Z]?|G)(?:[0-9]{8}|(?<=[A-Z]{2})[0-9]{7})", 0.6, source="ICAO Doc 9303; Exit and Entry Administration, China"),
-    Row("LICENSE_PLATE", rf"[A-HJ-Z](?<=[{_PROVINCE}][A-Z])[·• \-]?(?:{_PLATE_TAIL}{{6}}|{_PLATE_TAIL}{{5}}|{_PLATE_TAIL}{{4}}[港澳学警挂领试超])",
-        0.9, left=1, source="GA 36-2018"),
+        source="HMRC NIM39110", lead=(2, 4, 6)),
+    Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}\([0-9A]\)", 0.95, checks.hk_id_length, source="HKSAR Immigration Department", lead=(0,)),
+    Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}（[0-9A]）", 0.95, checks.hk_id_length, lead=(0,)),
+    Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}[0-9A]", 0.6, checks.hk_id_length, lead=(0,)),
+    Row("TW_ID", r"[A-Za-z][1289A-Da-d][0-9]{8}", 0.9, checks.tw_id_length, source="Ministry of the Interior, Taiwan", lead=(0,)),
+    Row("MO_ID", r"[157][0-9]{6}[(（/][0-9][)）]?", 0.7, source="DSI, Macao", lead=(7,)),
+    Row("PASSPORT", r"(?:E[A-HJ-NP-Z]?|G)(?:[0-9]{8}|(?<=[A-Z]{2})[0-9]{7})", 0.6, source="ICAO Doc 9303; Exit and Entry Administration, China", lead=(0,)),
+    Row("LICENSE_PLATE", rf"[A-Z](?<=[{PROVINCE}][A-Z])[·• \-]?(?:{_PLATE_TAIL}{{6}}|{_PLATE_TAIL}{{5}}|{_PLATE_TAIL}{{4}}[港澳学警挂领试超])",
+        0.9, left=1, source="GA 36-2018", lead=(0,)),
+    Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z]{{6,7}}", 0.9, source="GA 36-2018, no digit in it"),
     # -- telephone --------------------------------------------------------------------------------------
     Row(
         "PHONE",
-        r"[1-9](?<=\+[0-9])[0-9]{0,2}(?:[ .\-]{0,2}\(?[0-9]{1,5}\)?){1,6}(?:[ ,]{0,2}(?:ext|x|转)\.? ?[0-9]{1,6})?",
+        r"[1-9](?<=\+[0-9])[0-9]{0,2}(?:[ .\-]{0,2}(?:[0-9]{1,5}|\([0-9]{1,5}\))){1,6}(?:[ ,]{0,2}(?:ext|x|转)\.? ?[0-9]{1,6})?",
         0.9,
         checks.international_phone_length,
         left=1,
-        source="ITU-T E.123, E.164",
-    ),
-    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}", 0.9, source="MIIT numbering plan, 2017"),
-    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{2,4}){2,4}", 0.7, lambda t: len(t) if len(checks.digits_of(t).removeprefix("00").removeprefix("86")) == 11 else 0),
-    Row("PHONE", r"1(?<![0-9][ .\-][0-9])[ \-][3-9](?:[ \-][0-9]){9}", 0.8, source="a mainland mobile, one digit at a time"),
-    Row("PHONE", r"00[1-9][0-9]{0,2}(?:[ .\-]?\(?[0-9]{1,5}\)?){2,6}", 0.6, checks.international_phone_length, source="ITU-T E.164"),
+        source="ITU-T E.123, E.164", lead=range(1, 16)),
+    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}", 0.9, source="MIIT numbering plan, 2017", lead=(2, 3, 4, 5, 7, 9, 11, 13, 15)),
+    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{2,4}){2,4}", 0.7, lambda t: len(t) if len(checks.digits_of(t).removeprefix("00").removeprefix("86")) == 11 else 0, lead=range(2, 16)),
+    Row("PHONE", r"1(?<![0-9][ .\-][0-9])[ \-][3-9](?:[ \-][0-9]){9}", 0.8, source="a mainland mobile, one digit at a time", lead=(1,)),
+    Row("PHONE", r"00[1-9][0-9]{0,2}(?:[ .\-]?(?:[0-9]{1,5}|\([0-9]{1,5}\))){2,6}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.international_phone_length, source="ITU-T E.164", lead=range(3, 16)),
     Row(
         "PHONE",
         r"0(?:10|2[0-9]|[3-9][0-9]{2})[)）]?[ \-]{0,2}[1-9][0-9]{2,3}[ \-]?[0-9]{4}(?:(?:[ ,\-]{0,2}(?:转|ext|x|分机|-)\.? ?)[0-9]{1,6})?",
         0.6,
-        source="MIIT numbering plan, 2017",
-    ),
-    Row("PHONE", r"[48]00[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,4}", 0.55, lambda t: len(t) if len(checks.digits_of(t)) == 10 else 0),
+        source="MIIT numbering plan, 2017", lead=(3, 4, 6, 7, 8, 10, 11, 12)),
+    Row("PHONE", r"[48]00[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,4}", 0.55, lambda t: len(t) if len(checks.digits_of(t)) == 10 else 0, lead=(3, 6, 7, 10, 11)),
     Row(
         "PHONE",
         r"(?:1[ .\-]{0,2}\(?)?[2-9][0-9]{2}(?:\)[ .\-]{0,2}|[ .\-/]{1,2})[2-9][0-9]{2}[ .\-]{1,2}[0-9]{4}"
         r"(?:[ ,]{0,2}(?i:extension|ext|x|#)[. :]{0,2}[0-9]{1,6})?",
         0.8,
-        source="ATIS-0300055, NANP",
-    ),
-    Row("PHONE", r"(?:1[ .\-]?)?[2-9][0-9]{2}[2-9][0-9]{6}(?i:[ ,]{0,2}(?:extension|ext|x)[. :]{0,2}[0-9]{1,6})?", 0.5, source="ATIS-0300055, NANP"),
-    Row("PHONE", r"(?:001|1)[\-. ](?:[2-9][0-9]{2}[\-. ]){2}[0-9]{4}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.85),
-    Row("PHONE", r"09[0-9]{2}[ \-]?[0-9]{3}[ \-]?[0-9]{3}", 0.6, source="NCC, Taiwan"),
+        source="ATIS-0300055, NANP", lead=(1, 3, 4)),
+    Row("PHONE", r"[0-9]{3}[ .\-][0-9]{3}[ .\-][0-9]{4}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.phone_length, lead=(3,)),
+    Row("PHONE", r"0[1-9]-[0-9]{8}|[0-9]{2,3}\)[ \-]?[0-9]{3,4}[ \-][0-9]{3,4}", 0.55, checks.phone_length, source="ITU-T E.123", lead=(2, 3)),
+    Row("PHONE", r"(?:1[ .\-]?)?[2-9][0-9]{2}[2-9][0-9]{6}(?i:[ ,]{0,2}(?:extension|ext|x)[. :]{0,2}[0-9]{1,6})?", 0.5, source="ATIS-0300055, NANP", lead=(1, 10, 11)),
+    Row("PHONE", r"(?:001|1)[\-. ](?:[2-9][0-9]{2}[\-. ]){2}[0-9]{4}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.85, lead=(1, 3)),
+    Row("PHONE", r"09[0-9]{2}[ \-]?[0-9]{3}[ \-]?[0-9]{3}", 0.6, source="NCC, Taiwan", lead=(4, 7, 10)),
     Row(
         "PHONE",
-        r"\(?0[1-9][0-9]{0,4}\)?[ \-./](?:\(0\))?[0-9]{2,5}(?:[ \-.][0-9]{2,5}){1,3}|0[1-9][0-9]{1,4}[ \-./][0-9]{5,8}|0[1-9](?:[ .][0-9]{2}){4}",
+        r"0[1-9][0-9]{0,4}\)?[ \-./](?:\(0\))?[0-9]{2,5}(?:[ \-.][0-9]{2,5}){1,3}|0[1-9][0-9]{1,4}[ \-./][0-9]{5,8}|0[1-9](?:[ .][0-9]{2}){4}",
         0.55,
         checks.phone_length,
-        source="national forms with a trunk prefix, ITU-T E.123",
-    ),
+        source="national forms with a trunk prefix, ITU-T E.123", lead=range(2, 7)),
     # -- wallets ----------------------------------------------------------------------------------------
-    Row("CRYPTO_WALLET", r"0x[0-9A-Fa-f]{40}", 0.95, source="ERC-55 (form; its case is not verified)"),
-    Row("CRYPTO_WALLET", r"[13LMDTA][1-9A-HJ-NP-Za-km-z]{25,34}", 0.97, checks.base58_length, source="Base58Check"),
-    Row("CRYPTO_WALLET", r"(?i:bc|tb|ltc)1[02-9ac-hj-np-zAC-HJ-NP-Z]{11,87}", 0.97, checks.bech32_length, source="BIP 173, BIP 350"),
+    Row("CRYPTO_WALLET", r"0x[0-9A-Fa-f]{40}", 0.95, source="ERC-55 (form; its case is not verified)", lead=(1,)),
+    Row("CRYPTO_WALLET", r"[13LMDTA][1-9A-HJ-NP-Za-km-z]{25,34}", 0.97, checks.base58_length, source="Base58Check", lead=range(12)),
+    Row("CRYPTO_WALLET", r"(?i:bc|tb|ltc)1[02-9ac-hj-np-zAC-HJ-NP-Z]{11,87}", 0.97, checks.bech32_length, source="BIP 173, BIP 350", lead=(0,)),
     # -- secrets without a label ------------------------------------------------------------------------
-    Row("SECRET", r"[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,35}", 0.95, source="Telegram Bot API"),
-    Row("SECRET", r"[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,40}", 0.9, source="Discord bot token"),
-    Row("SECRET", r"(?:AC|SK)[0-9a-f]{32}", 0.8, source="Twilio"),
-    Row("SECRET", r"[0-9a-f]{32}-us[0-9]{1,2}", 0.9, source="Mailchimp"),
+    Row("SECRET", r"[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,35}", 0.95, source="Telegram Bot API", lead=(8, 9, 10)),
+    Row("SECRET", r"[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,40}", 0.9, source="Discord bot token", lead=(0,)),
+    Row("SECRET", r"(?:AC|SK)[0-9a-f]{32}", 0.8, source="Twilio", lead=(0,)),
+    Row("SECRET", r"[0-9a-f]{32}-us[0-9]{1,2}", 0.9, source="Mailchimp", lead=range(33)),
     Row(
         "SECRET",
         r"[A-Za-z0-9](?:[A-Za-z0-9_\-]|[+/](?=[A-Za-z0-9+/_=\-])){19,511}={0,2}",
         0.6,
         checks.random_token_length,
-        source="entropy",
-    ),
+        source="entropy", lead=range(40)),
     # -- secrets by their maker's prefix ----------------------------------------------------------------
     Row("SECRET", r"sk-[A-Za-z0-9_\-]{16,}+", 0.95, at=("sk-",), source="OpenAI, Anthropic, DeepSeek, OpenRouter"),
     Row("SECRET", r"[sr]k_(?:live|test)_[0-9A-Za-z]{10,}+", 0.97, at=("sk_live_", "sk_test_", "rk_live_", "rk_test_"), source="Stripe"),
@@ -324,7 +312,7 @@ ROWS: tuple[Row, ...] = (
         after=("driver's license", "drivers license", "driver license", "driver’s license", "driving licence", "driving license", "driver's licence", "driver licence", "dl number", "dl no", "dl#", "license number", "licence number", "驾驶证", "驾照", "驾驶执照")),
     Row("LICENSE_PLATE", r"(?i:[A-Z0-9](?:[ \-·]?[A-Z0-9]){2,8})", 0.8, lambda t: len(t) if any(map(str.isdigit, t)) else 0,
         after=("license plate", "licence plate", "number plate", "plate number", "registration plate", "plate", "vehicle registration", "车牌", "车牌号", "車牌")),
-    Row("LICENSE_PLATE", rf"[{_PROVINCE}][A-Z][· ]?{_PLATE_TAIL}{{4,6}}[港澳学警挂领试超]?", 0.95, after=("车牌", "车牌号", "号牌"), gap="glued"),
+    Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z][· ]?{_PLATE_TAIL}{{4,6}}[港澳学警挂领试超]?", 0.95, after=("车牌", "车牌号", "号牌"), gap="glued"),
     Row("US_SSN", r"[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{4}", 0.9, after=("ssn", "social security", "social security number", "social")),
     Row("US_ITIN", r"9[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{4}", 0.9, checks.itin_length, after=("itin", "taxpayer", "tax id")),
     Row("UK_NINO", r"(?i:[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D])", 0.9, after=("national insurance", "nino", "ni number")),
@@ -337,9 +325,11 @@ ROWS: tuple[Row, ...] = (
     Row("CRYPTO_WALLET", r"[A-Za-z0-9]{26,90}", 0.8, lambda t: len(t) if any(map(str.isdigit, t)) else 0, after=("wallet", "wallet address", "btc", "eth", "solana", "usdt", "钱包", "钱包地址")),
     # -- names people give themselves -------------------------------------------------------------------
     Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.8, checks.password_length,
-        after=("username", "user name", "user_name", "login", "login name", "handle", "screen name", "wechat", "wechat id", "weixin", "telegram", "twitter", "instagram", "github", "skype", "discord", "user id", "userid", "line id", "snapchat", "tiktok", "weibo", "用户名", "登录名", "账号", "帐号", "昵称", "网名", "微博", "抖音", "抖音号", "小红书", "淘宝"), gap="sign"),
+        after=("username", "user name", "user_name", "login", "login name", "handle", "screen name", "user id", "userid", "line id", "用户名", "登录名", "账号", "帐号", "昵称", "网名", "微博", "抖音", "抖音号", "小红书", "淘宝"), gap="sign"),
     Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.7, checks.spoken_password_length,
         after=("username", "user name", "handle", "wechat", "wechat id", "telegram", "login", "user id"), gap="spoken"),
+    Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.7, checks.spoken_password_length,
+        after=("wechat", "wechat id", "weixin", "telegram", "twitter", "instagram", "github", "skype", "discord", "snapchat", "tiktok", "weibo"), gap="sign"),
     Row("USERNAME", r"@?[A-Za-z][A-Za-z0-9_\-]{4,30}[A-Za-z0-9_]", 0.8, checks.password_length, after=("微信", "微信号", "weixin", "用户名", "登录名", "wxid", "vx", "加v", "薇信", "威信"), gap="glued"),
     Row("USERNAME", r"wxid_[A-Za-z0-9]{10,24}", 0.95, at=("wxid_",), source="WeChat"),
     Row("USERNAME", r"[1-9][0-9]{4,11}", 0.85, after=("qq", "qq号", "qq群", "扣扣", "企鹅号"), gap="glued"),
