@@ -167,7 +167,9 @@ class ReplyStream:
         if not self._shell.get("id"):
             self._shell |= {name: tree[name] for name in _SHELL if name in tree}
         if not ended:
-            return _encoded(tree, event.name) if changed else encode(event)
+            if not changed:
+                return encode(event)
+            return b"" if _says_nothing(tree) else _encoded(tree, event.name)
         before = self._ends(ended)
         tree["masquerade"] = self._exchange.summary()
         self._told = True
@@ -227,6 +229,12 @@ class ReplyStream:
         paths = [path for path in self._restorers if path[0] == at]
         closed = [(path, self._exchange.close(self._restorers.pop(path))) for path in paths]
         return [(path, text) for path, text in closed if text]
+
+
+def _says_nothing(tree: dict[str, Any]) -> bool:
+    """Whether all that a chunk carried is held back."""
+    choices = tree["choices"]
+    return not tree.get("usage") and all(choice.get("delta") in ({"content": ""}, {}) for choice in choices)
 
 
 def _index(choice: dict[str, Any]) -> int:

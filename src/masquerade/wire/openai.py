@@ -236,6 +236,9 @@ class Slots:
                 rule = others
                 if others is DEEP:
                     self._renames.append((holder, key, self._add(key)))
+            elif type(rule) is Refuse or type(rule) is Only:
+                _refuse(holder, key, rules, path)
+                continue
             self._value(holder, key, rule, (path, key))
 
     def _value(self, holder: Any, key: Any, rule: Rule, path: tuple[object, ...]) -> None:
@@ -243,12 +246,6 @@ class Slots:
         kind = type(value)
         if value is None or kind is bool:
             return
-        if type(rule) is Refuse:
-            raise BadInput(rule.why, source=_spell(path))
-        if type(rule) is Only:
-            if all(type(v) is str and v in rule.values for v in (value if kind is list else [value])):
-                return
-            raise BadInput(rule.why, source=_spell(path))
         if type(rule) is list and kind is not list:
             rule = rule[0]
         if type(rule) is dict and kind is dict:
@@ -374,6 +371,21 @@ def _check_request(request: dict[str, Any]) -> None:
             raise BadInput("a message is an object with a role and content", source=f"messages[{i}]")
     if type(request.get("stream", False)) not in (bool, type(None)):
         raise BadInput("stream is true or false", source="stream")
+
+
+def _refuse(holder: dict[str, Any], key: str, rules: dict[str, Rule], path: tuple[object, ...]) -> None:
+    """Refuse what ``Refuse`` and ``Only`` forbid; of several such fields, name the one that says most."""
+    rule, value = rules[key], holder[key]
+    if value is None:
+        return
+    if type(rule) is Only:
+        if all(type(v) is str and v in rule.values for v in (value if type(value) is list else [value])):
+            return
+        for name, other in rules.items():
+            if type(other) is Refuse and holder.get(name) is not None:
+                key, rule = name, other
+    assert type(rule) in (Refuse, Only)  # noqa: S101
+    raise BadInput(rule.why, source=_spell((path, key)))  # type: ignore[union-attr]
 
 
 def _spell(path: tuple[object, ...]) -> str:

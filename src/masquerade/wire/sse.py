@@ -44,6 +44,9 @@ class EventStream:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that ``chunk`` completes."""
+        whole = chunk.endswith(b"\n\n") and b"\r" not in chunk
+        if whole and self._started and not self._held and not self._after_cr:
+            return _events(chunk[:-2])
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
         held = self._held
@@ -61,14 +64,8 @@ class EventStream:
             if len(held) > self._limit:
                 raise UpstreamProblem("the model service sent an event that is too long")
             return []
-        blocks = bytes(held[:end]).split(b"\n\n")
+        events = _events(bytes(held[:end]))
         del held[: end + 2]
-        events = []
-        for block in blocks:
-            if block.startswith(b"data: ") and b"\n" not in block:
-                events.append(Event(block[6:]))
-            elif event := _parse(block):
-                events.append(event)
         return events
 
     def finish(self) -> list[Event]:
@@ -86,6 +83,16 @@ class EventStream:
                 return chunk
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _events(blocks: bytes) -> list[Event]:
+    events = []
+    for block in blocks.split(b"\n\n"):
+        if block.startswith(b"data: ") and b"\n" not in block:
+            events.append(Event(block[6:]))
+        elif event := _parse(block):
+            events.append(event)
+    return events
 
 
 def _parse(block: bytes) -> Event | None:
