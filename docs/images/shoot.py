@@ -69,6 +69,8 @@ def shoot(origin: str, profile: str) -> None:
     try:
         screen = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        browser.get(origin)  # the first question of all also pays for the rules being compiled
+        WebDriverWait(browser, 10).until(lambda page: page.execute_script(ANSWERED))
         for name, (language, scheme) in PICTURES.items():
             chosen = [{"name": "prefers-color-scheme", "value": scheme}]
             browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": chosen})

@@ -63,7 +63,7 @@ function refusal(status, answer) {
   const error = answer.error ?? {};
   if (error.code === "blocked") return new Refusal("blocked", Object.keys(error.counts ?? {}), answer.spans);
   if (status === 413) return new Refusal("large");
-  return new Refusal(status >= 500 ? "upstream" : "refused", error.message);
+  return new Refusal(error.code?.startsWith("upstream") ? "upstream" : "refused", error.message);
 }
 
 const askForMask = lane("/playground/mask");
@@ -84,6 +84,7 @@ async function forThisEdition(pane, work) {
   } catch (error) {
     if (error.name === "AbortError" || edition !== state.edition) return;
     if (!(error instanceof Refusal)) throw error;
+    clearTimeout(timers.ask);
     if (error.spans.length) state.spans = toUnits(state.text, error.spans);
     state.problem = { pane, name: error.problem, detail: error.detail };
     if (pane === "saw") state.masked = null;
@@ -96,7 +97,9 @@ async function forThisEdition(pane, work) {
 function mask() {
   return forThisEdition("saw", async (current) => {
     const masked = await askForMask(question());
-    if (current()) learn(masked);
+    if (!current()) return;
+    learn(masked);
+    announce("");
   });
 }
 
@@ -289,7 +292,7 @@ function announce(message) {
     if (!state.masked) return;
     const { words, spans, masked } = state;
     const found = words.announce(words.found(spans.length), sentence(tally(spans)), milliseconds(masked.ms));
-    $("status").textContent = `${found} ${message}`;
+    $("status").textContent = `${found} ${message}`.trim();
   }, 400);
 }
 
