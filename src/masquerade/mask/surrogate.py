@@ -166,7 +166,10 @@ def canonical(value: str) -> str:
 
 
 def _bytes(value: str) -> bytes:
-    return value.encode("utf-8", "surrogatepass")
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
 
 
 _TOKEN_FATE = Fate.TOKEN  # an enum member costs more to look up than a global
@@ -241,9 +244,10 @@ class _Dice:
 _Draw = Callable[[str, _Dice], tuple[str, str] | None]
 
 _NAMES = [
-    "alex", "amy", "anna", "ben", "beth", "carl", "clara", "dan", "dana", "dora", "emma", "eric", "finn", "gina",
-    "hana", "hugo", "iris", "ivan", "jane", "jack", "kate", "kai", "lena", "leo", "mara", "mark", "nina", "noah",
-    "olga", "omar", "pam", "paul", "rosa", "ryan", "sara", "sam", "tara", "tom", "vera", "will", "yana", "zoe",
+    "alex", "amy", "anna", "ben", "beth", "carl", "clara", "dan", "dana", "dora", "emma", "eric",
+    "finn", "gina", "hana", "hugo", "iris", "ivan", "jane", "jack", "kate", "kai", "lena", "leo",
+    "mara", "mark", "nina", "noah", "olga", "omar", "pam", "paul", "rosa", "ryan", "sara", "sam",
+    "tara", "tom", "vera", "will", "yana", "zoe",
 ]  # fmt: skip
 _AREAS = [
     202,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import unescape
 from itertools import compress
 from typing import Protocol
@@ -300,7 +300,7 @@ def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list
 def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
     """``spans``, with tokens of the book that stand in ``text`` as plain text; new ones are remembered."""
     literal = []
-    for found in _LOOSE.finditer(text):
+    for found in _likeness(frozenset()).finditer(text):
         needle = project(found["exact"] or found["loose"])
         known = book.get(needle) if len(needle) == BODY_LENGTH else None
         if known is not None and known.fate is not Fate.KEEP:
@@ -353,20 +353,25 @@ _MAY_OPEN = re.compile(
 )
 _BEFORE = 48
 
+_HOLDS_ITS_BRACKET = re.compile(r"[0-9A-Za-z\]］】}$^]")  # f(x), [text](target), \textbf{x}
 _JOINED = re.compile(rf"{_JOINT}{{0,6}}")
 _CLOSE_AFTER = re.compile(rf"{_INNER}{{0,4}}([{re.escape(_SQUARE_CLOSE + _OTHER_CLOSE)}])")
 _ONLY_INNER = re.compile(rf"{_INNER}{{0,4}}")
 
-_NAMES = "|".join(
-    [r"[_ ＿\\-]{0,3}".join(kind.split("_")) for kind in sorted(KINDS, key=len, reverse=True)]
-    + sorted(KINDS.values(), key=len, reverse=True)
-)
-_LOOSE = re.compile(
-    r"\[[A-Z][A-Z0-9_]*_(?!REDACTED\])(?P<exact>[0-9A-Z]{8,12})\]"
-    rf"|(?<![0-9A-Za-z])(?i:{_NAMES})[_ ＿\\-]{{1,3}}"
-    r"(?P<loose>(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[0-9A-Za-z]{8,12})(?![0-9A-Za-z])"
-)
-"""What looks like a token: its own form with any body, or a known label before something like a body."""
+
+@lru_cache(maxsize=64)
+def _likeness(kinds: frozenset[str]) -> re.Pattern[str]:
+    """What looks like a token: its own form with any body, or a known label before something like a body.
+
+    ``kinds`` are those that are not built in.
+    """
+    names = [r"[_ ＿\\-]{0,3}".join(kind.split("_")) for kind in (*KINDS, *kinds)] + list(KINDS.values())
+    label = "|".join(sorted(names, key=len, reverse=True))
+    return re.compile(
+        r"\[[A-Z][A-Z0-9_]*_(?!REDACTED\])(?P<exact>[0-9A-Z]{8,12})\]"
+        rf"|(?<![0-9A-Za-z])(?i:{label})[_ ＿\\-]{{1,3}}"
+        r"(?P<loose>(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[0-9A-Za-z]{8,12})(?![0-9A-Za-z])"
+    )
 
 
 _LONGEST_LOOSE = 64
@@ -483,6 +488,10 @@ class Lexicon:
         return frozenset(heads), max(map(len, heads), default=0)
 
     @cached_property
+    def _likeness(self) -> re.Pattern[str]:
+        return _likeness(frozenset(e.surrogate.kind for e in self._entries.values()).difference(KINDS))
+
+    @cached_property
     def _starts(self) -> frozenset[str]:
         """Symbols after which, at the end of a chunk, something must be held back."""
         return self._heads[0] | self._labels[1]
@@ -574,23 +583,36 @@ class Restorer:
     @property
     def unresolved(self) -> int:
         """Places that look like a token and were left: garbled beyond its check, or not known here."""
-        return self._unresolved + sum(1 for _ in _LOOSE.finditer("".join(self._leftover)))
+        return self._unresolved + len(self._lexicon._likeness.findall("".join(self._leftover)))
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""
-        if self._held or not _QUIET.fullmatch(chunk):
-            return self._advance(self._held + chunk, False)
-        symbols = chunk.translate(PROJECTION)
+        raw = self._held + chunk
+        if len(raw) > _NOISE or not _QUIET.fullmatch(raw):
+            return self._advance(raw, False)
+        # The short way for most of what a model streams; the long way gives the same.
+        symbols = raw.translate(PROJECTION)
         lexicon = self._lexicon
         if len(symbols) >= lexicon._shortest:
-            return self._advance(chunk, False)
+            return self._advance(raw, False)
+        place = len(raw)
         starts = lexicon._starts
         for at in range(len(symbols)):
             if symbols[at:] in starts:
-                return self._advance(chunk, False)
-        self._before = (self._before + chunk)[-4:]
-        self._leave(chunk)
-        return chunk
+                if any(label in symbols for label in lexicon._labels[0]):
+                    return self._advance(raw, False)
+                left = len(symbols) - at
+                while left:
+                    place -= 1
+                    left -= raw[place].isalnum()
+                break
+        if place:
+            sure, self._held = raw[:place], raw[place:]
+            self._before = (self._before + sure[-4:])[-4:]
+            self._leave(sure)
+            return sure
+        self._held = raw
+        return ""
 
     def finish(self) -> str:
         """The rest of the reply."""
@@ -731,7 +753,7 @@ class Restorer:
         if opening and opening[1] in _OTHER_OPEN:
             outer = head - opening.end()
             previous = text[outer - 1] if outer else view.before[-1:]
-            if not labelled or previous.isalnum() or (previous and previous in _SQUARE_CLOSE + "}$^"):
+            if not labelled or _HOLDS_ITS_BRACKET.match(previous):
                 opening = None
         if opening:
             closing = _CLOSE_AFTER.match(text, end)
@@ -788,7 +810,7 @@ class Restorer:
         """Count what is complete, and keep only what may still become a token's likeness."""
         text = "".join(self._leftover)
         at, keep = 0, max(0, len(text) - _LONGEST_LOOSE)
-        for found in _LOOSE.finditer(text):
+        for found in self._lexicon._likeness.finditer(text):
             if found.end() > keep:
                 keep = min(keep, found.start())
                 break
