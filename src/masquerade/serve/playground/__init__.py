@@ -2,8 +2,8 @@
 
 The page is a handful of static files that ask nothing of any other host. It calls two addresses of the
 gateway that serves it, both with JSON ``{"text": str, "policy": {"fates": {kind: fate}}, "model": str}``
-(``policy`` only where the reader chose other fates than the gateway's own, ``model`` only where one was named;
-without it the mirror answers):
+(``policy`` only where the reader chose other fates than the gateway's own, ``model`` only where one was
+named; without it the mirror answers):
 
 - ``POST /playground/mask`` while someone types, answered
   ``{"spans": [{"start", "end", "kind", "score", "fate", "surrogate"}], "masked": str, "ms": float}``;
