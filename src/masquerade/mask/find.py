@@ -24,11 +24,12 @@ from masquerade.mask.span import Finder, Span
 _END = r"(?![0-9A-Za-z])"
 _MOST_DIGITS = 40
 
-# A digit that may belong to a private form: not one of a lone small number, nor of a list of them.
+# The first digit of a run that may belong to a private form: not a lone small number, nor one of a list of them.
 _DIGIT = re.compile(
-    r"[0-9](?:[0-9]{4,}+|[0-9]{0,3}+"
-    r"(?:(?<=[A-Za-z][0-9])|(?<=[A-Za-z][0-9][0-9])|(?<=[A-Za-z][0-9][0-9][0-9])|(?=[A-Za-z.\-/:)年）]|[ ,][0-9(]| [A-Z]|[ \-](?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|of )| ?年))"
-    r"(?!(?<![0-9])(?<![0-9][ \-][0-9])(?<![A-Z][ \-][0-9])[ \-.,][0-9]{1,2}(?![0-9A-Za-z])(?!(?:[ \-][0-9]){8})))"
+    r"[0-9](?<![0-9][0-9])"
+    r"(?!(?<=[1-9])(?<![A-Z] [0-9])(?!(?<![0-9][ \-][0-9])(?:[ \-][0-9]){9})[0-9]?[ ,][0-9]{1,2}(?![0-9A-Za-z.\-/:]))"
+    r"(?:(?<=[A-Za-z][0-9])[0-9]*+|[0-9]{4,}+"
+    r"|[0-9]{0,3}+(?=[A-Za-z.\-/:)年）]|[ ,][0-9(]| [A-Z]|[ \-](?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|of )| ?年))"
 )
 _RUN = re.compile(r"[0-9A-Za-z]*")
 _SOLID = re.compile(r"[!-~]*")
@@ -63,10 +64,11 @@ class _Forms:
     """Rows that may begin at one place, as one expression; the first that passes its check wins."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self._rows = [(re.compile(f"(?:{row.expression}){_END}").match, row) for row in rows]
+        self._rows = tuple(rows)
+        self._after: list[_Forms | None] = [None] * len(self._rows)
         self._by_group: dict[int | None, int] = {}
         groups, branches = 0, []
-        for index, (_, row) in enumerate(self._rows):
+        for index, row in enumerate(self._rows):
             own = re.compile(row.expression).groups
             shifted = _BACK_REFERENCE.sub(partial(_shift, by=groups), row.expression)
             groups += own + 1
@@ -82,18 +84,15 @@ class _Forms:
         if match is None:
             return None
         index = self._by_group[match.lastindex]
-        row = self._rows[index][1]
+        row = self._rows[index]
         length = match.end() - start
         if row.check is not None:
             length = row.check(match[0])
-        while not length:
-            index += 1
-            if index == len(self._rows):
-                return None
-            match_at, row = self._rows[index]
-            match = match_at(text, start)
-            if match is not None:
-                length = len(match[0]) if row.check is None else row.check(match[0])
+            if not length:
+                after = self._after[index]
+                if after is None:
+                    after = self._after[index] = _Forms(self._rows[index + 1 :])
+                return after.at(text, start)
         begin, end = start - row.left, start + length
         if row.kind == "PHONE" and begin and text[begin - 1] == "(" and text.find(")", begin, end) >= 0:
             begin -= 1

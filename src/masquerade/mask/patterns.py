@@ -72,6 +72,7 @@ _MONTHS = (
     "oct. ", "nov. ", "dec. ",
 )  # fmt: skip
 _YEAR = r"(?:1[89]|2[01])[0-9]{2}"
+_MM, _DD = "(?:1[0-2]|0?[1-9])(?![0-9])", "(?:3[01]|[12][0-9]|0?[1-9])(?![0-9])"
 _TIME = r"(?:[T ][0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?:Z| ?[+\-][0-9]{2}:?[0-9]{2})?)?"
 _ANY_DATE = (
     rf"(?:{_YEAR}[0-9]{{4}}|{_YEAR} ?[年./\-] ?[0-9]{{1,2}}(?: ?[月./\-] ?[0-9]{{1,2}}[日号]?)?月?"
@@ -79,6 +80,7 @@ _ANY_DATE = (
     rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?(?: of)?[ \-]{_MONTH}\.?,?[ \-](?:{_YEAR}|[0-9]{{2}})"
     rf"|{_MONTH}\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? ?{_YEAR})"
 )
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _PLATE_TAIL = "[A-Z0-9]"
 _PASSWORD = (
@@ -118,22 +120,17 @@ ROWS: tuple[Row, ...] = (
     # -- left alone -------------------------------------------------------------------------------------
     Row(_UNKNOWN, r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}", 0, source="RFC 9562", lead=range(9)),
     # -- dates ------------------------------------------------------------------------------------------
-    Row("DATE_TIME", rf"{_YEAR}([/.\-])[0-9]{{1,2}}\1[0-9]{{1,2}}{_TIME}", 0.6, checks.date_length, source="ISO 8601", lead=(4,)),
-    Row("DATE_TIME", rf"{_YEAR} ?年 ?[0-9]{{1,2}} ?月 ?[0-9]{{1,2}} ?[日号]?", 0.6, checks.date_length, source="GB/T 7408", lead=(4,)),
-    Row(
-        "DATE_TIME",
-        rf"[0-9]{{1,2}}([/.\-])[0-9]{{1,2}}\1{_YEAR}{_TIME}|[0-9]{{1,2}}([/\-])[0-9]{{1,2}}\2[0-9]{{2}}(?![./\-])",
-        0.6,
-        checks.date_length, lead=(1, 2)),
+    Row("DATE_TIME", rf"{_YEAR}([/.\-]){_MM}\1{_DD}{_TIME}", 0.6, source="ISO 8601", lead=(4,)),
+    Row("DATE_TIME", rf"{_YEAR} ?年 ?{_MM} ?月 ?{_DD} ?[日号]?", 0.6, source="GB/T 7408", lead=(4,)),
+    Row("DATE_TIME", rf"(?:{_DD}([/.\-]){_MM}\1|{_MM}([/.\-]){_DD}\2){_YEAR}{_TIME}|(?:{_DD}([/\-]){_MM}\3|{_MM}([/\-]){_DD}\4)[0-9]{{2}}(?![./\-])", 0.6, lead=(1, 2)),
     Row("DATE_TIME", rf"[0-9]{{1,2}}(?:st|nd|rd|th)?(?: of)?[ \-]{_MONTH}\.?,?[ \-]{_YEAR}", 0.6, lead=(1, 2)),
     Row("DATE_TIME", rf"{_MONTH}\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? ?{_YEAR}", 0.6, at=_MONTHS),
     Row("DATE_TIME", _ANY_DATE, 0.9, after=_BIRTH_LABELS),
     # -- network ----------------------------------------------------------------------------------------
     Row(
         "IP_ADDRESS",
-        r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?!\.[0-9])(?:/(?:3[0-2]|[12]?[0-9])(?![0-9]))?",
+        rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?!\.?[0-9])(?:/(?:3[0-2]|[12]?[0-9])(?![0-9]))?",
         0.9,
-        checks.ipv4_length,
         source="RFC 791", lead=(1, 2, 3)),
     Row(
         "MAC_ADDRESS",
@@ -190,8 +187,8 @@ ROWS: tuple[Row, ...] = (
         checks.iban_length,
         source="ISO 13616-1", lead=(0,)),
     # -- numbers of persons -----------------------------------------------------------------------------
-    Row("US_SSN", r"[0-9]{3}([ \-])[0-9]{2}\1[0-9]{4}", 0.85, checks.ssn_length, source="SSA", lead=(3,)),
-    Row("US_ITIN", r"9[0-9]{2}([ \-])[0-9]{2}\1[0-9]{4}", 0.85, checks.itin_length, source="IRS Publication 1915", lead=(3,)),
+    Row("US_SSN", r"[0-8][0-9]{2}(?<!000)(?<!666)([ \-])(?!00)[0-9]{2}\1(?!0000)[0-9]{4}", 0.85, source="SSA, since 2011", lead=(3,)),
+    Row("US_ITIN", r"9[0-9]{2}([ \-])(?:5[0-9]|6[0-5]|7[0-9]|8[0-8]|9[0-24-9])\1[0-9]{4}", 0.85, source="IRS Publication 1915", lead=(3,)),
     Row(
         "UK_NINO",
         r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]",
@@ -259,7 +256,7 @@ ROWS: tuple[Row, ...] = (
     Row("SECRET", r"[0-9a-f]{32}-us[0-9]{1,2}", 0.9, source="Mailchimp", lead=range(33)),
     Row(
         "SECRET",
-        r"[A-Za-z0-9](?:[A-Za-z0-9_\-]|[+/](?=[A-Za-z0-9+/_=\-])){19,511}={0,2}",
+        r"[A-Za-z0-9](?<![A-Za-z0-9_\-+/][A-Za-z0-9])(?:[A-Za-z0-9_\-]++|[+/](?=[A-Za-z0-9+/_=\-])){1,4096}+={0,2}",
         0.6,
         checks.random_token_length,
         source="entropy", lead=range(40)),
@@ -314,7 +311,7 @@ ROWS: tuple[Row, ...] = (
         after=("license plate", "licence plate", "number plate", "plate number", "registration plate", "plate", "vehicle registration", "车牌", "车牌号", "車牌")),
     Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z][· ]?{_PLATE_TAIL}{{4,6}}[港澳学警挂领试超]?", 0.95, after=("车牌", "车牌号", "号牌"), gap="glued"),
     Row("US_SSN", r"[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{4}", 0.9, after=("ssn", "social security", "social security number", "social")),
-    Row("US_ITIN", r"9[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{4}", 0.9, checks.itin_length, after=("itin", "taxpayer", "tax id")),
+    Row("US_ITIN", r"9[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{4}", 0.9, after=("itin", "taxpayer", "tax id")),
     Row("UK_NINO", r"(?i:[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D])", 0.9, after=("national insurance", "nino", "ni number")),
     Row("IMEI", r"[0-9]{2}-?[0-9]{6}-?[0-9]{6}-?[0-9]{1,2}", 0.9, after=("imei", "设备号", "串号")),
     Row("CN_RESIDENT_ID", r"[0-9](?:[ \-]?[0-9]){16}[ \-]?[0-9Xx]|[0-9]{15}", 0.85, after=("身份证", "身份证号", "身份證", "证件号", "证件号码", "公民身份号码", "id card", "id number", "resident id", "identity card")),
@@ -342,7 +339,7 @@ ROWS: tuple[Row, ...] = (
 EMAIL_DOMAIN = (
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,62})?\.){1,8}(?:xn--[A-Za-z0-9\-]{2,59}|[A-Za-z]{2,24})(?![A-Za-z0-9])"
 )
-EMAIL_LOCAL = r"[A-Za-z0-9._%+\-'&=^{}~!#$*/?|\u00c0-\u024f]{1,64}"
+EMAIL_LOCAL = r"[A-Za-z0-9._%+\-'\u00c0-\u024f]{1,64}"
 EMAIL_SCORE = 0.95
 URL_REST = (
     r"://[A-Za-z0-9\[%_.~\-\u00c0-\u024f](?:[!#-;=?-Z_a-z~|\[\]\u00c0-\u024f]|(?<=[/=?&])[\u4e00-\u9fff]{1,64}){2,2048}"
