@@ -5,6 +5,7 @@
     ├── PolicyProblem         a policy file says something impossible; names the line
     ├── Blocked               the policy forbids sending this text at all
     ├── BadInput              a file, line, column or request that could not be read
+    ├── OutputProblem         a file that could not be made or written; nothing half-written is left
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
 
@@ -59,6 +60,17 @@ class BadInput(MasqueradeError):
         self.source, self.line = source, line
         where = "" if source is None else source if line is None else f"{source}, line {line}"
         super().__init__(f"{where}: {message}" if where else message)
+
+
+class OutputProblem(MasqueradeError):
+    """A file could not be made or written; no half-written one is left under its name.
+
+    ``made`` says whether it could at least be made: then the disk is full, or broken.
+    """
+
+    def __init__(self, message: str, *, made: bool) -> None:
+        self.made = made
+        super().__init__(message)
 
 
 class Tampered(MasqueradeError):

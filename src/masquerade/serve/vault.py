@@ -59,7 +59,7 @@ class Vault:
     """
 
     def __init__(self, db: sqlite3.Connection, path: Path, key: Key, salt: bytes, tenant: str) -> None:
-        self._db, self._path, self._salt = db, path, salt
+        self._db, self.path, self._salt = db, path, salt
         self._header_key = _header_key(key, salt)
         self._entry_key = crypto.derive(key.tenant(tenant).purpose("vault"), "masquerade vault entry", salt)
         self._cache: OrderedDict[str, Surrogate] = OrderedDict()
@@ -182,7 +182,7 @@ class Vault:
             self._db.execute("INSERT INTO header VALUES (?, ?, ?)", row)
             self._db.execute("COMMIT")
         self.close()
-        with self._path.open("r+b") as file:
+        with self.path.open("r+b") as file:
             digest = crypto.sha256_of(iter(lambda: file.read(_PIECE_BYTES), b""))
             file.write(_MAGIC + digest + crypto.seal(self._header_key, b"", digest))
             file.flush()
