@@ -3,61 +3,53 @@
     POST /v1/chat/completions   masked, sent, restored; plain and streaming
     GET  /v1/models             passed through
     GET  /healthz  /metrics     for whoever runs it
-    GET  /  /playground/*       the page for people, and POST /playground/mask and /playground/try
+    /  /playground/*            the page for people (``trial.py``)
 
-Everything else is refused. Whatever cannot be masked is not sent. Errors have OpenAI's shape and hold nothing
-private. A request's query string and all its headers but the credentials and OpenAI's own stay here.
+Everything else is refused. Whatever cannot be masked is not sent. A request's query string, and all its
+headers but the credentials and OpenAI's own, stay here.
 
-Order of one completion: who is it (tenant, credentials) - read the body - mask - send - restore - tell how
-it went (metrics and one log line, both of counts only).
+The way of one completion: who is it (tenant, credentials), read the body, mask, send, restore, tell how it
+went (metrics and one log line, both of counts only).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import re
 import socket
 import sys
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter, time
-from typing import Any, NamedTuple, TypeAlias
+from time import perf_counter
+from typing import Any, NamedTuple
 
 import orjson
 
 from masquerade import crypto
 from masquerade.errors import BadInput, Blocked, KeyProblem, MasqueradeError, UpstreamProblem
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate, Policy
-from masquerade.mask.span import Span
+from masquerade.mask.policy import Policy
 from masquerade.mask.text import Masker
-from masquerade.serve import keyfile, playground
+from masquerade.serve import keyfile, log
+from masquerade.serve.call import Call, Gone, Header, Receive, Refusal, Scope, Send
 from masquerade.serve.clients import TENANT, Clients
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
 from masquerade.serve.settings import Settings
+from masquerade.serve.trial import Trial
 from masquerade.serve.upstream import Http, Mirror, Reply, Upstream
 from masquerade.wire.exchange import Exchange, alias_under
 from masquerade.wire.sse import Event, encode
 
-Scope: TypeAlias = dict[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
-Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-Header: TypeAlias = tuple[bytes, bytes]
-Headers: TypeAlias = list[Header]
-
-JSON = b"application/json"
 _IN_THREAD = 64 << 10
 """Bodies of at least this many bytes are masked and restored in a thread, so that others need not wait."""
 _MOST_TENANTS = 1024
-_MOST_VARIANTS = 64
 _REPLY_FACTOR = 4
 _OPENAI_NAME = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,200}")
+_SETTINGS = "MASQUERADE_SETTINGS"
 _ROUTES: dict[str, tuple[str, str]] = {
     "/v1/chat/completions": ("chat", "POST"),
     "/v1/models": ("models", "GET"),
@@ -66,26 +58,6 @@ _ROUTES: dict[str, tuple[str, str]] = {
     "/playground/mask": ("playground", "POST"),
     "/playground/try": ("playground", "POST"),
 }
-
-
-class Refusal(MasqueradeError):
-    """A request that is answered with an error. The message is for the client and holds nothing private."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        param: str | None = None,
-        headers: Headers | None = None,
-    ) -> None:
-        self.status, self.code, self.param, self.headers = status, code, param, headers or []
-        super().__init__(message)
-
-
-class _Gone(Exception):
-    """The client hung up."""
 
 
 class _Who(NamedTuple):
@@ -98,69 +70,6 @@ class _Who(NamedTuple):
 class _Tenant(NamedTuple):
     masker: Masker
     alias: Callable[[str], str]
-
-
-class _Call:
-    """One request on its way through: what is known of it, and what is told about it afterwards."""
-
-    __slots__ = (
-        "bytes_in",
-        "bytes_out",
-        "code",
-        "counts",
-        "done",
-        "gone",
-        "headers",
-        "id",
-        "mask_seconds",
-        "method",
-        "path",
-        "receive",
-        "route",
-        "send",
-        "started",
-        "status",
-        "stream",
-        "tenant",
-        "upstream_seconds",
-    )
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.receive, self.send = receive, send
-        self.id = crypto.random_bytes(9).hex()
-        self.route = "other"
-        self.started = perf_counter()
-        self.status = self.bytes_in = self.bytes_out = 0
-        self.mask_seconds = self.upstream_seconds = 0.0
-        self.counts: Mapping[str, Mapping[str, int]] = {}
-        self.tenant = self.code = ""
-        self.stream = self.gone = self.done = False
-
-    async def start(
-        self, status: int, content_type: bytes, headers: Sequence[Header], length: int | None
-    ) -> None:
-        """Send the head of the response."""
-        self.status = status
-        head = [(b"content-type", content_type), (b"x-masquerade-request", self.id.encode()), *headers]
-        if length is not None:
-            head.append((b"content-length", str(length).encode()))
-        await self.send({"type": "http.response.start", "status": status, "headers": head})
-
-    async def write(self, body: bytes, *, more: bool) -> None:
-        """Send a piece of the body, or with ``more=False`` the last."""
-        self.bytes_out += len(body)
-        self.done = not more
-        await self.send({"type": "http.response.body", "body": body, "more_body": more})
-
-    async def respond(
-        self, status: int, body: bytes, content_type: bytes = JSON, headers: Sequence[Header] = ()
-    ) -> None:
-        """Send a whole response."""
-        await self.start(status, content_type, headers, len(body))
-        await self.write(body, more=False)
 
 
 class Gateway:
@@ -176,28 +85,25 @@ class Gateway:
         self._policy = _policy(settings)
         self._clients = _clients(settings)
         self._held = _held_key(settings)
-        self._mirror = Mirror()
-        self._upstream: Upstream = Http(settings, settings.base) if settings.base else self._mirror
+        self._upstream: Upstream = Http(settings, settings.base) if settings.base else Mirror()
         self._metrics = Metrics()
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
-        self._variants: OrderedDict[tuple[tuple[str, Fate], ...], Masker] = OrderedDict()
         self._callers = crypto.Prf(self._key.tenant("").purpose("caller"))
         self._policy_header = (b"x-masquerade-policy", self._policy.version.encode())
         self._own_names = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.hosts}
-        self._assets = playground.assets() if settings.playground else {}
-        self._page_headers: Headers = [
-            (b"content-security-policy", playground.CONTENT_SECURITY_POLICY.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cache-control", b"no-cache"),
-        ]
+        self._trial = (
+            Trial(settings, self._key, self._policy, self._upstream, lambda call: self._who(call).credentials)
+            if settings.playground
+            else None
+        )
+        self._tenant("default").masker.mask("")  # compiles the rules, so that no request waits for that
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the application's start and end."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            call = _Call(scope, receive, send)
+            call = Call(scope, receive, send)
             try:
                 await self._serve(call)
             finally:
@@ -212,32 +118,30 @@ class Gateway:
             if kind == "lifespan.shutdown":
                 return
 
-    async def _serve(self, call: _Call) -> None:
+    async def _serve(self, call: Call) -> None:
         try:
             await self._route(call)
         except Refusal as problem:
-            await self._refuse(call, problem)
+            await call.refuse(problem)
         except Blocked as problem:
-            await self._refuse(call, Refusal(400, "blocked_by_policy", str(problem)))
+            await call.refuse(Refusal(400, "blocked_by_policy", str(problem)))
         except BadInput as problem:
             param = problem.source
-            await self._refuse(call, Refusal(400, "invalid_request", str(problem), param=param))
+            await call.refuse(Refusal(400, "invalid_request", str(problem), param=param))
         except UpstreamProblem as problem:
             code = "upstream_timeout" if problem.status == 504 else "upstream_failed"
-            await self._refuse(call, Refusal(problem.status, code, str(problem)))
-        except _Gone:
+            await call.refuse(Refusal(problem.status, code, str(problem)))
+        except Gone:
             call.code = "client_gone"
         except Exception as problem:
-            _log_failure(call, problem)
-            await self._refuse(
-                call, Refusal(500, "internal_error", "the gateway failed; nothing more was sent upstream")
-            )
+            log.failure(call, problem)
+            await call.refuse(Refusal(500, "internal_error", "the gateway failed on this request"))
 
-    async def _route(self, call: _Call) -> None:
+    async def _route(self, call: Call) -> None:
         known = _ROUTES.get(call.path)
-        if known is None and call.path in self._assets:
-            known = ("playground", "GET")
-        if known is None or (known[0] == "playground" and not self._settings.playground):
+        if known is None and self._trial is not None and self._trial.has(call.path):
+            known = ("page", "GET")
+        if known is None or (known[0] == "playground" and self._trial is None):
             raise Refusal(
                 404,
                 "unknown_url",
@@ -252,23 +156,17 @@ class Gateway:
             await self._chat(call)
         elif call.route == "models":
             await self._models(call)
-        elif call.route == "playground":
-            await self._play(call)
         elif call.route == "health":
             await call.respond(200, b'{"status":"ok"}')
-        else:
+        elif call.route == "metrics":
             await call.respond(200, self._metrics.page(), METRICS_TYPE.encode())
-
-    async def _refuse(self, call: _Call, problem: Refusal, extra: dict[str, Any] | None = None) -> None:
-        """Answer with an error in OpenAI's shape; if the answer has begun, there is nothing left to say."""
-        call.code = problem.code
-        if call.status == 0:
-            body = orjson.dumps(_error(problem) | (extra or {}))
-            await call.respond(problem.status, body, headers=problem.headers)
+        elif self._trial is not None:
+            self._require_own_name(call)
+            await (self._trial.page if call.route == "page" else self._trial.ask)(call)
 
     # Who is it
 
-    def _who(self, call: _Call) -> _Who:
+    def _who(self, call: Call) -> _Who:
         authorization = call.headers.get(b"authorization", b"")
         passed = {
             name: value.decode()
@@ -294,7 +192,7 @@ class Gateway:
                 passed[name] = shown.decode("latin-1")
         return _Who(self._named_tenant(call) or self._caller(call), passed)
 
-    def _named_tenant(self, call: _Call) -> str | None:
+    def _named_tenant(self, call: Call) -> str | None:
         if not self._settings.trust_tenant_header:
             return None
         name = call.headers.get(b"x-masquerade-tenant", b"").decode("latin-1")
@@ -302,7 +200,7 @@ class Gateway:
             raise Refusal(400, "invalid_tenant", "x-masquerade-tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
         return name or None
 
-    def _caller(self, call: _Call) -> str:
+    def _caller(self, call: Call) -> str:
         """A tenant for each set of credentials, so that no two accounts share a token that links them.
 
         The colon keeps these apart from every name that a person can give.
@@ -310,7 +208,7 @@ class Gateway:
         shown = call.headers.get(b"authorization") or call.headers.get(b"api-key")
         return "default" if shown is None else "caller:" + self._callers.digest(shown)[:8].hex()
 
-    def _require_own_name(self, call: _Call) -> None:
+    def _require_own_name(self, call: Call) -> None:
         """Refuse a browser that was led here under a foreign name (DNS rebinding)."""
         if not self._settings.loopback:
             return
@@ -330,51 +228,18 @@ class Gateway:
             self._tenants.move_to_end(name)
         return found
 
-    # Reading
-
-    async def _body(self, call: _Call) -> bytes:
-        kind, _, options = call.headers.get(b"content-type", b"").lower().partition(b";")
-        charset = options.replace(b" ", b"").replace(b'"', b"")
-        if kind.strip() != b"application/json" or charset not in (b"", b"charset=utf-8"):
-            raise Refusal(415, "unsupported_media_type", "the content type must be application/json (UTF-8)")
-        if call.headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise Refusal(415, "unsupported_encoding", "send the body uncompressed")
-        limit = self._settings.max_body
-        length = call.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
-        first = await call.receive()
-        body = first.get("body", b"")
-        if first.get("more_body"):
-            pieces, size = [body], len(body)
-            while True:
-                message = await call.receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                size += len(message["body"])
-                if size > limit:
-                    raise _too_large(limit)
-                pieces.append(message["body"])
-                if not message.get("more_body"):
-                    break
-            body = b"".join(pieces)
-        elif first["type"] == "http.disconnect":
-            raise _Gone
-        call.bytes_in = len(body)
-        return bytes(body)
-
     # Completions
 
-    async def _chat(self, call: _Call) -> None:
+    async def _chat(self, call: Call) -> None:
         who = self._who(call)
         call.tenant = who.tenant
-        body = await self._body(call)
+        body = await call.read(self._settings.max_body, self._settings.idle_timeout)
         exchange = await self._mask(call, self._tenant(who.tenant), body)
         call.stream = exchange.stream
-        async with _while_client_waits(call):
+        async with call.while_client_waits():
             await self._relay(call, exchange, who.credentials)
 
-    async def _mask(self, call: _Call, tenant: _Tenant, body: bytes) -> Exchange:
+    async def _mask(self, call: Call, tenant: _Tenant, body: bytes) -> Exchange:
         started = perf_counter()
         try:
             if len(body) < _IN_THREAD:
@@ -384,7 +249,7 @@ class Gateway:
         except MasqueradeError:
             raise
         except Exception as problem:
-            _log_failure(call, problem)
+            log.failure(call, problem)
             raise Refusal(
                 500, "masking_failed", "the request could not be masked, so nothing was sent"
             ) from None
@@ -394,7 +259,7 @@ class Gateway:
         self._metrics.masked(call.mask_seconds, exchange.counts)
         return exchange
 
-    async def _relay(self, call: _Call, exchange: Exchange, credentials: Mapping[str, str]) -> None:
+    async def _relay(self, call: Call, exchange: Exchange, credentials: Mapping[str, str]) -> None:
         started = perf_counter()
         headers = {"content-type": "application/json", **credentials}
         reply = await self._upstream.send("POST", "/chat/completions", exchange.request, headers)
@@ -419,16 +284,17 @@ class Gateway:
             if len(body) < _IN_THREAD:
                 return status, exchange.reply(body)
             return status, await asyncio.to_thread(exchange.reply, body)
-        self._check_status(status)
+        self._require_answer(status)
         return status, orjson.dumps(_upstream_error(status, body, exchange.restore_whole))
 
-    def _check_status(self, status: int) -> None:
+    def _require_answer(self, status: int) -> None:
+        """Refuse statuses that say nothing to the client: they are about the gateway."""
         if self._settings.holds_key and status in (401, 403):
             raise UpstreamProblem("the model service refuses this gateway's own credentials")
         if status < 400:
             raise UpstreamProblem("the model service redirects elsewhere, which is not followed")
 
-    async def _stream(self, call: _Call, exchange: Exchange, reply: Reply, shown: Headers) -> None:
+    async def _stream(self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header]) -> None:
         restorer = exchange.events()
         shown = [*shown, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await call.start(reply.status, b"text/event-stream; charset=utf-8", shown, None)
@@ -444,14 +310,14 @@ class Gateway:
                 refusal = Refusal(problem.status, code, str(problem))
                 out = restorer.finish()
             else:
-                _log_failure(call, problem)
+                log.failure(call, problem)
                 refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
                 out = b""
             call.code = refusal.code
-            out += encode(Event(orjson.dumps(_error(refusal))))
+            out += encode(Event(orjson.dumps(refusal.body())))
         await call.write(out, more=False)
 
-    def _counts_headers(self, exchange: Exchange) -> Headers:
+    def _counts_headers(self, exchange: Exchange) -> list[Header]:
         summary = exchange.summary()
         headers = [self._policy_header]
         if masked := summary["masked"]:
@@ -462,183 +328,28 @@ class Gateway:
             headers.append((b"x-masquerade-redacted", told.encode()))
         return headers
 
-    async def _models(self, call: _Call) -> None:
+    async def _models(self, call: Call) -> None:
         who = self._who(call)
         call.tenant = who.tenant
-        async with _while_client_waits(call):
+        async with call.while_client_waits():
             reply = await self._upstream.send("GET", "/models", None, who.credentials)
             try:
                 body = await reply.read(self._settings.max_body)
                 if 200 <= reply.status < 300:
                     await call.respond(reply.status, body, headers=reply.headers)
                 else:
-                    self._check_status(reply.status)
+                    self._require_answer(reply.status)
                     call.code = "upstream_error"
                     error = orjson.dumps(_upstream_error(reply.status, body, None))
                     await call.respond(reply.status, error, headers=reply.headers)
             finally:
                 reply.close()
 
-    # The playground
-
-    async def _play(self, call: _Call) -> None:
-        self._require_own_name(call)
-        asset = self._assets.get(call.path)
-        if asset is not None:
-            kind, body = asset
-            await call.respond(200, body, kind.encode(), self._page_headers)
-            return
-        _require_same_origin(call)
-        ask = _question(await self._body(call))
-        masker = self._variant(ask.fates)
-        try:
-            if call.path == "/playground/mask":
-                answer = await asyncio.to_thread(self._shown, masker, ask.text)
-            else:
-                async with _while_client_waits(call):
-                    answer = await self._try(call, masker, ask)
-        except Blocked as problem:
-            refusal = Refusal(400, "blocked", str(problem))
-            error = _error(refusal)
-            error["error"]["counts"] = problem.counts
-            spans = self._spans(masker, masker.find(ask.text))
-            await self._refuse(call, refusal, {**error, "spans": spans})
-            return
-        await call.respond(200, orjson.dumps(answer), headers=[(b"cache-control", b"no-store")])
-
-    def _variant(self, fates: tuple[tuple[str, Fate], ...]) -> Masker:
-        """A masker with other fates for some kinds: the page lets people see what each would do."""
-        found = self._variants.get(fates)
-        if found is None:
-            policy = (
-                replace(self._policy, fates={**self._policy.fates, **dict(fates)}) if fates else self._policy
-            )
-            found = self._variants[fates] = Masker(self._key, policy, "playground")
-            if len(self._variants) > _MOST_VARIANTS:
-                self._variants.popitem(last=False)
-        return found
-
-    def _spans(self, masker: Masker, spans: Sequence[Span]) -> list[dict[str, Any]]:
-        return [{**span._asdict(), "fate": str(masker.policy.fate(span.kind))} for span in spans]
-
-    def _shown(self, masker: Masker, text: str) -> dict[str, Any]:
-        started = perf_counter()
-        masked = masker.mask(text)
-        ms = (perf_counter() - started) * 1000
-        shown: dict[tuple[str, str], str] = {}
-        for each in masked._surrogates:
-            shown.setdefault((each.kind, each.original), each.text)
-        spans = self._spans(masker, masked.spans)
-        for span in spans:
-            value = text[span["start"] : span["end"]]
-            span["surrogate"] = shown.get((span["kind"], value), f"[{span['kind']}_REDACTED]")
-        return {"spans": spans, "masked": masked.text, "redacted": masked.redacted, "ms": ms}
-
-    async def _try(self, call: _Call, masker: Masker, ask: _Question) -> dict[str, Any]:
-        """The whole way for one text. A weaker fate than the policy's is tried on the mirror only."""
-        answer = await asyncio.to_thread(self._shown, masker, ask.text)
-        upstream, credentials, model = self._for_trial(call, ask)
-        question = {"model": model, "messages": [{"role": "user", "content": ask.text}]}
-        exchange = await asyncio.to_thread(Exchange, masker, orjson.dumps(question))
-        headers = {"content-type": "application/json", **credentials}
-        reply = await upstream.send("POST", "/chat/completions", exchange.request, headers)
-        try:
-            body = await reply.read(self._settings.max_body)
-        finally:
-            reply.close()
-        if not 200 <= reply.status < 300:
-            raise UpstreamProblem(f"the model service answered with status {reply.status}")
-        restored = exchange.reply(body)
-        return {**answer, "model": model, "reply": _content(body), "restored": _content(restored)}
-
-    def _for_trial(self, call: _Call, ask: _Question) -> tuple[Upstream, Mapping[str, str], str]:
-        weaker = any(fate.strictness < self._policy.fate(kind).strictness for kind, fate in ask.fates)
-        if not ask.model or weaker:
-            return self._mirror, {}, "mirror"
-        return self._upstream, self._who(call).credentials, ask.model
-
-    # Afterwards
-
-    def _tell(self, call: _Call) -> None:
-        status = call.status or 499
-        self._metrics.answered(call.route, status, call.bytes_in, call.bytes_out, call.code or None)
-        if self._settings.log == "off":
-            return
-        seconds = perf_counter() - call.started
-        if self._settings.log == "text":
-            found = " ".join(f"{kind}={sum(fates.values())}" for kind, fates in call.counts.items())
-            line = f"{status} {call.route} {seconds * 1000:.1f} ms {call.code} {found}"
-            sys.stderr.write(line.rstrip() + "\n")
-            return
-        record: dict[str, Any] = {
-            "time": round(time(), 3),
-            "id": call.id,
-            "route": call.route,
-            "method": call.method if call.method in _METHODS else "other",
-            "status": status,
-            "bytes_in": call.bytes_in,
-            "bytes_out": call.bytes_out,
-            "ms": round(seconds * 1000, 3),
-        }
-        if call.tenant:
-            record["tenant"] = call.tenant
-        if call.mask_seconds:
-            record |= {
-                "stream": call.stream,
-                "ms_mask": round(call.mask_seconds * 1000, 3),
-                "ms_upstream": round(call.upstream_seconds * 1000, 3),
-                "found": call.counts,
-            }
-        if call.code:
-            record["error"] = call.code
-        sys.stderr.write(orjson.dumps(record).decode() + "\n")
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-@contextlib.asynccontextmanager
-async def _while_client_waits(call: _Call) -> Any:
-    """Cancel what is inside when the client hangs up: nobody pays for an answer that nobody reads.
-
-    Raises:
-        _Gone: that happened.
-    """
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101
-
-    async def watch() -> None:
-        while (await call.receive())["type"] != "http.disconnect":
-            pass
-        if not call.done:
-            call.gone = True
-            task.cancel()
-
-    watcher = asyncio.ensure_future(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not call.gone:
-            raise
-        task.uncancel()
-        raise _Gone from None
-    finally:
-        watcher.cancel()
-
-
-# Shapes
-
-
-def _error(problem: Refusal) -> dict[str, Any]:
-    kind = {401: "authentication_error", 403: "permission_error"}.get(problem.status)
-    kind = kind or ("invalid_request_error" if problem.status < 500 else "server_error")
-    return {"error": {"message": str(problem), "type": kind, "param": problem.param, "code": problem.code}}
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(
-        413, "request_too_large", f"the body is larger than {limit} bytes, which is the limit here"
-    )
+    def _tell(self, call: Call) -> None:
+        self._metrics.answered(
+            call.route, call.status or 499, call.bytes_in, call.bytes_out, call.code or None
+        )
+        log.request(self._settings.log, call)
 
 
 def _upstream_error(
@@ -667,43 +378,6 @@ def _upstream_error(
     }
 
 
-class _Question(NamedTuple):
-    text: str
-    fates: tuple[tuple[str, Fate], ...]
-    model: str
-
-
-def _question(body: bytes) -> _Question:
-    """What the page asks: ``{"text": str, "policy": {"fates": {kind: fate}}, "model": str}``."""
-    try:
-        told = orjson.loads(body)
-        text, model = told["text"], told.get("model", "")
-        fates = told.get("policy", {}).get("fates", {})
-        chosen = tuple(sorted((str(kind), Fate(fate)) for kind, fate in fates.items()))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError):
-        chosen, text, model = (), None, ""
-    if not isinstance(text, str) or not isinstance(model, str) or len(chosen) > 100:
-        raise BadInput('expected {"text": ..., "policy": {"fates": {kind: fate}}}')
-    return _Question(text, chosen, model)
-
-
-def _content(body: bytes) -> str:
-    try:
-        content = orjson.loads(body)["choices"][0]["message"]["content"]
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
-        content = None
-    return content if isinstance(content, str) else ""
-
-
-def _require_same_origin(call: _Call) -> None:
-    """Other sites may not use the page's calls. A program that is no browser sends neither header."""
-    site = call.headers.get(b"sec-fetch-site", b"same-origin")
-    origin = call.headers.get(b"origin")
-    own = origin is None or origin.partition(b"://")[2] == call.headers.get(b"host", b"")
-    if site != b"same-origin" or not own:
-        raise Refusal(403, "foreign_origin", "only the gateway's own page may call this")
-
-
 # Starting
 
 
@@ -714,11 +388,8 @@ def create_app(settings: Settings, key: Key | None = None) -> Gateway:
 
 def worker() -> Gateway:
     """The application of one worker process, from the settings that :func:`serve` left for it."""
-    _log_quietly()
+    log.quiet_others()
     return create_app(Settings.load(os.environ[_SETTINGS]))
-
-
-_SETTINGS = "MASQUERADE_SETTINGS"
 
 
 def serve(settings: Settings) -> None:
@@ -733,8 +404,7 @@ def serve(settings: Settings) -> None:
 
     app = create_app(settings)  # also where there are workers: what is wrong shows here, once
     listening = _listen(settings)
-    port = listening.getsockname()[1]
-    _log_quietly()
+    log.quiet_others()
     config = uvicorn.Config(
         app if settings.workers == 1 else "masquerade.serve.gateway:worker",
         factory=settings.workers > 1,
@@ -750,7 +420,9 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=int(settings.grace),
         timeout_worker_healthcheck=60,
     )
-    _announce(settings, port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{listening.getsockname()[1]}"
+    log.started(settings.log, address, settings.base or "the mirror model", settings.workers)
     if settings.workers == 1:
         uvicorn.Server(config).run(sockets=[listening])
         return
@@ -769,18 +441,6 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
     listening.set_inheritable(True)
     return listening
-
-
-def _announce(settings: Settings, port: int) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    where = f"http://{host}:{port}"
-    model = settings.base or "the mirror model"
-    if settings.log == "text":
-        sys.stderr.write(f"Masquerade listens on {where} and speaks to {model}\n")
-    elif settings.log == "json":
-        started = {"time": round(time(), 3), "event": "started", "address": where, "upstream": model}
-        sys.stderr.write(orjson.dumps(started | {"workers": settings.workers}).decode() + "\n")
-    sys.stderr.flush()
 
 
 def _policy(settings: Settings) -> Policy:
@@ -816,28 +476,3 @@ def _read(path: Path) -> str:
         raise BadInput(f"cannot be read: {problem.strerror}", source=str(path)) from None
     except UnicodeDecodeError:
         raise BadInput("is not UTF-8 text", source=str(path)) from None
-
-
-class _Quiet(logging.Formatter):
-    """Names who speaks and the type of an exception; messages and tracebacks may quote values, so none."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        told = {"time": round(record.created, 3), "level": record.levelname, "logger": record.name}
-        return orjson.dumps(told | ({"exception": kind} if kind else {})).decode()
-
-
-def _log_quietly() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Quiet())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-
-
-def _log_failure(call: _Call, problem: Exception) -> None:
-    """Where it failed, not what it failed on."""
-    place = problem.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
-    failed = {"time": round(time(), 3), "id": call.id, "failed": type(problem).__name__, "at": where}
-    sys.stderr.write(orjson.dumps(failed).decode() + "\n")

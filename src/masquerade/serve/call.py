@@ -1,0 +1,190 @@
+"""One request on its way through the gateway: reading it, answering it, refusing it.
+
+Errors have OpenAI's shape: ``{"error": {"message", "type", "param", "code"}}``. A message names kinds, counts
+and fields, never what stands there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import orjson
+
+from masquerade import crypto
+from masquerade.errors import MasqueradeError
+
+Scope: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+Header: TypeAlias = tuple[bytes, bytes]
+
+JSON = b"application/json"
+
+
+class Refusal(MasqueradeError):
+    """A request that is answered with an error, of which the client sees all attributes."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: Sequence[Header] = (),
+    ) -> None:
+        self.status, self.code, self.param, self.headers = status, code, param, headers
+        super().__init__(message)
+
+    def body(self) -> dict[str, Any]:
+        """The error in OpenAI's shape."""
+        kind = {401: "authentication_error", 403: "permission_error"}.get(self.status)
+        kind = kind or ("invalid_request_error" if self.status < 500 else "server_error")
+        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+
+
+class Gone(Exception):
+    """The client hung up."""
+
+
+class Call:
+    """One request, and what is told about it afterwards: sizes, times and counts."""
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "code",
+        "counts",
+        "done",
+        "gone",
+        "headers",
+        "id",
+        "mask_seconds",
+        "method",
+        "path",
+        "receive",
+        "route",
+        "send",
+        "started",
+        "status",
+        "stream",
+        "tenant",
+        "upstream_seconds",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.receive, self.send = receive, send
+        self.id = crypto.random_bytes(9).hex()
+        self.route = "other"
+        self.started = perf_counter()
+        self.status = self.bytes_in = self.bytes_out = 0
+        self.mask_seconds = self.upstream_seconds = 0.0
+        self.counts: Mapping[str, Mapping[str, int]] = {}
+        self.tenant = self.code = ""
+        self.stream = self.gone = self.done = False
+
+    async def read(self, limit: int, seconds: float) -> bytes:
+        """The body, which is to be JSON of at most ``limit`` bytes and to arrive within so many ``seconds``.
+
+        Raises:
+            Refusal: it is something else (415), larger (413; what is beyond is not kept), or late (408).
+            Gone: the client hung up.
+        """
+        kind, _, options = self.headers.get(b"content-type", b"").lower().partition(b";")
+        charset = options.replace(b" ", b"").replace(b'"', b"")
+        if kind.strip() != JSON or charset not in (b"", b"charset=utf-8"):
+            raise Refusal(415, "unsupported_media_type", "the content type must be application/json (UTF-8)")
+        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Refusal(415, "unsupported_encoding", "send the body uncompressed")
+        length = self.headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._pieces(limit)
+        except TimeoutError:
+            raise Refusal(408, "request_timeout", "the body did not arrive in time") from None
+
+    async def _pieces(self, limit: int) -> bytes:
+        pieces: list[bytes] = []
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            pieces.append(message.get("body", b""))
+            more = message.get("more_body", False)
+            self.bytes_in += len(pieces[-1])
+            if self.bytes_in > limit:
+                raise _too_large(limit)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def start(
+        self, status: int, content_type: bytes, headers: Sequence[Header], length: int | None
+    ) -> None:
+        """Send the head of the response."""
+        self.status = status
+        head = [(b"content-type", content_type), (b"x-masquerade-request", self.id.encode()), *headers]
+        if length is not None:
+            head.append((b"content-length", b"%d" % length))
+        await self.send({"type": "http.response.start", "status": status, "headers": head})
+
+    async def write(self, body: bytes, *, more: bool) -> None:
+        """Send a piece of the body, or with ``more=False`` the last."""
+        self.bytes_out += len(body)
+        self.done = not more
+        await self.send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def respond(
+        self, status: int, body: bytes, content_type: bytes = JSON, headers: Sequence[Header] = ()
+    ) -> None:
+        """Send a whole response."""
+        await self.start(status, content_type, headers, len(body))
+        await self.write(body, more=False)
+
+    async def refuse(self, problem: Refusal, **more: Any) -> None:
+        """Answer with an error; where the answer has already begun, there is nothing left to say."""
+        self.code = problem.code
+        if self.status == 0:
+            body = orjson.dumps(problem.body() | more)
+            await self.respond(problem.status, body, headers=problem.headers)
+
+    @contextlib.asynccontextmanager
+    async def while_client_waits(self) -> AsyncIterator[None]:
+        """Cancel what is inside when the client hangs up: nobody pays for an answer that nobody reads.
+
+        Raises:
+            Gone: that happened.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        watcher = asyncio.ensure_future(self._watch(task))
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self.gone:
+                raise
+            task.uncancel()
+            raise Gone from None
+        finally:
+            watcher.cancel()
+
+    async def _watch(self, task: asyncio.Task[Any]) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        if not self.done:
+            self.gone = True
+            task.cancel()
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        413, "request_too_large", f"the body is larger than {limit} bytes, which is the limit here"
+    )

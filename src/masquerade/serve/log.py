@@ -1,0 +1,90 @@
+"""What a gateway says on stderr: one line a request, of sizes, times and counts, never of values."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from time import perf_counter, time
+from typing import Any, Literal
+
+import orjson
+
+from masquerade.serve.call import Call
+
+Form = Literal["json", "text", "off"]
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def request(form: Form, call: Call) -> None:
+    """Write the line of one request. Status 499 means that the client hung up before it was answered."""
+    if form == "off":
+        return
+    status, ms = call.status or 499, (perf_counter() - call.started) * 1000
+    if form == "text":
+        found = " ".join(f"{kind}={sum(fates.values())}" for kind, fates in call.counts.items())
+        sys.stderr.write(f"{status} {call.route} {ms:.1f} ms {call.code} {found}".rstrip() + "\n")
+        return
+    record: dict[str, Any] = {
+        "time": round(time(), 3),
+        "id": call.id,
+        "route": call.route,
+        "method": call.method if call.method in _METHODS else "other",
+        "status": status,
+        "bytes_in": call.bytes_in,
+        "bytes_out": call.bytes_out,
+        "ms": round(ms, 3),
+    }
+    if call.tenant:
+        record["tenant"] = call.tenant
+    if call.mask_seconds:
+        record["stream"] = call.stream
+        record["ms_mask"] = round(call.mask_seconds * 1000, 3)
+        record["ms_upstream"] = round(call.upstream_seconds * 1000, 3)
+        record["found"] = call.counts
+    if call.code:
+        record["error"] = call.code
+    _write(record)
+
+
+def failure(call: Call, problem: Exception) -> None:
+    """Write where something failed that should not, and not on what: the message may quote it."""
+    place = problem.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
+    _write({"time": round(time(), 3), "id": call.id, "failed": type(problem).__name__, "at": where})
+
+
+def started(form: Form, address: str, upstream: str, workers: int) -> None:
+    """Write that the gateway listens."""
+    if form == "text":
+        sys.stderr.write(f"Masquerade listens on {address} and speaks to {upstream}\n")
+    elif form == "json":
+        told = {"time": round(time(), 3), "event": "started", "address": address, "upstream": upstream}
+        _write({**told, "workers": workers})
+    sys.stderr.flush()
+
+
+def quiet_others() -> None:
+    """Let libraries say who speaks and what kind of exception it was: their messages may quote values."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_NamesOnly())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class _NamesOnly(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, Any] = {
+            "time": round(record.created, 3),
+            "level": record.levelname,
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[0]:
+            told["exception"] = record.exc_info[0].__name__
+        return orjson.dumps(told).decode()
+
+
+def _write(record: dict[str, Any]) -> None:
+    sys.stderr.write(orjson.dumps(record).decode() + "\n")
