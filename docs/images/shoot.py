@@ -38,7 +38,7 @@ def main() -> None:
             f"serve(Settings(port={port}, log='off'))"
         )
         environment = {**os.environ, "MASQUERADE_HOME": f"{scratch}/home"}
-        gateway = subprocess.Popen([sys.executable, "-c", start], env=environment)  # noqa: S603
+        gateway = subprocess.Popen([sys.executable, "-c", start], env=environment)
         try:
             wait_for_gateway(f"http://127.0.0.1:{port}/healthz")
             shoot(f"http://127.0.0.1:{port}", f"{scratch}/profile")
