@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from ipaddress import AddressValueError, IPv6Address
+from itertools import pairwise
 
 from masquerade import crypto
 
@@ -21,7 +22,8 @@ _LAST_GROUP = re.compile(r"[^0-9]+[0-9]+\Z")
 
 def digits_of(text: str) -> str:
     """The ASCII digits of ``text``."""
-    return text if text.isdigit() else _NOT_DIGIT.sub("", text)
+    digits = text.replace(" ", "").replace("-", "")
+    return digits if digits.isdecimal() else _NOT_DIGIT.sub("", text)
 
 
 # -- cards and accounts --------------------------------------------------------------------------------
@@ -32,37 +34,48 @@ _DOUBLED_DIGIT = bytes(sum(divmod(2 * (i - 48), 10)) if 48 <= i < 58 else 0 for 
 
 def luhn_ok(digits: str) -> bool:
     """ISO/IEC 7812-1, annex B: the weighted digit sum is a multiple of ten."""
-    raw = digits.encode()
+    return _luhn_ok(digits.encode())
+
+
+def _luhn_ok(raw: bytes) -> bool:
     return (sum(raw[-1::-2].translate(_PLAIN_DIGIT)) + sum(raw[-2::-2].translate(_DOUBLED_DIGIT))) % 10 == 0
 
 
 # Issuer ranges by leading digits with their lengths; ISO/IEC 7812-1 and the networks' published ranges.
 _ISSUER = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
-    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"  # Mastercard
-    r"|3[47]\d{13}"  # American Express
-    r"|3(?:0[0-59]|[689]\d)\d{11,16}"  # Diners Club
-    r"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}"  # Discover
-    r"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
-    r"|(?:62|81)\d{14,17}"  # UnionPay
-    r"|(?:5[06789]|6[0-9])\d{10,17}"  # Maestro, and debit cards that share its ranges
-    r"|220[0-4]\d{12,15}"  # Mir
-    r"|9792\d{12}"  # Troy
-    r"|(?:60|65|81|82|508|353|356)\d{13,14}"  # RuPay
-    r"|(?:4|9)\d{15,18}"  # mainland bank cards of older issues
+    rb"4(?:\d{12}|\d{15}|\d{18})"  # Visa
+    rb"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"  # Mastercard
+    rb"|3[47]\d{13}"  # American Express
+    rb"|3(?:0[0-59]|[689]\d)\d{11,16}"  # Diners Club
+    rb"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}"  # Discover
+    rb"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
+    rb"|(?:62|81)\d{14,17}"  # UnionPay
+    rb"|(?:5[06789]|6[0-9])\d{10,17}"  # Maestro, and debit cards that share its ranges
+    rb"|220[0-4]\d{12,15}"  # Mir
+    rb"|9792\d{12}"  # Troy
+    rb"|(?:60|65|81|82|508|353|356)\d{13,14}"  # RuPay
+    rb"|(?:4|9)\d{15,18}"  # mainland bank cards of older issues
 )
 
 
 def card_length(text: str) -> int:
     """A payment card: an issuer's range and length, and Luhn; a last group that is another number is left out."""
-    if _card_ok(digits_of(text)):
+    raw = text.encode().translate(None, b" .-")
+    if _card_ok(raw):
         return len(text)
+    if len(raw) == len(text):
+        return 0
     shorter = _LAST_GROUP.sub("", text)
-    return len(shorter) if shorter != text and _card_ok(digits_of(shorter)) else 0
+    return len(shorter) if _card_ok(shorter.encode().translate(None, b" .-")) else 0
 
 
-def _card_ok(digits: str) -> bool:
-    return luhn_ok(digits) and _ISSUER.fullmatch(digits) is not None and digits != digits[0] * len(digits)
+def _card_ok(raw: bytes) -> bool:
+    return (
+        12 <= len(raw) <= 19
+        and _luhn_ok(raw)
+        and bool(_ISSUER.fullmatch(raw))
+        and raw.count(raw[0]) < len(raw)
+    )
 
 
 _IBAN_LENGTH = {
@@ -98,6 +111,8 @@ def iban_length(text: str) -> int:
     letters = _NOT_ALNUM.sub("", text)
     if len(letters) < wanted or not iban_ok(letters[:wanted].upper()):
         return 0
+    if len(letters) == wanted:
+        return len(text)
     end = 0
     for _ in range(wanted):
         while not text[end].isalnum():
@@ -345,5 +360,5 @@ def random_token_length(text: str) -> int:
     classes = text.translate(_CLASSES)
     if not ("a" in classes and "A" in classes and classes.count("0") >= 2):
         return 0
-    changes = sum(a != b for a, b in zip(classes, classes[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(classes))
     return len(text) if changes * 20 >= len(text) * 9 and entropy(text) >= 3.6 else 0

@@ -24,12 +24,14 @@ from masquerade.mask.span import Finder, Span
 _END = r"(?![0-9A-Za-z])"
 _MOST_DIGITS = 40
 
-# The first digit of a run that may belong to a private form: not a lone small number, nor one of a list of them.
+# The first digit of a run that may belong to a private form: no lone small number, nor one of a list of them.
+_MONTH_START = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|of )"
 _DIGIT = re.compile(
     r"[0-9](?<![0-9][0-9])"
-    r"(?!(?<=[1-9])(?<![A-Z] [0-9])(?!(?<![0-9][ \-][0-9])(?:[ \-][0-9]){9})[0-9]?[ ,][0-9]{1,2}(?![0-9A-Za-z.\-/:]))"
+    r"(?!(?<=[1-9])(?<![A-Z] [0-9])(?!(?<![0-9][ \-][0-9])(?:[ \-][0-9]){9})"
+    r"[0-9]?[ ,][0-9]{1,2}(?![0-9A-Za-z.\-/:]))"
     r"(?:(?<=[A-Za-z][0-9])[0-9]*+|[0-9]{4,}+"
-    r"|[0-9]{0,3}+(?=[A-Za-z.\-/:)年）]|[ ,][0-9(]| [A-Z]|[ \-](?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|of )| ?年))"
+    rf"|[0-9]{{0,3}}+(?=[A-Za-z.\-/:)年）]|[ ,][0-9(]| [A-Z]|[ \-]{_MONTH_START}| ?年))"
 )
 _RUN = re.compile(r"[0-9A-Za-z]*")
 _SOLID = re.compile(r"[!-~]*")
@@ -152,17 +154,17 @@ class _Rules:
                     if before < "\x7f":
                         form = forms[0].at(text, _word_start(text, start, position))
                         if form is None:
-                            position = _RUN.match(text, end).end()  # type: ignore[union-attr]
+                            position = _run_end(text, end)
                             continue
                 elif before in ":_-" and text[start - 2 : start - 1].isalpha():
                     form = forms[0].at(text, _word_start(text, start, position))
                 elif before == "." and text[start - 2 : start - 1].isdigit():
-                    position = _RUN.match(text, end).end()  # type: ignore[union-attr]
+                    position = _run_end(text, end)
                     continue
             if form is None:
                 form = forms[min(end - start, _MOST_DIGITS - 1)].at(text, start)
             if form is None:
-                position = _RUN.match(text, end).end()  # type: ignore[union-attr]
+                position = _run_end(text, end)
             else:
                 position = form[1]
                 if form[2]:
@@ -170,13 +172,20 @@ class _Rules:
 
     def _find_literals(self, text: str, found: list[_Found]) -> None:
         low = lowered(text)
+        known = {span[0]: place for place, span in enumerate(found)}
         solid_end = tries = done = 0
         for which, start, end in self._automaton.find_matches_as_indexes(low):
             latin, entries = self._literals[which]
             if start < done or (latin and start and _continues(text, start)):
                 continue
             for after, match_at, row in entries:
-                if not after:
+                if after:
+                    place = known.get(end, known.get(end + 1))
+                    if place is not None and found[place][2] == row.kind:
+                        begin, stop, kind, score = found[place]
+                        found[place] = begin, stop, kind, max(score, row.score)
+                        continue
+                else:
                     if start >= solid_end:
                         solid_end, tries = _SOLID.match(text, end).end(), 0  # type: ignore[union-attr]
                     tries += 1
@@ -190,6 +199,11 @@ class _Rules:
                 if length:
                     found.append((begin, begin + length, row.kind, row.score))
                     done = begin + length
+
+
+def _run_end(text: str, at: int) -> int:
+    """Where the letters and digits that stand at ``at`` end."""
+    return _RUN.match(text, at).end() if text[at : at + 1].isalnum() else at  # type: ignore[union-attr]
 
 
 def _word_start(text: str, digit: int, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""Text as the finders read it: one shape for what looks or counts the same, with offsets back to the original.
+"""Text as the finders read it: one shape for what looks the same, with offsets back to the original.
 
 Full-width and stylised characters become their plain forms (Unicode NFKC), digits of every script become
 ASCII digits, dashes become ``-``, odd spaces become a space, and invisible characters vanish. Han, kana,
