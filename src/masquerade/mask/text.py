@@ -47,6 +47,9 @@ from masquerade.mask.surrogate import (
 _MANY = 4
 """Needles from which an automaton is cheaper than one search for each."""
 
+_PASSES = 4
+"""Times a text is read at most, so that no text costs more than this many plain ones."""
+
 _STANDARD = Policy()
 _TOKEN = Fate.TOKEN  # an enum member costs more to look up than a global
 
@@ -86,11 +89,19 @@ class Masker:
         """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over."""
         zones = _tokens_in(text)
         if not zones:
-            return self._lookout.find(text)
-        blank = list(text)
-        for start, end in zones:
-            blank[start:end] = "\0" * (end - start)
-        return _outside(self._lookout.find("".join(blank)), zones, text)
+            spans = self._lookout.find(text)
+            if not _ragged(text, spans):
+                return spans
+            zones = [(start, end) for start, end, _, _ in spans]
+        else:
+            spans = []
+        for _ in range(_PASSES):  # what is covered may have hidden what stands next to it
+            more = _outside(self._lookout.find(_blank(text, zones)), zones, text)
+            if not more:
+                break
+            spans = sorted([*spans, *more])
+            zones = sorted([*zones, *((start, end) for start, end, _, _ in more)])
+        return spans
 
     def mask(self, text: str) -> Masked:
         """:meth:`mask_all` for one text."""
@@ -278,6 +289,28 @@ def _tokens_in(text: str) -> list[tuple[int, int]]:
     if "[" not in text:
         return []
     return [m.span() for m in TOKEN.finditer(text) if m[2] is None or body_ok(m[2])]
+
+
+_RAGGED = re.compile(
+    r"[0-9+][ ().\-/]?\0|[A-Za-z@_]\0|[A-Za-z][./\-]\0|\0[ ().\-/]?[0-9]|\0[A-Za-z@_]|\0[.:/+\-][A-Za-z]"
+)
+
+
+def _ragged(text: str, spans: list[Span]) -> bool:
+    """Whether a span ends where its text seems to go on, so that the rest may count as something else."""
+    for start, end, _, _ in spans:
+        if _RAGGED.search(f"{text[start - 2 if start > 1 else 0 : start]}\0{text[end : end + 2]}"):
+            return True
+    return False
+
+
+def _blank(text: str, zones: list[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    at = 0
+    for start, end in zones:
+        parts += text[at:start], "\0" * (end - start)
+        at = end
+    return "".join(parts) + text[at:]
 
 
 def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list[Span]:
@@ -781,18 +814,15 @@ class Restorer:
         if region != value and not _alike(region, value, entry.strict):
             return None
         left = start
-        if lead and text.endswith(lead, done, start):
+        if text.endswith(lead, done, start):
             left -= len(lead)
-        elif spelled := project(lead):
-            if view.symbols.endswith(spelled, symbol, first):
-                left = view.place(first - len(spelled))
+        elif (code := _signless(lead)) and view.symbols.endswith(code, symbol, first):
+            place = view.place(first - len(code))
+            if start - place <= len(lead) + _SLACK and _signless(text[place:start]) == code:
                 signs = lead[: len(lead) - len(lead.lstrip("+("))]
-                if start - left > len(lead) + _SLACK:
-                    left = start
-                elif signs and text.endswith(signs, done, left):
-                    left -= len(signs)
-        elif ")" in region and "(" not in region and "(" not in value and text.endswith("(", done, start):
-            left -= 1
+                left = place - (len(signs) if text.endswith(signs, done, place) else 0)
+        if left == start and (lead or region != value) and ")" in region.partition("(")[0]:
+            left -= text.endswith("(", done, start)
         if not _alone(
             (view.before + text[max(0, left - 4) : left])[-4:], text[end : end + 3], entry.surrogate.kind
         ):
@@ -826,6 +856,10 @@ _FORMATTING = re.compile(rf"[\\*{_INVISIBLE}]")
 _SPACING = re.compile(rf"[\s().:/\\*\u2010-\u2015\-{_INVISIBLE}]")
 _TOUCHES_BEFORE = re.compile(r"[0-9A-Za-z]\Z|(?<![^0-9A-Za-z]1)[0-9A-Za-z][.\-@+]\Z")
 _TOUCHES_AFTER = re.compile(r"[0-9A-Za-z]|[.\-@][0-9A-Za-z]")
+
+
+def _signless(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def _alike(region: str, value: str, strict: bool) -> bool:
