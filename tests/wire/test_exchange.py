@@ -386,6 +386,15 @@ def test_a_stream_that_ends_without_a_reason_gives_all_its_text(end: bytes) -> N
     assert told.done == bool(end)
 
 
+def test_what_came_before_a_bad_event_is_not_lost() -> None:
+    one = exchange(stream=True)
+    email, _ = tokens(one)
+    restorer = one.events()
+    with pytest.raises(UpstreamProblem):
+        restorer.feed(chunk({"content": f"to {email}"}) + b"data: nonsense\n\n")
+    assert Told(restorer.finish()).content() == f"to {EMAIL}"
+
+
 def test_comments_and_named_events_pass() -> None:
     one = exchange(stream=True)
     email, _ = tokens(one)

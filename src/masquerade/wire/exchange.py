@@ -137,15 +137,20 @@ class ReplyStream:
         self._restorers: dict[tuple[openai.Step, ...], Restorer] = {}
         self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
         self._told = not exchange.counts
+        self._ready: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be given to the client after ``chunk``; may be empty."""
-        return b"".join(map(self._event, self._events.feed(chunk)))
+        ready = self._ready
+        for event in self._events.feed(chunk):
+            ready.append(self._event(event))
+        self._ready = []
+        return b"".join(ready)
 
     def finish(self) -> bytes:
-        """What was still held back when the service ended its stream, or broke it off."""
+        """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""
         self._events.finish()
-        return self._rest()
+        return b"".join(self._ready) + self._rest()
 
     def _event(self, event: Event) -> bytes:
         if event.data is None or not self._exchange.counts:
