@@ -225,8 +225,10 @@ class ReplyStream:
                 openai.merge_delta(delta, path[1:], text)
             if delta:
                 choices.append({"index": at, "delta": delta, "finish_reason": None})
-        if not choices and self._told:
-            return b""
+        if not choices:
+            if self._told:
+                return b""
+            choices = [{"index": 0, "delta": {}, "finish_reason": None}]  # clients read choices[0] unasked
         self._told = True
         return _encoded({**self._shell, "choices": choices, "masquerade": self._exchange.summary()})
 
