@@ -8,8 +8,12 @@ outside braces. ``{V}`` is the value that must stand there again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from urllib.parse import quote
 
 from masquerade.keys import Key
 from masquerade.mask.span import KINDS
@@ -211,6 +215,22 @@ WRONG: list[tuple[str, str, bool]] = [
     ("a bracket in the middle", "[{K}_{B1}] [{B2}]", False),
 ]
 
+# What a second hand may do to the whole reply
+TWICE: list[tuple[str, Callable[[str], str]]] = [
+    ("lower case", str.lower),
+    ("upper case", str.upper),
+    ("HTML", html.escape),
+    ("HTML, twice", lambda s: html.escape(html.escape(s))),
+    ("JSON", lambda s: json.dumps(s)[1:-1]),
+    ("JSON, twice", lambda s: json.dumps(json.dumps(s)[1:-1])[1:-1]),
+    ("Markdown", lambda s: re.sub(r"([\[\]_*`])", r"\\\1", s)),
+    ("URL", quote),
+    ("wrapped at nine", lambda s: "\n".join(s[i : i + 9] for i in range(0, len(s), 9))),
+    ("zero-width spaces", "\u200b".join),
+    ("full-width signs", lambda s: s.translate(str.maketrans("[]_", "［］＿"))),
+    ("spaced", lambda s: s.replace("_", " _ ").replace("[", " [ ").replace("]", " ] ")),
+]
+
 CONTEXTS = [
     "{}",
     "Please write to {} today.",
@@ -305,20 +325,40 @@ def wrong_cases() -> Iterator[Case]:
                 yield Case(name, text, text, 0, context.count("{}") if counted else None)
 
 
+def twice() -> Iterator[Case]:
+    """Every form, garbled again; only the value counts here, not what is left around it."""
+    for token in surrogates():
+        fields = _fields(token)
+        for name, form, back in FORMS:
+            for second, change in TWICE:
+                reply = change(form.format(**fields))
+                yield Case(f"{name}, then {second}", reply, token.original, back.count("{V}"), None)
+
+
 def report() -> tuple[int, int, dict[str, int]]:
     """How many cases there are, how many come back whole, and how often each form failed."""
     lexicon = Lexicon(surrogates())
-    total = good = 0
     failed: dict[str, int] = {}
+    total = 0
     for case in cases():
         total += 1
-        if lexicon.restore(case.reply) == case.expected:
-            good += 1
-        else:
+        if lexicon.restore(case.reply) != case.expected:
             failed[case.name] = failed.get(case.name, 0) + 1
-    return total, good, failed
+    return total, total - sum(failed.values()), failed
+
+
+def report_twice() -> tuple[int, int, dict[str, int]]:
+    """The same for what was garbled twice: how many cases have their value back."""
+    lexicon = Lexicon(surrogates())
+    failed: dict[str, int] = {}
+    total = 0
+    for case in twice():
+        total += 1
+        if lexicon.restore(case.reply).count(case.expected) != case.restored:
+            failed[case.name] = failed.get(case.name, 0) + 1
+    return total, total - sum(failed.values()), failed
 
 
 if __name__ == "__main__":
-    total, good, failed = report()
-    print(f"{good} of {total} garbled tokens restored ({good / total:.2%}); failed: {failed or 'none'}")
+    for what, (total, good, failed) in (("once", report()), ("twice", report_twice())):
+        print(f"garbled {what}: {good} of {total} restored ({good / total:.2%}); failed: {failed or 'none'}")

@@ -20,11 +20,19 @@ def test_at_least_99_percent_come_back(record_property: pytest.RecordProperty) -
     assert good >= 0.99 * total, failed
 
 
+def test_at_least_99_percent_have_their_value_back_when_garbled_twice() -> None:
+    total, good, failed = garble.report_twice()
+    assert good >= 0.99 * total, failed
+
+
 def test_never_a_wrong_value(lexicon: Lexicon) -> None:
     for case in [*garble.cases(), *garble.wrong_cases()]:
         back = lexicon.restore(case.reply)
         for _, value in garble.VALUES:
             assert back.count(value) <= case.expected.count(value), case.name
+    for case in garble.twice():
+        back = lexicon.restore(case.reply)
+        assert not any(value in back for _, value in garble.VALUES if value != case.expected), case.name
 
 
 def test_the_broken_stay_and_are_counted(lexicon: Lexicon) -> None:

@@ -47,6 +47,9 @@ from masquerade.mask.surrogate import (
 _MANY = 4
 """Needles from which an automaton is cheaper than one search for each."""
 
+_LITTLE = 40_000
+"""The same, as needles times characters, where the automaton would serve only once."""
+
 _PASSES = 4
 """Times a text is read at most, so that no text costs more than this many plain ones."""
 
@@ -150,21 +153,28 @@ class Masker:
         fates: dict[str, Fate],
         book: Book | None,
     ) -> Masked:
-        shown: dict[tuple[str, str], str] = {}
-        crowded = set()
-        for text, spans in zip(texts, found, strict=True):
-            for start, end, kind, _ in spans:
-                place = kind, text[start:end]
-                shown[place] = ""
-                if fates[kind] is Fate.PLAUSIBLE and not _stands_alone(text, start, end, kind):
-                    crowded.add(place)
+        places = [
+            (kind, text[start:end])
+            for text, spans in zip(texts, found, strict=True)
+            for start, end, kind, _ in spans
+        ]
+        crowded: set[tuple[str, str]] = set()
+        if Fate.PLAUSIBLE in fates.values():
+            for text, spans in zip(texts, found, strict=True):
+                crowded |= {
+                    (kind, text[start:end])
+                    for start, end, kind, _ in spans
+                    if not _alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
+                }
+        shown = dict.fromkeys(places, "")
         surrogates = self._assign(shown, fates, crowded, texts, book)
         outputs = []
+        stand_ins = map(shown.__getitem__, places)
         for text, spans in zip(texts, found, strict=True):
             parts: list[str] = []
             at = 0
-            for start, end, kind, _ in spans:
-                parts += text[at:start], shown[kind, text[start:end]]
+            for start, end, _, _ in spans:
+                parts += text[at:start], next(stand_ins)
                 at = end
             parts.append(text[at:])
             outputs.append("".join(parts))
@@ -352,7 +362,7 @@ def _shadow(texts: Iterable[str]) -> str:
 
 def _among(shadow: str, needles: list[str]) -> set[str]:
     """Those of ``needles`` that occur in ``shadow``."""
-    if len(needles) <= _MANY:
+    if len(needles) * len(shadow) < _LITTLE:
         return {needle for needle in needles if needle in shadow}
     found = _automaton(needles).find_matches_as_indexes(shadow, overlapping=True)
     return {needles[i] for i, _, _ in found}
@@ -415,15 +425,15 @@ _LONGEST_LOOSE = 64
 _ESCAPE = re.compile(
     r"&(?:amp;){0,2}(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|(?!amp;)[A-Za-z]{2,8});"
     r"|\\u[0-9A-Fa-f]{4}|\\[nrt]"
-    r"|%[2-7][0-9A-Fa-f]|%[Ee][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]"
-    r"|</?(?:wbr|br|b|i|u|em|strong|code|span|mark|s|del|sub|sup|small|kbd|tt)[ ]?/?>",
+    r"|%0[9ADad]|%[2-7][0-9A-Fa-f]|%[Ee][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]"
+    r"|</?(?i:wbr|br|b|i|u|em|strong|code|span|mark|s|del|sub|sup|small|kbd|tt)[ ]?/?>",
 )
 _SPECIAL = re.compile(r"[&\\%<]")
 _HALF = re.compile(
     r"(?:&(?:amp;){0,2}(?:a|am|amp|amp;|#[0-9]{0,6}|#[xX][0-9A-Fa-f]{0,5}|[A-Za-z]{0,8})"
     r"|\\{1,4}(?:u[0-9A-Fa-f]{0,3})?"
-    r"|%(?:[2-7]?|[Ee](?:[0-9A-Fa-f](?:%(?:[89ABab](?:[0-9A-Fa-f](?:%[89ABab]?)?)?)?)?)?)"
-    r"|</?[a-z]{0,6}[ ]?/?)\Z"
+    r"|%(?:[02-7]?|[Ee](?:[0-9A-Fa-f](?:%(?:[89ABab](?:[0-9A-Fa-f](?:%[89ABab]?)?)?)?)?)?)"
+    r"|</?[A-Za-z]{0,6}[ ]?/?)\Z"
 )
 """An escape whose end, if it has one, is still to come."""
 
@@ -873,7 +883,3 @@ def _alone(before: str, after: str, kind: str) -> bool:
     if kind == "IP_ADDRESS" and (before.endswith(":") or re.match(r":[0-9A-Fa-f:]*[:A-Fa-f]", after)):
         return False
     return not _TOUCHES_BEFORE.search(before) and not _TOUCHES_AFTER.match(after)
-
-
-def _stands_alone(text: str, start: int, end: int, kind: str) -> bool:
-    return _alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
