@@ -46,7 +46,7 @@ import re2
 
 from masquerade import crypto
 from masquerade.errors import PolicyProblem
-from masquerade.mask.patterns import ROWS
+from masquerade.mask import patterns
 from masquerade.mask.span import KINDS
 
 Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
@@ -503,9 +503,13 @@ def _check_thresholds(policy: Policy, kept: set[str]) -> None:
 
 @lru_cache(maxsize=1)
 def _rule_scores() -> dict[str, tuple[float, ...]]:
-    """The score of each built-in rule, by kind."""
-    scores: dict[str, tuple[float, ...]] = {}
-    for row in ROWS:
+    """The score of each built-in rule, by kind: rows of the table, and what is found from '@' and '://'."""
+    scores: dict[str, tuple[float, ...]] = {
+        "EMAIL": (patterns.EMAIL_SCORE,),
+        "URL": (patterns.URL_SCORE, patterns.URL_SCORE),
+        "SECRET": (patterns.CREDENTIALS_SCORE,),
+    }
+    for row in patterns.ROWS:
         if row.kind in KINDS:
             scores[row.kind] = (*scores.get(row.kind, ()), row.score)
     return scores
