@@ -18,7 +18,8 @@ what was put back is never read again. What only looks like a token is left as i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from html import unescape
 from itertools import compress
@@ -141,7 +142,8 @@ class Masker:
             masked = self._replace(texts, found, fates, book)
         if book is not None:
             for surrogate in masked._surrogates:
-                book.put(surrogate)
+                if book.get(surrogate.needle) is None:
+                    book.put(surrogate)
         masked.counts = {kind: {fates[kind].value: n} for kind, n in number.items()}
         masked.redacted = {kind: n for kind, n in number.items() if fates[kind] is Fate.REDACT}
         return masked
@@ -326,30 +328,29 @@ def _blank(text: str, zones: list[tuple[int, int]]) -> str:
 def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list[Span]:
     """The parts of ``spans`` outside ``zones``, as far as there is a letter or digit in them."""
     kept = []
+    ends = [end for _, end in zones]
     for start, end, kind, score in spans:
-        at = start
-        for low, high in [*zones, (end, end)]:
-            if high <= at:
-                continue
+        at, next_zone = start, bisect_right(ends, start)
+        while at < end:
+            low, high = zones[next_zone] if next_zone < len(zones) else (end, end)
             stop = min(low, end)
             if any(map(str.isalnum, text[at:stop])):
                 kept.append(Span(at, stop, kind, score))
-            at = max(at, high)
-            if at >= end:
-                break
+            at = max(high, stop)
+            next_zone += 1
     return kept
 
 
 def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
     """``spans``, with tokens of the book that stand in ``text`` as plain text; new ones are remembered."""
     literal = []
-    for found in _likeness(frozenset()).finditer(text):
-        needle = project(found["exact"] or found["loose"])
+    for start, end, body in _likenesses(text):
+        needle = project(body)
         known = book.get(needle) if len(needle) == BODY_LENGTH else None
         if known is not None and known.fate is not Fate.KEEP:
-            literal.append(found.span())
+            literal.append((start, end))
         elif known is None and body_ok(needle):
-            book.put(Surrogate(found[0], needle, found[0], "TOKEN", Fate.KEEP))
+            book.put(Surrogate(text[start:end], needle, text[start:end], "TOKEN", Fate.KEEP))
     if not literal:
         return spans
     return sorted([*_outside(spans, literal, text), *(Span(a, b, "TOKEN", 1.0) for a, b in literal)])
@@ -402,19 +403,28 @@ _CLOSE_AFTER = re.compile(rf"{_INNER}{{0,4}}([{re.escape(_SQUARE_CLOSE + _OTHER_
 _ONLY_INNER = re.compile(rf"{_INNER}{{0,4}}")
 
 
-@lru_cache(maxsize=64)
-def _likeness(kinds: frozenset[str]) -> re.Pattern[str]:
-    """What looks like a token: its own form with any body, or a known label before something like a body.
+_LIKELY = re.compile(
+    r"\[[A-Z][A-Z0-9_]*_(?!REDACTED\])([0-9A-Z]{8,12})\]"
+    r"|(?<=[_ ＿\\-])(?=[A-Za-z]{0,11}[0-9])(?=[0-9]{0,11}[A-Za-z])[0-9A-Za-z]{8,12}(?![0-9A-Za-z])"
+)
 
-    ``kinds`` are those that are not built in.
-    """
+
+@lru_cache(maxsize=64)
+def _label_ends(kinds: frozenset[str]) -> re.Pattern[str]:
+    """A label at the very end; ``kinds`` are those that are not built in."""
     names = [r"[_ ＿\\-]{0,3}".join(kind.split("_")) for kind in (*KINDS, *kinds)] + list(KINDS.values())
     label = "|".join(sorted(names, key=len, reverse=True))
-    return re.compile(
-        r"\[[A-Z][A-Z0-9_]*_(?!REDACTED\])(?P<exact>[0-9A-Z]{8,12})\]"
-        rf"|(?<![0-9A-Za-z])(?i:{label})[_ ＿\\-]{{1,3}}"
-        r"(?P<loose>(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[0-9A-Za-z]{8,12})(?![0-9A-Za-z])"
-    )
+    return re.compile(rf"(?<![0-9A-Za-z])(?i:{label})[_ ＿\\-]{{1,3}}\Z")
+
+
+def _likenesses(text: str, kinds: frozenset[str] = frozenset()) -> Iterator[tuple[int, int, str]]:
+    """What looks like a token: its own form with any body, or a known label before something like a body."""
+    for found in _LIKELY.finditer(text):
+        start, end = found.span()
+        if found[1]:
+            yield start, end, found[1]
+        elif label := _label_ends(kinds).search(text, max(0, start - _LONGEST_LOOSE), start):
+            yield label.start(), end, found[0]
 
 
 _LONGEST_LOOSE = 64
@@ -531,8 +541,8 @@ class Lexicon:
         return frozenset(heads), max(map(len, heads), default=0)
 
     @cached_property
-    def _likeness(self) -> re.Pattern[str]:
-        return _likeness(frozenset(e.surrogate.kind for e in self._entries.values()).difference(KINDS))
+    def _own_kinds(self) -> frozenset[str]:
+        return frozenset(e.surrogate.kind for e in self._entries.values()).difference(KINDS)
 
     @cached_property
     def _starts(self) -> frozenset[str]:
@@ -626,7 +636,9 @@ class Restorer:
     @property
     def unresolved(self) -> int:
         """Places that look like a token and were left: garbled beyond its check, or not known here."""
-        return self._unresolved + len(self._lexicon._likeness.findall("".join(self._leftover)))
+        return self._unresolved + sum(
+            1 for _ in _likenesses("".join(self._leftover), self._lexicon._own_kinds)
+        )
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""
@@ -850,12 +862,12 @@ class Restorer:
         """Count what is complete, and keep only what may still become a token's likeness."""
         text = "".join(self._leftover)
         at, keep = 0, max(0, len(text) - _LONGEST_LOOSE)
-        for found in self._lexicon._likeness.finditer(text):
-            if found.end() > keep:
-                keep = min(keep, found.start())
+        for start, end, _ in _likenesses(text, self._lexicon._own_kinds):
+            if end > keep:
+                keep = min(keep, start)
                 break
             self._unresolved += 1
-            at = found.end()
+            at = end
         self._leftover = [text[max(at, keep) :]]
 
 
