@@ -75,20 +75,30 @@ class Options:
     delimiter: str | None = None
     header: bool = True
 
+    def notes(self, name: str) -> dict[str, str]:
+        """What restoring must know of these options when the file has another name by then."""
+        notes = {"format": self._format(name), "encoding": self.encoding}
+        return notes | ({"delimiter": self._delimiter(name)} if notes["format"] == "csv" else {})
+
+    def _format(self, name: str) -> Format:
+        return self.format or FORMATS.get(Path(name).suffix.lower(), "text")
+
+    def _delimiter(self, name: str) -> str:
+        return self.delimiter or ("\t" if name.lower().endswith(".tsv") else ",")
+
     def form(self, name: str, *, restoring: bool = False) -> Form | None:
         """The form of the file called ``name``; None for text.
 
         Raises:
             BadInput: columns without CSV, fields without JSON, or an impossible delimiter.
         """
-        chosen = self.format or FORMATS.get(Path(name).suffix.lower(), "text")
+        chosen = self._format(name)
         if self.columns and chosen != "csv":
             raise BadInput(f"columns are for CSV, and this is read as {chosen}: give the format")
         if self.fields and chosen not in ("json", "jsonl"):
             raise BadInput(f"fields are for JSON, and this is read as {chosen}: give the format")
         if chosen == "csv":
-            delimiter = self.delimiter or ("\t" if name.lower().endswith(".tsv") else ",")
-            return Csv(delimiter=delimiter, header=self.header, columns=self.columns)
+            return Csv(delimiter=self._delimiter(name), header=self.header, columns=self.columns)
         if chosen == "text":
             return None
         return Json(whole=chosen == "json", fields=self.fields, restoring=restoring)
@@ -156,7 +166,7 @@ def mask_file(
     with _writing("the vault"):
         _run(_Reading(source, options, form), landing, _Mask(masker, vault, summary), summary)
         if vault is not None:
-            vault.notes.update(form.notes if form else {})
+            vault.notes.update(options.notes(source.name) | (form.notes if form else {}))
             vault.finish()
     return summary
 
@@ -519,6 +529,8 @@ class _Mask:
 
     def leaves(self, leaves: Sequence[Leaf]) -> Sequence[str]:
         """The texts of ``leaves``, masked."""
+        if not leaves:
+            return ()
         texts, spans = [leaf.text for leaf in leaves], self.leaf_spans(leaves)
         if any(_BETWEEN in text for text in texts):
             return self._masked(texts, spans)
@@ -577,6 +589,8 @@ class _Restore:
 
     def leaves(self, leaves: Sequence[Leaf]) -> Sequence[str]:
         """The texts of ``leaves``, restored."""
+        if not leaves:
+            return ()
         texts = [leaf.text for leaf in leaves]
         joined = _BETWEEN.join(texts)
         lexicon = self._lexicon(joined)

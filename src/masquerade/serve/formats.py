@@ -227,8 +227,12 @@ def _bad_json(problem: Exception, line: int, start: int, end: int) -> BadLine:
 
 
 def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) >= _SHOWN else "") if names else "none"
+    """Names for a message. One that looks like data, as in a file without a header, is told by its place."""
+    shown = [name if _NAME.fullmatch(name) else f"number {i}" for i, name in enumerate(names, 1)]
+    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "") or "none"
+
+
+_NAME = re.compile(r"[^\W\d](?!.*\d{4})[\w .\-/()#]{0,39}")
 
 
 # CSV ----------------------------------------------------------------------------------------------------
@@ -253,8 +257,10 @@ class Csv:
         columns: Iterable[str] = (),
         restoring: bool = False,
     ) -> None:
-        if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise BadInput("the delimiter is one character, and neither a quotation mark nor a line break")
+        if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n[]_':
+            raise BadInput(
+                "the delimiter is one character, no letter or digit, quotation mark, line end, or '[]_'"
+            )
         self.notes: dict[str, str] = {}
         self._delimiter, self._columns = delimiter, tuple(columns)
         self._names: list[str] | None = None

@@ -1,0 +1,614 @@
+"""The command ``masquerade``.
+
+Exit codes, the same for every verb (after sysexits.h where it has one):
+
+    0    done
+    1    find --exit-code: something was found; mask: the policy blocks this text
+    2    the command line is wrong
+    65   the input is malformed, or a vault was changed
+    66   the input cannot be read
+    70   a fault of Masquerade's own
+    73   an output file cannot be made, or exists
+    74   writing failed: the disk is full, or the reader of a pipe has gone
+    77   a key is missing, malformed, badly kept, or the wrong one
+    78   the policy is impossible
+    130  interrupted (143: told to stop); nothing half-written is left
+
+An error is one line on standard error. ``MASQUERADE_DEBUG=1`` adds the places in the code that led to it,
+without any value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, cast
+
+from masquerade import __version__
+from masquerade.errors import (
+    BadInput,
+    Blocked,
+    KeyProblem,
+    MasqueradeError,
+    OutputProblem,
+    PolicyProblem,
+    Tampered,
+    UpstreamProblem,
+)
+from masquerade.keys import Key
+from masquerade.mask.policy import Policy, explain
+from masquerade.mask.text import Masker
+from masquerade.serve import keyfile
+from masquerade.serve.files import (
+    FORMATS,
+    Format,
+    Landing,
+    Options,
+    Source,
+    Summary,
+    Unreadable,
+    find_file,
+    mask_file,
+    restore_file,
+)
+from masquerade.serve.vault import Vault
+
+_CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
+    (Unreadable, 66),
+    (BadInput, 65),
+    (Tampered, 65),
+    (KeyProblem, 77),
+    (PolicyProblem, 78),
+    (Blocked, 1),
+    (UpstreamProblem, 70),
+)
+
+
+class _Usage(MasqueradeError):
+    """The command line asks for what cannot be."""
+
+
+class _Stopped(BaseException):
+    """SIGTERM, as an exception, so that unfinished files are cleared away."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code of the table above."""
+    parser = _parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as done:
+        return int(done.code or 0)
+    try:
+        with _stoppable(args.run is not _serve):
+            code: int = args.run(args)
+            sys.stdout.flush()
+            return code
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing half-written is left", 130)
+    except _Stopped:
+        return _fail("told to stop; nothing half-written is left", 143)
+    except BrokenPipeError:
+        return _fail("the reader of the output has gone", 74)
+    except OSError as problem:
+        return _fail(f"cannot write the output: {problem.strerror}", 74)
+    except OutputProblem as problem:
+        return _fail(str(problem), 74 if problem.made else 73)
+    except _Usage as problem:
+        return _fail(f"{problem}; see  masquerade {args.verb} --help", 2)
+    except MasqueradeError as problem:
+        return _fail(str(problem), next(code for error, code in _CODES if isinstance(problem, error)))
+    except Exception as fault:
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        place = f"{Path(where.filename).name}, line {where.lineno}"
+        return _fail(f"a fault of Masquerade's own: {type(fault).__name__} in {place}; please report it", 70)
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get("MASQUERADE_DEBUG") and (fault := sys.exc_info()[1]):
+        # The frames show code and never values; the exception's own text might.
+        sys.stderr.write("".join(traceback.format_tb(fault.__traceback__)))
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"masquerade: {message}\n")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return code
+    # The interpreter flushes once more at its end, and would complain about the same closed pipe.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+@contextlib.contextmanager
+def _stoppable(wanted: bool) -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise _Stopped
+
+    if not wanted:
+        yield
+        return
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread, which alone may do this
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# The verbs ----------------------------------------------------------------------------------------------
+
+
+def _mask(args: argparse.Namespace) -> int:
+    vault = _vault_path(args)
+    policy, options = _policy(args.policy), _options(args)
+    key = keyfile.load_or_create()
+    masker = Masker(key, policy, args.tenant)
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(Source.open(args.input))
+        landing = stack.enter_context(_landing(args, vault=vault))
+        book = stack.enter_context(landing.vault(key, args.tenant)) if vault else None
+        with _progress(source, "masking", args):
+            summary = mask_file(source, landing, masker, options, book)
+        landing.land()
+    _report(args, summary, _masked_words(summary, key), key=key.id, policy=policy.version)
+    return 0
+
+
+def _vault_path(args: argparse.Namespace) -> Path | None:
+    if args.no_vault:
+        if args.vault:
+            raise _Usage("--vault and --no-vault contradict each other")
+        return None
+    if args.vault:
+        return Path(args.vault)
+    target = Path(args.output)
+    if args.output == "-" or (target.exists() and not target.is_file() and not target.is_dir()):
+        raise _Usage(
+            "writing to a pipe leaves no place for the vault that restoring needs: "
+            "name one with --vault, or say --no-vault"
+        )
+    return target.with_name(target.name + ".vault")
+
+
+def _masked_words(summary: Summary, key: Key) -> Iterator[str]:
+    kept = {
+        kind: sum(n for fate, n in fates.items() if fate != "redact")
+        for kind, fates in summary.counts.items()
+    }
+    yield f"masked {_listed(kept) or 'nothing: nothing private was found'}"
+    if summary.redacted:
+        yield f"redacted {_listed(summary.redacted)}: these do not come back"
+    if summary.vault:
+        yield f"to restore it: {summary.vault}, and the key {key.id}"
+
+
+def _restore(args: argparse.Namespace) -> int:
+    if not args.vault and args.input == "-":
+        raise _Usage("a pipe has no vault beside it: name it with --vault")
+    path = Path(args.vault or args.input + ".vault")
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(Source.open(args.input))
+        vault = stack.enter_context(Vault.open(path, keyfile.load()))
+        options = _options(args, vault.notes)
+        landing = stack.enter_context(_landing(args, private=True))
+        with _progress(source, "restoring", args):
+            summary = restore_file(source, landing, vault, options)
+        landing.land()
+    _report(args, summary, _restored_words(summary), key=vault.key_id)
+    return 0
+
+
+def _restored_words(summary: Summary) -> Iterator[str]:
+    yield f"restored {summary.restored:,} places"
+    if summary.unresolved:
+        yield f"left {summary.unresolved:,} that look like tokens, and are damaged or of another vault"
+
+
+def _find(args: argparse.Namespace) -> int:
+    counts: dict[str, int] = {}
+    masker = Masker(Key.generate(), _policy(args.policy))
+    with Source.open(args.input) as source, _progress(source, "searching", args):
+        for found in find_file(source, masker, _options(args)):
+            counts[found.kind] = counts.get(found.kind, 0) + 1
+            value = {"value": found.value} if args.show else {}
+            if args.json:
+                place = {"line": found.line, "column": found.column, "kind": found.kind, "score": found.score}
+                print(json.dumps(place | value, ensure_ascii=False))
+            else:
+                shown = "".join(f"  {json.dumps(text, ensure_ascii=False)}" for text in value.values())
+                print(f"{found.line}:{found.column}: {found.kind} {found.score:.2f}{shown}")
+    if not args.json:
+        _say(args, f"{source.name}: found {_listed(counts) or 'nothing private'}")
+    return 1 if counts and args.exit_code else 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    policy = _policy(args.file)
+    rows = explain(policy)
+    sample = args.sample
+    if args.sample_file:
+        try:
+            sample = Path(args.sample_file).read_text(encoding="utf-8")
+        except OSError as problem:
+            raise Unreadable(f"cannot read it: {problem.strerror}", source=args.sample_file) from None
+        except UnicodeDecodeError:
+            raise BadInput("the sample is no utf-8 text", source=args.sample_file) from None
+    tried = _tried(policy, sample) if sample is not None else None
+    if args.json:
+        told: dict[str, Any] = {"version": policy.version, "kinds": [row._asdict() for row in rows]}
+        print(json.dumps(told | ({"sample": tried} if tried else {}), ensure_ascii=False))
+        return 0
+    width = max(len(row.kind) for row in rows)
+    print(f"{args.file}: policy {policy.version}, good for use\n")
+    for row in rows:
+        by = ", ".join(row.by) or "nothing here: a finder of your own"
+        note = f"; {row.note}" if row.note else ""
+        print(f"  {row.kind:{width}}  {row.fate:9}  from {row.threshold:g}  found by {by}{note}")
+    if tried:
+        print("\nOn the sample:")
+        for found in tried["found"]:
+            place = f"{found['start']} to {found['end']}"
+            print(f"  characters {place}: {found['kind']} {found['score']:.2f}, {found['fate']}")
+        print("  nothing would be found" if not tried["found"] else "")
+        print(f"  blocked: {tried['blocked']}" if tried["blocked"] else f"sent:\n{tried['sent']}")
+    return 0
+
+
+def _tried(policy: Policy, sample: str) -> dict[str, Any]:
+    """What the policy makes of a sample. Its tokens come from a key that is thrown away."""
+    masker = Masker(Key.generate(), policy)
+    found = [span._asdict() | {"fate": policy.fate(span.kind).value} for span in masker.find(sample)]
+    try:
+        return {"found": found, "sent": masker.mask(sample).text, "blocked": None}
+    except Blocked as blocked:
+        return {"found": found, "sent": None, "blocked": str(blocked)}
+
+
+def _keys(args: argparse.Namespace) -> int:
+    if args.action == "client":
+        return _client_key(args)
+    path = keyfile.default_path()
+    if args.action == "path":
+        print(path)
+    elif args.action == "create":
+        existed = path.exists()
+        key = keyfile.load_or_create()
+        if existed or keyfile.ENVIRONMENT in os.environ:
+            _say(args, "there is a key already; 'masquerade keys rotate' puts a new one before it")
+        print(key.id)
+    elif args.action == "rotate":
+        key = keyfile.rotate()
+        _say(args, f"new masks use the key {key.id}; what the old keys masked still restores")
+        _say(args, "restart gateways that are running, and keep a copy of the key file")
+    elif args.action == "export":
+        _export(args)
+    else:
+        _show_keys(args, path)
+    return 0
+
+
+def _show_keys(args: argparse.Namespace, path: Path) -> None:
+    history = keyfile.history()
+    where = f"${keyfile.ENVIRONMENT}" if keyfile.ENVIRONMENT in os.environ else str(path)
+    if args.json:
+        active, *retired = [kept._asdict() for kept in history]
+        print(json.dumps({"from": where, "active": active, "retired": retired}))
+        return
+    print(f"from     {where}")
+    for i, kept in enumerate(history):
+        print(
+            f"{'retired' if i else 'active':8} {kept.id}  created {kept.created or 'at a time not recorded'}"
+        )
+
+
+def _export(args: argparse.Namespace) -> None:
+    if not args.reveal_secret:
+        raise _Usage(
+            "this prints the key itself, and whoever has it can undo every mask: say --reveal-secret to go on"
+        )
+    if sys.stdout.isatty():
+        raise _Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
+    sys.stdout.write(keyfile.load().export())
+
+
+def _client_key(args: argparse.Namespace) -> int:
+    from masquerade.serve.clients import TENANT, Clients, new_key
+
+    if not TENANT.fullmatch(args.tenant):
+        raise _Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
+    path = Path(args.file) if args.file else keyfile.home() / "clients.toml"
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable("cannot read it", source=str(path)) from None
+    key, digest = new_key()
+    name = json.dumps(args.name, ensure_ascii=False)
+    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+    text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
+    Clients.parse(text, str(path))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OutputProblem(f"cannot make {path.parent}: {problem.strerror}", made=False) from None
+    with Landing(str(path), force=True, private=True) as landing:
+        landing.write(text.encode())
+        landing.land()
+    print(key)
+    _say(args, f"this is the only time that the key of {args.name} is shown; {path} holds its hash")
+    return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from masquerade.serve.gateway import serve
+    from masquerade.serve.settings import Settings
+
+    known = {field.name for field in dataclasses.fields(Settings)}
+    told = {name: value for name, value in vars(args).items() if name in known and value is not None}
+    serve(Settings(**told))
+    return 0
+
+
+# What they share ----------------------------------------------------------------------------------------
+
+
+def _policy(path: str | None) -> Policy:
+    if path is None:
+        return Policy()
+    try:
+        return Policy.parse(Path(path).read_text(encoding="utf-8"), source=path)
+    except OSError as problem:
+        raise Unreadable(f"cannot read the policy: {problem.strerror}", source=path) from None
+    except UnicodeDecodeError:
+        raise PolicyProblem("this is no utf-8 text", source=path) from None
+
+
+def _options(args: argparse.Namespace, notes: dict[str, str] | None = None) -> Options:
+    """The options of the command line; where it and the name say nothing, what the vault noted in masking."""
+    notes = notes or {}
+    noted = cast("Format | None", notes.get("format"))
+    return Options(
+        format=args.format or FORMATS.get(Path(args.input).suffix.lower()) or noted,
+        encoding=args.encoding or notes.get("encoding", "utf-8"),
+        on_error=getattr(args, "on_error", "stop"),
+        columns=tuple(getattr(args, "column", ())),
+        fields=tuple(getattr(args, "field", ())),
+        delimiter=_delimiter(args.delimiter) or notes.get("delimiter"),
+        header=not getattr(args, "no_header", False),
+    )
+
+
+def _delimiter(text: str | None) -> str | None:
+    return {"\\t": "\t", "tab": "\t"}.get(text, text) if text else text
+
+
+def _landing(args: argparse.Namespace, *, vault: Path | None = None, private: bool = False) -> Landing:
+    rejected = None
+    if args.on_error == "skip":
+        if args.rejected is None and args.output == "-":
+            raise _Usage("say with --rejected where lines that cannot be read are set aside")
+        rejected = Path(args.rejected or args.output + ".rejected")
+    return Landing(
+        args.output, vault=vault, rejected=rejected, force=args.force, private=private, source=args.input
+    )
+
+
+def _say(args: argparse.Namespace, message: str) -> None:
+    if not getattr(args, "quiet", False):
+        print(message, file=sys.stderr)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(counts.items()) if n)
+
+
+def _report(args: argparse.Namespace, summary: Summary, words: Iterable[str], **more: str) -> None:
+    """The end of a run: one JSON object, beside the output and never in it, or a few lines."""
+    if args.json:
+        told = {"command": args.verb, **dataclasses.asdict(summary), **more}
+        print(json.dumps(told), file=sys.stderr if args.output == "-" else sys.stdout)
+        return
+    for line in words:
+        _say(args, line)
+    if summary.rejected:
+        _say(args, f"set aside {summary.rejected:,} lines that could not be read; they are not masked")
+    rate = f", {summary.bytes / 1e6 / summary.seconds:.1f} MB/s" if summary.seconds > 1 else ""
+    _say(args, f"{summary.bytes:,} bytes in {summary.seconds:.1f} s{rate}")
+
+
+@contextlib.contextmanager
+def _progress(source: Source, verb: str, args: argparse.Namespace) -> Iterator[None]:
+    """A bar on standard error, if a person is looking at it and nothing else is printed there."""
+    busy = args.verb == "find" and sys.stdout.isatty()
+    if args.quiet or busy or source.name == "standard input" or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TransferSpeedColumn as Speed
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=source.size)
+        source.on_read = lambda n: bar.advance(task, n)
+        yield
+
+
+# The command line ---------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = (__doc__ or "").partition("\n\n")[2]
+    parser = argparse.ArgumentParser(
+        prog="masquerade",
+        description="Private data goes out masked, and the answer comes back whole.",
+        epilog=codes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"masquerade {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", epilog=codes,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        made.set_defaults(run=run)
+        return made
+
+    mask = verb("mask", _mask, "cover what is private in a file or pipe")
+    _reads(mask)
+    _writes(mask)
+    mask.add_argument(
+        "--policy", metavar="FILE", help="what becomes of each kind (default: the built-in policy)"
+    )
+    mask.add_argument(
+        "--tenant", default="default", metavar="NAME", help="whose key masks (default: %(default)s)"
+    )
+    mask.add_argument(
+        "--vault", metavar="PATH", help="where to put what restoring needs (default: OUT.vault)"
+    )
+    mask.add_argument("--no-vault", action="store_true", help="write no vault: the file cannot be restored")
+    _selects(mask)
+
+    restore = verb("restore", _restore, "put the originals back, from the vault beside the masked file")
+    _reads(restore)
+    _writes(restore)
+    restore.add_argument("--vault", metavar="PATH", help="the vault (default: IN.vault)")
+
+    find = verb("find", _find, "say where something private stands: line, column, kind and score")
+    _reads(find)
+    _selects(find)
+    find.add_argument("--policy", metavar="FILE", help="what to look for (default: the built-in policy)")
+    find.add_argument("--show", action="store_true", help="print the values too")
+    find.add_argument("--json", action="store_true", help="print a JSON object a line")
+    find.add_argument("--exit-code", action="store_true", help="exit with 1 if anything was found")
+    find.add_argument(
+        "--on-error", choices=("stop", "skip"), default="stop", help="at a line that cannot be read"
+    )
+
+    check = verb("check", _check, "explain a policy, or name the line that makes it impossible")
+    check.add_argument("file", metavar="POLICY")
+    sample = check.add_mutually_exclusive_group()
+    sample.add_argument(
+        "--sample", metavar="TEXT", help="show what would be found in TEXT, and what would be sent"
+    )
+    sample.add_argument("--sample-file", metavar="FILE", help="the same for the text of a file")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+
+    _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
+    _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
+    return parser
+
+
+def _reads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", nargs="?", default="-", metavar="IN", help="a file; - or nothing for a pipe")
+    parser.add_argument(
+        "--format", choices=("text", "jsonl", "json", "csv"), help="default: by the name of IN"
+    )
+    parser.add_argument("--encoding", metavar="NAME", help="as utf-8 (default), gb18030, big5, latin-1")
+    parser.add_argument(
+        "--delimiter", metavar="CHAR", help="what parts CSV cells (default: comma; tab in .tsv)"
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="no summary and no progress bar")
+
+
+def _selects(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--column", action="append", default=[], metavar="NAME", help="only this CSV column; repeatable"
+    )
+    parser.add_argument(
+        "--field", action="append", default=[], metavar="A.B", help="only this JSON field; repeatable"
+    )
+    parser.add_argument(
+        "--no-header", action="store_true", help="the first CSV record is data; columns are 1, 2, 3"
+    )
+
+
+def _writes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", "-o", default="-", metavar="OUT", help="a file; - or nothing for a pipe")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    parser.add_argument("--json", action="store_true", help="a JSON summary, on stderr when OUT is a pipe")
+    parser.add_argument(
+        "--on-error", choices=("stop", "skip"), default="stop",
+        help="at a line that cannot be read: stop, or set it aside, unmasked, and go on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rejected", metavar="PATH", help="where lines are set aside (default: OUT.rejected)"
+    )
+
+
+def _keys_parser(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(action="show", json=False)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    show = actions.add_parser(
+        "show", help="ids and times, and where they are kept; never the secret (default)"
+    )
+    show.add_argument("--json", action="store_true", help="print one JSON object")
+    actions.add_parser("path", help="where the key file is")
+    actions.add_parser("create", help="make the key file, if there is none")
+    actions.add_parser("rotate", help="put a new key in front; the old ones still restore")
+    export = actions.add_parser("export", help="print the secret itself, for another machine or a safe")
+    export.add_argument("--reveal-secret", action="store_true", help="required")
+    client = actions.add_parser("client", help="make a key for a client of the gateway, and print it once")
+    client.add_argument("name", metavar="NAME", help="who will hold it")
+    client.add_argument("--tenant", default="default", metavar="NAME", help="whose key masks for this client")
+    client.add_argument(
+        "--file", metavar="PATH", help="the client keys file (default: clients.toml by the key file)"
+    )
+
+
+def _serve_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
+    add("--port", type=int, metavar="N", help="default: 8080")
+    add("--upstream", metavar="URL", help="an OpenAI-compatible service (default: the built-in mirror model)")
+    add(
+        "--upstream-key-env",
+        metavar="NAME",
+        help="the variable with its key (default: the client's own passes)",
+    )
+    add("--upstream-key-file", type=Path, metavar="FILE", help="the same from a file")
+    add(
+        "--client-keys",
+        type=Path,
+        metavar="FILE",
+        help="who may use this gateway: see  masquerade keys client",
+    )
+    add("--policy", type=Path, metavar="FILE", help="what becomes of each kind")
+    add("--workers", type=int, metavar="N", help="processes (default: 1)")
+    add("--max-body", type=int, metavar="BYTES", help="largest request (default: 32 MiB)")
+    add("--timeout", type=float, metavar="SECONDS", help="for one request in all (default: 600)")
+    add("--connect-timeout", type=float, metavar="SECONDS", help="to reach the upstream (default: 10)")
+    add("--idle-timeout", type=float, metavar="SECONDS", help="silence of the upstream (default: 120)")
+    add("--grace", type=float, metavar="SECONDS", help="for running replies when told to stop (default: 30)")
+    add("--log", choices=("json", "text", "off"), help="default: json")
+    add(
+        "--trust-tenant-header",
+        action="store_true",
+        default=None,
+        help="x-masquerade-tenant names the tenant",
+    )
+    add("--no-playground", dest="playground", action="store_false", default=None, help="no front page")
+    add(
+        "--hosts",
+        type=lambda text: tuple(text.split(",")),
+        metavar="NAMES",
+        help="more names for the front page",
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
