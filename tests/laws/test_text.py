@@ -148,7 +148,7 @@ def test_any_reply_is_restored_the_same_however_it_is_cut(text: str, data: st.Da
     masker = data.draw(st.sampled_from([TOKENS, PLAUSIBLE]))
     masked = masker.mask(text)
     marks = st.one_of(odd, english, chinese, st.sampled_from(list("[]()<>{}_-*\\ \n&;%")))
-    shown = [s.text for s in masked._surrogates] or ["nothing"]
+    shown = [s.text for s in masked.surrogates] or ["nothing"]
     garbled = st.sampled_from(shown).flatmap(
         lambda s: st.one_of(
             st.just(s),
@@ -190,8 +190,8 @@ def test_nothing_of_an_original_leaves(text: str) -> None:
 @laws
 def test_restoring_is_one_pass(text: str) -> None:
     masked = TOKENS.mask(text)
-    for surrogate in masked._surrogates:
-        nested = [s._replace(original=surrogate.text + surrogate.needle) for s in masked._surrogates]
+    for surrogate in masked.surrogates:
+        nested = [s._replace(original=surrogate.text + surrogate.needle) for s in masked.surrogates]
         restorer = Restorer(nested)
         assert restorer.feed(surrogate.text) + restorer.finish() == surrogate.text + surrogate.needle
 
@@ -212,7 +212,7 @@ def test_what_is_held_back_is_bounded(text: str) -> None:
 @laws
 @given(texts, st.sampled_from([TOKENS, PLAUSIBLE]))
 def test_a_surrogate_is_new_and_stands_for_one_value(text: str, masker: Masker) -> None:
-    surrogates = masker.mask(text)._surrogates
+    surrogates = masker.mask(text).surrogates
     assert len({s.needle for s in surrogates}) == len({s.original for s in surrogates}) or len(
         {(s.kind, s.original) for s in surrogates}
     ) == len(surrogates)
@@ -224,8 +224,8 @@ def test_a_surrogate_is_new_and_stands_for_one_value(text: str, masker: Masker) 
 @given(values, english, chinese)
 def test_the_same_value_gets_the_same_token_everywhere(value: str, before: str, after: str) -> None:
     alone, again = Masker(KEY, ALL_TOKENS), Masker(KEY, ALL_TOKENS)
-    here = {s.original: s.text for s in alone.mask(value)._surrogates}
-    there = {s.original: s.text for s in again.mask(f"{before} {value} {after}")._surrogates}
+    here = {s.original: s.text for s in alone.mask(value).surrogates}
+    there = {s.original: s.text for s in again.mask(f"{before} {value} {after}").surrogates}
     for original in here.keys() & there.keys():
         assert here[original] == there[original]
 
@@ -235,7 +235,7 @@ def test_the_same_value_gets_the_same_token_everywhere(value: str, before: str, 
 def test_other_tenants_and_keys_get_other_tokens(value: str) -> None:
     seen = set()
     for masker in (TOKENS, Masker(KEY, ALL_TOKENS, tenant="other"), Masker(OTHER_KEY, ALL_TOKENS)):
-        texts = {s.text for s in masker.mask(value)._surrogates}
+        texts = {s.text for s in masker.mask(value).surrogates}
         assert not texts & seen
         seen |= texts
 
@@ -293,7 +293,7 @@ def test_no_message_holds_a_value(caplog: pytest.LogCaptureFixture) -> None:
     restorer = masked.restorer()
     restorer.feed("[EMA")
     shown = [masked, restorer, TOKENS, masked.lexicon, masked.spans, masked.counts, masked.redacted]
-    shown += list(masked._surrogates)
+    shown += list(masked.surrogates)
     texts = [f"{thing!r} {thing!s} {thing}" for thing in shown]
     with pytest.raises(Blocked) as caught:
         Masker(KEY, Policy(fates={"EMAIL": Fate.BLOCK})).mask(f"mail {CANARY}")

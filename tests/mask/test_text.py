@@ -25,7 +25,7 @@ TOKEN_OF_MAIL = MINT.token("EMAIL", MAIL)
 
 
 def shown(masked: Masked) -> dict[str, str]:
-    return {s.original: s.text for s in masked._surrogates}
+    return {s.original: s.text for s in masked.surrogates}
 
 
 def read(restorer: Restorer, *chunks: str) -> list[str]:

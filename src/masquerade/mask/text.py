@@ -251,6 +251,11 @@ class Masked:
         """What was found in the first text; offsets are into the original."""
         return self.all_spans[0]
 
+    @property
+    def surrogates(self) -> tuple[Surrogate, ...]:
+        """What stands for what; these hold the originals, so they stay on this side."""
+        return tuple(self._surrogates)
+
     @cached_property
     def lexicon(self) -> Lexicon:
         """What a reply can be restored by."""
@@ -489,6 +494,12 @@ _SLACK = 8
 """The same for a label."""
 
 
+@lru_cache(maxsize=256)
+def _labels(kind: str) -> tuple[str, ...]:
+    """What a token of this kind may be called, as symbols."""
+    return tuple(dict.fromkeys(project(name) for name in (kind, KINDS.get(kind, kind))))
+
+
 class _Entry:
     """A surrogate made ready for comparing."""
 
@@ -502,8 +513,7 @@ class _Entry:
         self.value = surrogate.text
         self.strict = surrogate.kind not in SEPARATED
         if not self.plausible:
-            kind = surrogate.kind
-            self.labels = tuple(dict.fromkeys(project(name) for name in (kind, KINDS.get(kind, kind))))
+            self.labels = _labels(surrogate.kind)
             return
         text, at = surrogate.text, len(surrogate.text)
         left = len(surrogate.needle)
