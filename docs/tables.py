@@ -1,0 +1,231 @@
+"""Write the tables of the documentation anew from the code: `python docs/tables.py`.
+
+A table stands in its page between `<!-- table: NAME -->` and `<!-- end -->`. A test fails while a page says
+something else than the code, and so says which table to write again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from masquerade.mask.patterns import ROWS
+from masquerade.mask.policy import Policy, _rule_scores
+from masquerade.mask.span import KINDS
+from masquerade.mask.surrogate import _PLAUSIBLE
+from masquerade.serve.cli import _parser
+from masquerade.wire import openai
+from masquerade.wire.openai import How, Names, Only, Refuse, Rule
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "README.zh.md", "docs/kinds.md", "docs/gateway.md", "docs/command.md")
+PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+MEANING = {
+    "PERSON": "names of people",
+    "LOCATION": "places",
+    "ORGANIZATION": "companies, institutions",
+    "ADDRESS": "postal addresses",
+    "DATE_TIME": "dates, dates of birth",
+    "PHONE": "telephone numbers, with extensions",
+    "EMAIL": "e-mail addresses",
+    "URL": "web addresses",
+    "IP_ADDRESS": "IPv4 and IPv6 addresses",
+    "MAC_ADDRESS": "hardware addresses",
+    "CREDIT_CARD": "credit, debit and bank cards",
+    "BANK_ACCOUNT": "account and routing numbers after a label",
+    "IBAN": "international bank account numbers",
+    "SWIFT": "bank codes (BIC)",
+    "CRYPTO_WALLET": "wallet addresses",
+    "CN_RESIDENT_ID": "mainland China identity numbers",
+    "CN_USCC": "mainland China unified social credit codes",
+    "HK_ID": "Hong Kong identity cards",
+    "TW_ID": "Taiwan identity and residence numbers",
+    "MO_ID": "Macao identity cards",
+    "PASSPORT": "passport and travel document numbers",
+    "DRIVER_LICENSE": "driver's licences after a label",
+    "LICENSE_PLATE": "number plates",
+    "US_SSN": "US social security numbers",
+    "US_ITIN": "US taxpayer numbers",
+    "UK_NINO": "UK national insurance numbers",
+    "IMEI": "device numbers",
+    "USERNAME": "user names, WeChat, QQ, handles",
+    "SECRET": "API keys, tokens, passwords, private keys, connection strings",
+}
+
+FATE_ZH = {"token": "代号", "plausible": "仿真", "redact": "抹去", "block": "阻止", "keep": "保留"}
+
+def scores(kind: str) -> list[float]:
+    """The score of each rule for ``kind``."""
+    return sorted(_rule_scores().get(kind, ()))
+
+
+def found(*, zh: bool) -> Iterator[str]:
+    """What is found, for the READMEs."""
+    policy = Policy()
+    yield "| 类别 | 名称 | 默认处理 |" if zh else "| kind | what | by default |"
+    yield "| --- | --- | --- |"
+    for kind, name in KINDS.items():
+        if scores(kind):
+            fate = policy.fate(kind).value
+            yield f"| `{kind}` | {name if zh else MEANING[kind]} | {FATE_ZH[fate] if zh else fate} |"
+
+
+def kinds() -> Iterator[str]:
+    """Everything that the table of identifiers says about each kind."""
+    policy = Policy()
+    yield "| kind | 中文 | what | by default | rules | scores | plausible | sources |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for kind, name in KINDS.items():
+        given = scores(kind)
+        if not given:
+            yield f"| `{kind}` | {name} | {MEANING[kind]} | {policy.fate(kind).value} | none yet | | | |"
+            continue
+        spread = f"{given[0]:g}" if given[0] == given[-1] else f"{given[0]:g} to {given[-1]:g}"
+        sources = "; ".join(dict.fromkeys(row.source for row in ROWS if row.kind == kind and row.source))
+        yield (
+            f"| `{kind}` | {name} | {MEANING[kind]} | {policy.fate(kind).value} | {len(given)} | {spread} "
+            f"| {'yes' if kind in _PLAUSIBLE else 'no'} | {sources} |"
+        )
+
+
+DONE = {
+    How.TEXT: "masked as text",
+    How.JSON: "masked inside: JSON written as text, its strings, numbers and keys one by one",
+    How.DEEP: "masked inside: strings, numbers and keys, one by one",
+    How.ALIAS: "replaced by a keyed alias, which never comes back",
+    How.OPAQUE: "passed byte for byte if it has the form of signed data, else masked as text",
+}
+
+
+def fields() -> Iterator[str]:
+    """What is done with each field of a request."""
+    passed: list[str] = []
+    rows = list(_fields(openai.REQUEST, "", passed))
+    yield "| field | what is done |"
+    yield "| --- | --- |"
+    yield from (f"| `{path}` | {done} |" for path, done in rows)
+    yield f"| any field that is in no row | {DONE[How.DEEP]} |"
+    yield ""
+    yield "Passed as they are while they look like a name, a number or an enumeration, else masked as text:"
+    yield ", ".join(f"`{path}`" for path in passed) + "."
+
+
+def _fields(rules: dict[str, Rule], path: str, passed: list[str]) -> Iterator[tuple[str, str]]:
+    for name, rule in rules.items():
+        if name != "*":
+            yield from _field(rule, f"{path}.{name}".lstrip("."), passed)
+
+
+def _field(rule: Rule, path: str, passed: list[str]) -> Iterator[tuple[str, str]]:
+    if rule is openai.SCHEMA:
+        yield path, "a JSON Schema: names, types and formats pass, all other text in it is masked"
+    elif rule == [openai.PART]:
+        yield path, "a text: masked as text; a list of parts: as follows"
+        yield from _fields(openai.PART, f"{path}[]", passed)
+    elif isinstance(rule, dict):
+        yield from _fields(rule, path, passed)
+    elif isinstance(rule, list):
+        yield from _field(rule[0], f"{path}[]", passed)
+    elif isinstance(rule, Names):
+        yield from _field(rule.rule, f"{path}.*", passed)
+    elif isinstance(rule, Refuse):
+        yield path, f"**refused**: {rule.why}"
+    elif isinstance(rule, Only):
+        allowed = ", ".join(f"`{value}`" for value in sorted(rule.values))
+        yield path, f"only {allowed}, else **refused**: {rule.why}"
+    elif rule is How.PASS:
+        passed.append(path)
+    else:
+        yield path, DONE[rule]
+
+
+def commands() -> Iterator[str]:
+    """Every verb and action with its arguments."""
+    for name, parser in verbs(_parser()):
+        told = [action for action in parser._actions if action.help and action.dest != "help"]
+        rows = [action for action in told if not isinstance(action, argparse._SubParsersAction)]
+        required = [str(a.metavar) for a in rows if not a.option_strings and a.nargs != "?"]
+        optional = [f"[{a.metavar}]" for a in rows if not a.option_strings and a.nargs == "?"]
+        yield f"### `{' '.join([name, *required, *optional])}`\n"
+        yield f"{_sentence(parser.description or HELP[name])}\n"
+        if rows:
+            yield "| argument | meaning |"
+            yield "| --- | --- |"
+            yield from (f"| {_spelt(action)} | {_meant(action)} |" for action in rows)
+            yield ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def _spelt(action: argparse.Action) -> str:
+    names = " ".join(f"`{name}`" for name in reversed(action.option_strings)) or f"`{action.metavar}`"
+    if not action.option_strings or action.nargs == 0:
+        return names
+    value = " or ".join(map(str, action.choices)) if action.choices else action.metavar
+    return f"{names} {value}"
+
+
+def _meant(action: argparse.Action) -> str:
+    return str(action.help).replace("%(default)s", str(action.default)).replace("|", "\\|")
+
+
+def exit_codes() -> Iterator[str]:
+    """The exit codes, as `masquerade --help` ends with them."""
+    yield "| code | meaning |"
+    yield "| --- | --- |"
+    for code, meaning in re.findall(r"^ +(\d+) +(\S.*)$", str(_parser().epilog), re.MULTILINE):
+        yield f"| {code} | {meaning} |"
+
+
+HELP: dict[str, str] = {}
+"""What the list above a command says of it, by its full name; filled by :func:`verbs`."""
+
+
+def verbs(
+    parser: argparse.ArgumentParser, name: str = "masquerade"
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command, with its parser: verbs, and the actions under them."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            HELP.update((f"{name} {choice.dest}", choice.help or "") for choice in action._choices_actions)
+            for verb, sub in action.choices.items():
+                yield f"{name} {verb}", sub
+                yield from verbs(sub, f"{name} {verb}")
+
+
+TABLES: dict[str, Callable[[], Iterator[str]]] = {
+    "found": lambda: found(zh=False),
+    "found_zh": lambda: found(zh=True),
+    "kinds": kinds,
+    "fields": fields,
+    "commands": commands,
+    "exit_codes": exit_codes,
+}
+
+
+def written(page: str) -> str:
+    """``page`` with its tables as the code has them."""
+
+    def table(place: re.Match[str]) -> str:
+        return place[1] + "\n".join(TABLES[place[2]]()).rstrip() + "\n" + place[3]
+
+    return PLACE.sub(table, page)
+
+
+def main() -> None:
+    for name in PAGES:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        if (new := written(text)) != text:
+            path.write_text(new, encoding="utf-8")
+            sys.stdout.write(f"{name} written anew\n")
+
+
+if __name__ == "__main__":
+    main()
