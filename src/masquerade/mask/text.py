@@ -117,7 +117,8 @@ class Masker:
         """Mask texts that belong together, so that one :class:`Masked` restores a reply to all of them.
 
         With a ``book``, surrogates are also kept apart from those of earlier calls with that book, and a
-        token of the book that stands in the input as plain text is itself masked. ``places`` are what
+        token of the book that stands in the input as plain text is itself masked (a plausible value that stands
+        there is not recognised: use tokens for what must come back bit for bit). ``places`` are what
         :meth:`find` has found, for a caller who gave it more to look at than is to be masked: for each text
         its own, sorted and disjoint.
 
@@ -270,13 +271,13 @@ class Masked:
         return Restorer(self.lexicon, escape)
 
     def _comes_back(self, texts: tuple[str, ...]) -> bool:
-        lost = {s.original for s in self._surrogates}  # redactions never come back, and need not
+        known = {s.original for s in self._surrogates}  # redactions never come back, and need not
         for text, masked, spans in zip(texts, self.texts, self.all_spans, strict=True):
             parts: list[str] = []
             at = 0
             for start, end, kind, _ in spans:
                 value = text[start:end]
-                parts += text[at:start], value if value in lost else f"[{kind}_REDACTED]"
+                parts += text[at:start], value if value in known else f"[{kind}_REDACTED]"
                 at = end
             if self.restore(masked) != "".join(parts) + text[at:]:
                 return False
