@@ -117,8 +117,8 @@ class Masker:
         """Mask texts that belong together, so that one :class:`Masked` restores a reply to all of them.
 
         With a ``book``, surrogates are also kept apart from those of earlier calls with that book, and a
-        token of the book that stands in the input as plain text is itself masked (a plausible value that stands
-        there is not recognised: use tokens for what must come back bit for bit). ``places`` are what
+        token of the book that stands in the input as plain text is itself masked (a plausible value is not
+        recognised there: use tokens for what must come back bit for bit). ``places`` are what
         :meth:`find` has found, for a caller who gave it more to look at than is to be masked: for each text
         its own, sorted and disjoint.
 
