@@ -428,12 +428,19 @@ def test_a_running_stream_finishes_when_the_gateway_is_told_to_stop(
         client.join(WAIT)
         assert answers[0].body.endswith(b"data: [DONE]\n\n")
         assert EMAIL in said(answers[0])
-        code = running.process.wait(WAIT)
-        assert code in (0, -signal.SIGTERM)
+        assert running.process.wait(WAIT) == 0
         with pytest.raises(OSError):
             running.get("/healthz")
     finally:
         running.stop()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_stops_in_silence(tmp_path: Path, workers: int, how: signal.Signals) -> None:
+    running = Gateway(tmp_path, workers=workers)
+    assert running.stop(how) == 0
+    assert [line for line in running.log() if line.get("level") or "failed" in line] == []
 
 
 def test_workers_share_tokens_and_metrics(upstream: Service, tmp_path: Path) -> None:

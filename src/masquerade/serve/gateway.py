@@ -18,12 +18,14 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import socket
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
+from types import FrameType
 from typing import Any, NamedTuple
 
 import orjson
@@ -423,12 +425,28 @@ def serve(settings: Settings) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{listening.getsockname()[1]}"
     log.started(settings.log, address, settings.base or "the mirror model", settings.workers)
-    if settings.workers == 1:
-        uvicorn.Server(config).run(sockets=[listening])
-        return
-    os.environ[_SETTINGS] = settings.dump()
-    with shared_between_workers():
-        Multiprocess(config, sockets=[listening]).run()
+    with _signals_are_the_servers():
+        if settings.workers == 1:
+            uvicorn.Server(config).run(sockets=[listening])
+            return
+        os.environ[_SETTINGS] = settings.dump()
+        with shared_between_workers():
+            Multiprocess(config, sockets=[listening]).run()
+
+
+@contextlib.contextmanager
+def _signals_are_the_servers() -> Iterator[None]:
+    """Once stopped, uvicorn repeats the signal that stopped it; what ended well is to end with status 0."""
+    before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    pass
 
 
 def _listen(settings: Settings) -> socket.socket:

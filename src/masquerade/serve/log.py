@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def request(form: Form, call: Call) -> None:
     status, ms = call.status or 499, (perf_counter() - call.started) * 1000
     if form == "text":
         found = " ".join(f"{kind}={sum(fates.values())}" for kind, fates in call.counts.items())
-        sys.stderr.write(f"{status} {call.route} {ms:.1f} ms {call.code} {found}".rstrip() + "\n")
+        _line(f"{status} {call.route} {ms:.1f} ms {call.code} {found}".rstrip())
         return
     record: dict[str, Any] = {
         "time": round(time(), 3),
@@ -60,11 +61,10 @@ def failure(call: Call, problem: Exception) -> None:
 def started(form: Form, address: str, upstream: str, workers: int) -> None:
     """Write that the gateway listens."""
     if form == "text":
-        sys.stderr.write(f"Masquerade listens on {address} and speaks to {upstream}\n")
+        _line(f"Masquerade listens on {address} and speaks to {upstream}")
     elif form == "json":
         told = {"time": round(time(), 3), "event": "started", "address": address, "upstream": upstream}
         _write({**told, "workers": workers})
-    sys.stderr.flush()
 
 
 def quiet_others() -> None:
@@ -87,4 +87,9 @@ class _NamesOnly(logging.Formatter):
 
 
 def _write(record: dict[str, Any]) -> None:
-    sys.stderr.write(orjson.dumps(record).decode() + "\n")
+    _line(orjson.dumps(record).decode())
+
+
+def _line(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a log that nobody reads any more stops no request
+        sys.stderr.write(text + "\n")
