@@ -217,10 +217,11 @@ class Masker:
             taken[surrogate.needle] = surrogate
             shown[surrogate.kind, surrogate.original] = surrogate.text
         surrogates = list(taken.values())
-        for mint in self._retired:
-            for surrogate in first:
-                old = _again(mint, surrogate, 0)
-                if old.needle not in taken and old.needle not in shadow:
+        for mint in self._retired if book is None else ():  # a book remembers them by itself
+            former = [_again(mint, surrogate, 0) for surrogate in first]
+            clashing = _among(shadow, [old.needle for old in former])
+            for old in former:
+                if old.needle not in taken and old.needle not in clashing:
                     taken[old.needle] = old
                     surrogates.append(old)
         return surrogates
