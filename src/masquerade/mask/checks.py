@@ -327,14 +327,15 @@ def entropy(text: str) -> float:
 
 def password_length(text: str) -> int:
     """A value after ``password:``: anything that is no placeholder, variable or ordinary remark."""
-    text = text.rstrip(".,;:!?)]}")
-    return 0 if len(text) < 4 - text.isdigit() or _PLACEHOLDER.fullmatch(text) else len(text)
+    bare = text.rstrip(".,;:!?)]}")
+    if len(bare) < 4 - bare.isdigit() or _PLACEHOLDER.fullmatch(text) or _PLACEHOLDER.fullmatch(bare):
+        return 0
+    return len(text.rstrip(".,;:)]}"))
 
 
 def spoken_password_length(text: str) -> int:
     """A value after ``password is``: prose goes on there, so it must not look like a plain word."""
-    length = password_length(text)
-    return 0 if text[:length].isalpha() else length
+    return 0 if text.rstrip(".,;:!?)]}").isalpha() else password_length(text)
 
 
 def labelled_secret_length(text: str) -> int:
