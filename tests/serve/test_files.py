@@ -138,6 +138,12 @@ def test_a_token_that_stood_there_before_stays(tmp_path: Path) -> None:
 
 VALUES = {
     "key": (KEY_BLOCK, "Q0FOQVJZ"),
+    "encrypted key": (
+        KEY_BLOCK.replace("PRIVATE", "RSA PRIVATE").replace(
+            "-----\nQ", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nQ"
+        ),
+        "Q0FOQVJZ",
+    ),
     "email": ("ada.canary@example.com", "canary"),
     "card": ("4111 1111 1111 1111", "1111"),
     "phone": ("手机13812345678", "13812345678"),

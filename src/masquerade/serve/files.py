@@ -52,6 +52,8 @@ _LONG_LINE = 1 << 20
 _REACH = 2048
 """Characters on either side of a cut that are looked at; no rule looks further from a value for its label."""
 _TRIES = 64
+_LONGEST_KEY = 1 << 17
+"""Characters for which the end of a private key is waited for."""
 _BETWEEN = "\x1e"  # parts the leaves of one call; it is a barrier to the restorer
 
 
@@ -484,7 +486,14 @@ class _Mask:
     def cut(self, text: str, last: bool) -> int:
         """The length of the next piece of ``text``; 0 when more must be seen first."""
         self._found = self._masker.find(text)
-        return len(text) if last else _cut(text, self._found, self._agrees)
+        if last:
+            return len(text)
+        end = len(text) - _REACH
+        # Until its last line is seen, a private key with headers is found only as far as these.
+        key = text.rfind("-----BEGIN ", max(0, len(text) - _LONGEST_KEY))
+        if key >= 0 and text.find("-----END ", key) < 0:
+            end = min(end, key)
+        return _cut(text, end, self._found, self._agrees)
 
     def _agrees(self, text: str, at: int) -> bool:
         """Whether the same is found near ``at`` with the text parted there as without."""
@@ -559,7 +568,7 @@ class _Restore:
 
     def cut(self, text: str, last: bool) -> int:
         """The length of the next piece of ``text``; 0 when more must be seen first."""
-        return len(text) if last else _cut(text, [], self._agrees)
+        return len(text) if last else _cut(text, len(text) - _REACH, [], self._agrees)
 
     def _agrees(self, text: str, at: int) -> bool:
         left, right = text[max(0, at - _REACH) : at], text[at : at + _REACH]
@@ -613,15 +622,15 @@ _ALONE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{10}(?![0-9A-Za-z])")
 _OPEN = re.compile(r"[\[［【〔「〖《][^\]］】〕」〗》]*\Z")
 
 
-def _cut(text: str, spans: Sequence[Span], agrees: Callable[[str, int], bool]) -> int:
-    """The last good place to part ``text`` that has enough text after it; 0 if there is none.
+def _cut(text: str, end: int, spans: Sequence[Span], agrees: Callable[[str, int], bool]) -> int:
+    """The last good place up to ``end`` to part ``text``; 0 if there is none.
 
     After a line break if possible, else after a space, else anywhere.
     """
     for mark in ("\n", " ", ""):
-        at = len(text) - _REACH
+        at = end
         for _ in range(_TRIES):
-            at = text.rfind(mark, 0, at) + len(mark) if mark else at - 17
+            at = text.rfind(mark, 0, max(at, 0)) + 1 if mark else at - 17
             across = bisect_left(spans, at, key=lambda span: span.end)
             if across < len(spans) and spans[across].start < at < spans[across].end:
                 at = spans[across].start
