@@ -88,6 +88,8 @@ class Told:
 
     def _add(self, path: tuple[Any, ...], node: dict[str, Any]) -> None:
         for key, value in node.items():
+            if value is None:
+                continue
             if isinstance(value, str):
                 self.texts[*path, key] = self.texts.get((*path, key), "") + value
             elif isinstance(value, dict):
@@ -365,6 +367,26 @@ def test_what_is_held_back_comes_before_the_reason_to_stop() -> None:
     assert told.content() == "to " + email[:-3]
     assert told.finish == {0: "length"}
     assert told.late == []
+
+
+def test_reasoning_ends_before_the_answer_begins() -> None:
+    one = exchange(stream=True)
+    email, _ = tokens(one)
+    out = stream(
+        one,
+        [
+            chunk({"role": "assistant", "content": "", "reasoning_content": ""}),
+            chunk({"content": None, "reasoning_content": f"it is {email[:5]}"}),
+            chunk({"reasoning_content": email[5:] + ", so m"}),
+            chunk({"reasoning_content": "ail th"}),
+            chunk({"content": f"To {email}"}),
+            chunk({}, finish="stop"),
+        ],
+    )
+    told = Told(out)
+    assert told.texts[0, "reasoning_content"] == f"it is {EMAIL}, so mail th"
+    assert told.content() == f"To {EMAIL}"
+    assert out.rindex(b"reasoning_content") < out.index(b'"To ')
 
 
 def test_text_in_the_last_chunk_is_restored() -> None:

@@ -136,6 +136,7 @@ class ReplyStream:
         self._events = EventStream()
         self._restorers: dict[tuple[openai.Step, ...], Restorer] = {}
         self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
+        self._thinking: set[int] = set()
         self._told = not exchange.counts
         self._ready: list[bytes] = []
 
@@ -162,10 +163,13 @@ class ReplyStream:
         if type(choices) is not list or not choices:
             return _encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
         changed = False
+        thoughts = b""
         ended: list[dict[str, Any]] = []
         for choice in choices:
             if type(choice) is not dict:
                 raise UpstreamProblem("the model service sent a chunk that cannot be read")
+            if self._thinking:
+                thoughts += self._thoughts(choice)
             changed |= self._restore(choice)
             if choice.get("finish_reason") is not None:
                 ended.append(choice)
@@ -173,9 +177,9 @@ class ReplyStream:
             self._shell |= {name: tree[name] for name in _SHELL if name in tree}
         if not ended:
             if not changed:
-                return encode(event)
-            return b"" if _says_nothing(tree) else _encoded(tree, event.name)
-        before = self._ends(ended)
+                return thoughts + encode(event)
+            return thoughts + (b"" if _says_nothing(tree) else _encoded(tree, event.name))
+        before = thoughts + self._ends(ended)
         tree["masquerade"] = self._exchange.summary()
         self._told = True
         return before + _encoded(tree, event.name)
@@ -200,42 +204,54 @@ class ReplyStream:
         found = self._restorers.get(path)
         if found is None:
             found = self._restorers[path] = self._exchange.restorer(path)
+            if str(path[1]).startswith("reasoning"):
+                self._thinking.add(path[0])  # type: ignore[arg-type]
         return found.feed(text)
+
+    def _thoughts(self, choice: dict[str, Any]) -> bytes:
+        """The rest of a choice's reasoning, once its answer begins: clients show the two apart."""
+        at, delta = _index(choice), choice.get("delta")
+        answers = type(delta) is dict and (delta.get("content") or delta.get("tool_calls"))
+        if at not in self._thinking or not answers:
+            return b""
+        self._thinking.discard(at)
+        return self._chunk(self._rests(at, "reasoning"))
 
     def _ends(self, choices: list[dict[str, Any]]) -> bytes:
         """Empty the restorers of choices that end with this chunk: their text goes into a chunk before it."""
         before = []
         for choice in choices:
-            at = _index(choice)
-            delta = choice.get("delta")
-            if tails := self._take(at):
-                delta = delta if type(delta) is dict else {}
-                for path, text in tails:
-                    openai.merge_delta(delta, path[1:], text)
-                before.append({"index": at, "delta": delta, "finish_reason": None})
+            for rest in self._rests(_index(choice), into=choice.get("delta")):
+                before.append(rest)
                 choice["delta"] = {}
-        return _encoded({**self._shell, "choices": before}) if before else b""
+        return self._chunk(before)
 
     def _rest(self) -> bytes:
         """One chunk with all that is held back, for a stream that ends without saying why."""
-        choices = []
-        for at in sorted({path[0] for path in self._restorers if type(path[0]) is int}):
-            delta: dict[str, Any] = {}
-            for path, text in self._take(at):
-                openai.merge_delta(delta, path[1:], text)
-            if delta:
-                choices.append({"index": at, "delta": delta, "finish_reason": None})
-        if not choices:
-            if self._told:
-                return b""
-            choices = [{"index": 0, "delta": {}, "finish_reason": None}]  # clients read choices[0] unasked
+        indices = sorted({path[0] for path in self._restorers if type(path[0]) is int})
+        choices = [rest for at in indices for rest in self._rests(at)]
+        if self._told:
+            return self._chunk(choices)
         self._told = True
-        return _encoded({**self._shell, "choices": choices, "masquerade": self._exchange.summary()})
+        # A choice is there even if it says nothing, because clients read the first one unasked.
+        choices = choices or [{"index": 0, "delta": {}, "finish_reason": None}]
+        return self._chunk(choices, masquerade=self._exchange.summary())
 
-    def _take(self, at: int) -> list[tuple[tuple[openai.Step, ...], str]]:
-        paths = [path for path in self._restorers if path[0] == at]
-        closed = [(path, self._exchange.close(self._restorers.pop(path))) for path in paths]
-        return [(path, text) for path, text in closed if text]
+    def _rests(self, at: int, field: str = "", into: Any = None) -> list[dict[str, Any]]:
+        """Close the restorers of a choice, or those of its fields that begin with ``field``: what they held
+        (after what ``into`` already carries) as at most one choice of a chunk."""
+        paths = [path for path in self._restorers if path[0] == at and str(path[1]).startswith(field)]
+        closed = [(path[1:], self._exchange.close(self._restorers.pop(path))) for path in paths]
+        delta = into if type(into) is dict else {}
+        for path, text in closed:
+            if text:
+                openai.merge_delta(delta, path, text)
+        return (
+            [{"index": at, "delta": delta, "finish_reason": None}] if any(text for _, text in closed) else []
+        )
+
+    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        return _encoded({**self._shell, "choices": choices, **more}) if choices else b""
 
 
 def _says_nothing(tree: dict[str, Any]) -> bool:
