@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -327,6 +328,26 @@ def test_a_reader_that_goes_away() -> None:
         running.stdin.close()
         running.stderr.close()
         assert err.count(b"\n") == 1 and b"has gone" in err
+
+
+def test_a_bar_for_a_person_and_for_no_one_else() -> None:
+    pty = pytest.importorskip("pty")
+    big("big.txt", 40_000)
+    person, terminal = pty.openpty()
+    running = spawn("mask", "big.txt", "-o", "b", stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal is an error on Linux
+        while piece := os.read(person, 4096):
+            shown += piece
+    os.close(person)
+    assert running.wait(30) == 0
+    running.communicate()
+    assert b"masking" in shown and b"MB/s" in shown and b"masked 40,000 EMAIL" in shown
+    assert b"canary" not in shown
+    running = spawn("mask", "big.txt", "-o", "c")
+    _, err = running.communicate(timeout=30)
+    assert b"\x1b" not in err and err.startswith(b"masked 40,000 EMAIL")
 
 
 # The other verbs ----------------------------------------------------------------------------------------
