@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from masquerade.errors import BadInput
-from masquerade.wire.openai import PASS, REQUEST, Slots, delta_of, merge_delta, restore_texts
+from masquerade.wire.openai import NUMBER, PASS, REQUEST, Slots, delta_of, merge_delta, restore_texts
 
 CANARY = "ada.lovelace@example.com"
-NUMBER = 4111111111111111
+CARD = 4111111111111111
 
 
 def masked(request: dict[str, Any]) -> dict[str, Any]:
     """The request with every canary replaced, as a mask that knows only the canaries would leave it."""
     slots = Slots(request, alias=lambda who: "alias")
-    slots.put([text.replace(CANARY, "[M]").replace(str(NUMBER), "[N]") for text in slots.texts])
+    slots.put([text.replace(CANARY, "[M]").replace(str(CARD), "[N]") for text in slots.texts])
     return request
 
 
@@ -45,7 +45,7 @@ SEEN = {
         tool_calls=[{"id": "1a", "function": {"name": "f", "arguments": f'{{"to":"{CANARY}"}}'}}]
     ),
     "number in arguments": message(
-        tool_calls=[{"id": "1a", "function": {"name": "f", "arguments": f'{{"card":{NUMBER}}}'}}]
+        tool_calls=[{"id": "1a", "function": {"name": "f", "arguments": f'{{"card":{CARD}}}'}}]
     ),
     "key in arguments": message(
         tool_calls=[{"id": "1a", "function": {"name": "f", "arguments": f'{{"{CANARY}": 1}}'}}]
@@ -65,7 +65,7 @@ SEEN = {
     "tool description": tool(description=CANARY),
     "tool name": tool(name=CANARY),
     "schema description": tool(parameters={"type": "object", "properties": {"a": {"description": CANARY}}}),
-    "schema enum": tool(parameters={"properties": {"a": {"enum": [CANARY, NUMBER]}}}),
+    "schema enum": tool(parameters={"properties": {"a": {"enum": [CANARY, CARD]}}}),
     "schema default": tool(parameters={"properties": {"a": {"default": {"deep": CANARY}}}}),
     "schema title deep": tool(parameters={"anyOf": [{"items": {"title": CANARY}}]}),
     "schema property": tool(parameters={"properties": {CANARY: {}}, "required": [CANARY]}),
@@ -81,13 +81,14 @@ SEEN = {
     "prediction parts": request(prediction={"content": [{"type": "text", "text": CANARY}]}),
     "stop": request(stop=CANARY),
     "stops": request(stop=["a", CANARY]),
-    "metadata": request(metadata={"who": CANARY, CANARY: "x", "n": NUMBER}),
+    "metadata": request(metadata={"who": CANARY, CANARY: "x", "n": CARD}),
     "unknown field": request(extra=CANARY),
-    "unknown object": request(extra={"a": [{"b": CANARY}], CANARY: NUMBER}),
+    "unknown object": request(extra={"a": [{"b": CANARY}], CANARY: CARD}),
     "unknown name": request(**{CANARY: True}),
     "text where a number belongs": request(temperature=f"is {CANARY}", n=[CANARY]),
     "text where a list belongs": request(tools=CANARY, functions={"x": CANARY}),
     "tool choice": request(tool_choice={"type": "function", "function": {"name": CANARY}}),
+    "number for a name": request(model=CARD, messages=[{"role": CARD, "content": CARD}]),
     "user": request(user=CANARY, safety_identifier=CANARY, prompt_cache_key=CANARY),
     "model": request(model=CANARY),
 }
@@ -97,11 +98,11 @@ SEEN = {
 def test_every_text_of_a_request_is_looked_at(asked: dict[str, Any]) -> None:
     out = json.dumps(masked(asked))
     assert "ada.lovelace" not in out
-    assert str(NUMBER) not in out
+    assert str(CARD) not in out
 
 
 @pytest.mark.parametrize(
-    "field", [name for name, rule in REQUEST.items() if rule is PASS and name != "stream"]
+    "field", [name for name, rule in REQUEST.items() if rule in (PASS, NUMBER) and name != "stream"]
 )
 def test_no_known_field_passes_prose(field: str) -> None:
     assert CANARY not in json.dumps(masked(request(**{field: f"mine is {CANARY}"})))
@@ -201,6 +202,13 @@ def test_what_cannot_be_masked_is_refused(fields: dict[str, Any], field: str) ->
     with pytest.raises(BadInput) as problem:
         Slots(request(**fields))
     assert problem.value.source == field
+
+
+def test_numbers_pass_where_numbers_belong() -> None:
+    asked = request(seed=CARD, max_tokens=CARD, logit_bias={"1": CARD})
+    asked |= tool(parameters={"properties": {"a": {"maximum": CARD}}})
+    before = json.dumps(asked)
+    assert json.dumps(masked(asked)) == before
 
 
 def test_text_only_modalities_pass() -> None:

@@ -23,7 +23,8 @@ from masquerade.errors import BadInput
 class How(enum.Enum):
     """What is done with a value."""
 
-    PASS = enum.auto()  # a name, an enumeration or a number; a string of another shape is masked as text
+    PASS = enum.auto()  # a name or an enumeration; a string of another shape is masked as text
+    NUMBER = enum.auto()  # a number, which passes; anything else is treated as by PASS
     TEXT = enum.auto()  # masked as text
     JSON = enum.auto()  # JSON written as text: strings, numbers and keys in it are masked one by one
     DEEP = enum.auto()  # whatever it is: strings, numbers and keys below it are masked one by one
@@ -52,9 +53,9 @@ class Names(NamedTuple):
 
 Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
 # A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
-# that stands where an object or a list was expected is text, a number passes.
+# that stands where an object or a list was expected is text; so is a long number where none was expected.
 
-PASS, TEXT, JSON, DEEP, ALIAS, OPAQUE = How
+PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE = How
 
 _NO_PICTURES = "pictures are not masked yet, so they are not sent; send text"
 _NO_SOUND = "sound is not masked yet, so it is not sent or asked for; use text"
@@ -81,7 +82,7 @@ MESSAGE: dict[str, Rule] = {
         {
             "id": PASS,
             "type": PASS,
-            "index": PASS,
+            "index": NUMBER,
             "function": CALL,
             "custom": {"name": PASS, "input": TEXT},
         }
@@ -95,7 +96,7 @@ MESSAGE: dict[str, Rule] = {
             "type": PASS,
             "id": PASS,
             "format": PASS,
-            "index": PASS,
+            "index": NUMBER,
             "data": OPAQUE,
             "signature": OPAQUE,
             "text": TEXT,
@@ -116,6 +117,11 @@ SCHEMA: dict[str, Rule] = {
     "default": DEEP,
     "examples": DEEP,
 }
+SCHEMA |= dict.fromkeys(
+    ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
+    NUMBER,
+)
+SCHEMA |= dict.fromkeys(("minItems", "maxItems", "minProperties", "maxProperties"), NUMBER)
 _schemas = Names(SCHEMA)
 SCHEMA |= {"properties": _schemas, "patternProperties": _schemas, "$defs": _schemas, "definitions": _schemas}
 SCHEMA["*"] = SCHEMA
@@ -156,31 +162,36 @@ REQUEST: dict[str, Rule] = {
 }
 REQUEST |= dict.fromkeys(
     (
-        "frequency_penalty",
         "function_call",
-        "logit_bias",
         "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
         "moderation",
-        "n",
         "parallel_tool_calls",
-        "presence_penalty",
         "prompt_cache_options",
         "prompt_cache_retention",
         "reasoning_effort",
-        "seed",
         "service_tier",
         "store",
         "stream",
         "stream_options",
-        "temperature",
         "tool_choice",
-        "top_logprobs",
-        "top_p",
         "verbosity",
     ),
     PASS,
+)
+REQUEST |= dict.fromkeys(
+    (
+        "frequency_penalty",
+        "logit_bias",
+        "max_completion_tokens",
+        "max_tokens",
+        "n",
+        "presence_penalty",
+        "seed",
+        "temperature",
+        "top_logprobs",
+        "top_p",
+    ),
+    NUMBER,
 )
 
 _NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}")
@@ -188,10 +199,14 @@ _SIGNED = re.compile(r"[A-Za-z0-9_+/=\-]{32,}")
 _JSON_LEAF = re.compile(
     r'(?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<key>\s*+:)?|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.S
 )
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_NAMED = (PASS, NUMBER)
 _LONGEST_LABEL = 64
+_LONG_NUMBER = 10**8
 
 Put: TypeAlias = Callable[[Sequence[str]], None]
+Read: TypeAlias = Callable[[Sequence[str]], str]
 
 
 class Slots:
@@ -256,21 +271,22 @@ class Slots:
             for i in range(len(value)):
                 self._value(value, i, rule, (path, i))
         elif kind is dict:
-            named = rule is PASS or type(rule) is Names
-            rule = rule.rule if type(rule) is Names else rule if rule is PASS else DEEP
+            listed = rule is PASS or rule is NUMBER
+            named = listed or type(rule) is Names
+            rule = rule.rule if type(rule) is Names else rule if listed else DEEP
             for name in list(value):
                 if not (named and (_NAME.fullmatch(name) or name.isdecimal())):
                     self._renames.append((value, name, self._add(name)))
                 self._value(value, name, rule, (path, name))
         elif kind is str:
             self._string(holder, key, value, rule if type(rule) is How else TEXT)
-        elif rule is DEEP:
+        elif rule is DEEP or (rule is not NUMBER and abs(value) >= _LONG_NUMBER):
             self._leaf(holder, key, str(value))
 
     def _string(self, holder: Any, key: Any, text: str, rule: Rule) -> None:
         if (
             not text
-            or (rule is PASS and _NAME.fullmatch(text))
+            or (rule in _NAMED and _NAME.fullmatch(text))
             or (rule is OPAQUE and _SIGNED.fullmatch(text))
         ):
             return
@@ -278,23 +294,17 @@ class Slots:
             if self._alias is None:
                 raise BadInput("this field names a person and no key is there to alias it", source=str(key))
             holder[key] = self._alias(text)
-        elif rule is DEEP:
-            self._leaf(holder, key, text)
         elif rule is JSON or ("\\" in text and text.lstrip()[:1] in ("{", "[")):
             self._json(holder, key, text)
+        elif rule is DEEP:
+            self._leaf(holder, key, text)
         else:
-            at = self._add(text)
-
-            def put(masked: Sequence[str]) -> None:
-                if masked[at] != text:
-                    holder[key] = masked[at]
-
-            self._puts.append(put)
+            self._write(holder, key, text, self._plain(text))
 
     def _leaf(self, holder: Any, key: Any, text: str) -> None:
-        label = key if type(key) is str else ""
-        read = self._labelled(text, label, None)
+        self._write(holder, key, text, self._labelled(text, key if type(key) is str else "", None))
 
+    def _write(self, holder: Any, key: Any, text: str, read: Read) -> None:
         def put(masked: Sequence[str]) -> None:
             new = read(masked)
             if new != text:
@@ -302,24 +312,28 @@ class Slots:
 
         self._puts.append(put)
 
-    def _labelled(self, text: str, label: str, label_at: int | None) -> Callable[[Sequence[str]], str]:
+    def _plain(self, text: str) -> Read:
+        """Add ``text`` as it stands; or, where characters are spelled as escapes, which would hide what they
+        spell, with those characters in place: then the text goes out so if something is found in it."""
+        shown = _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
+        at = self._add(shown)
+        return lambda masked: text if masked[at] == shown else masked[at]
+
+    def _labelled(self, text: str, label: str, label_read: Read | None) -> Read:
         """Add ``text`` with its field's name before it, as evidence: ``password: x`` is found, ``x`` is not.
 
         If the mask grew over the name, name and value stay together in the value: odd, but nothing is lost.
         """
         if not label or len(label) > _LONGEST_LABEL:
-            at = self._add(text)
-            return lambda masked: masked[at]
+            return self._plain(text)
         head = label + ": "
-        at = self._add(head + text)
+        read_whole = self._plain(head + text)
 
         def read(masked: Sequence[str]) -> str:
-            new = masked[at]
-            if new.startswith(head):
-                return new[len(head) :]
-            if label_at is not None:
-                return new.removeprefix(masked[label_at] + ": ")
-            return new
+            new = read_whole(masked)
+            if not new.startswith(head) and label_read is not None:
+                return new.removeprefix(label_read(masked) + ": ")
+            return new.removeprefix(head)
 
         return read
 
@@ -328,24 +342,19 @@ class Slots:
         try:
             orjson.loads(text)
         except orjson.JSONDecodeError:
-            at = self._add(text)
-            self._puts.append(lambda masked: holder.__setitem__(key, masked[at]))
+            self._leaf(holder, key, text)
             return
-        label, label_at = "", None
-        leaves: list[tuple[int, int, str, Callable[[Sequence[str]], str]]] = []
+        label, label_read = "", None
+        leaves: list[tuple[int, int, str, Read]] = []
         for match in _JSON_LEAF.finditer(text):
             literal = match["text"]
-            if literal is None:
-                leaf, (start, end) = match[0], match.span()
-                leaves.append((start, end, leaf, self._labelled(leaf, label, label_at)))
-                continue
-            leaf = orjson.loads(literal)
-            start, end = match.span("text")
+            leaf = match[0] if literal is None else orjson.loads(literal)
             if match["key"] is not None:
-                label, label_at = leaf, (at := self._add(leaf))
-                leaves.append((start, end, leaf, lambda masked, at=at: masked[at]))  # type: ignore[misc]
-            elif leaf:
-                leaves.append((start, end, leaf, self._labelled(leaf, label, label_at)))
+                label, label_read = leaf, (read := self._plain(leaf))
+            else:
+                read = self._labelled(leaf, label, label_read)
+            start, end = match.span("text") if literal else match.span()
+            leaves.append((start, end, leaf, read))
 
         def put(masked: Sequence[str]) -> None:
             pieces: list[str] = []
@@ -360,6 +369,13 @@ class Slots:
                 holder[key] = "".join((*pieces, text[done:]))
 
         self._puts.append(put)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    try:
+        return str(orjson.loads(f'"{match[0]}"'))
+    except orjson.JSONDecodeError:
+        return match[0]  # half of a surrogate pair
 
 
 def _check_request(request: dict[str, Any]) -> None:
