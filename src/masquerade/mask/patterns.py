@@ -159,7 +159,7 @@ ROWS: tuple[Row, ...] = (
     Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z]{{6,7}}", 0.9, source="GA 36-2018, no digit in it"),
     # -- telephone --------------------------------------------------------------------------------------
     Row("PHONE", r"[1-9](?<=\+[0-9])[0-9]{0,2}(?:[ .\-]{0,2}(?:[0-9]{1,5}|\([0-9]{1,5}\))){1,6}(?:[ ,]{0,2}(?:ext|x|转)\.? ?[0-9]{1,6})?", 0.9, checks.international_phone_length, left=1, source="ITU-T E.123, E.164", lead=range(1, 16)),
-    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}", 0.9, source="MIIT numbering plan, 2017", lead=(2, 3, 4, 5, 7, 9, 11, 13, 15)),
+    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}", 0.9, source="MIIT numbering plan, 2017", lead=range(2, 16)),
     Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{2,4}){2,4}", 0.7, lambda t: len(t) if len(checks.digits_of(t).removeprefix("00").removeprefix("86")) == 11 else 0, lead=range(2, 16)),
     Row("PHONE", r"1(?<![0-9][ .\-][0-9])[ \-][3-9](?:[ \-][0-9]){9}", 0.8, source="a mainland mobile, one digit at a time", lead=(1,)),
     Row("PHONE", r"00[1-9][0-9]{0,2}(?:[ .\-]?(?:[0-9]{1,5}|\([0-9]{1,5}\))){2,6}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.international_phone_length, source="ITU-T E.164", lead=range(3, 16)),
@@ -191,7 +191,7 @@ ROWS: tuple[Row, ...] = (
     Row("SECRET", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat|agent|imt)-[A-Za-z0-9_\-.]{20,}+", 0.97, at=("glpat-", "gldt-", "glrt-", "glptt-", "glft-", "glcbt-", "glsoat-", "glagent-", "glimt-"), source="GitLab"),
     Row("SECRET", r"xox[abeoprsd]-[A-Za-z0-9\-%]{10,}+|xapp-[A-Za-z0-9\-]{20,}+", 0.97, at=("xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxd-", "xapp-"), source="Slack"),
     Row("SECRET", r"https://hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_\-]{10,}+", 0.97, at=("https://hooks.slack.com/",), source="Slack"),
-    Row("SECRET", r"https://(?:discord|discordapp)\.com/api/webhooks/[0-9]+/[A-Za-z0-9_\-]+", 0.97, at=("https://discord.com/api/webhooks/", "https://discordapp.com/api/webhooks/"), source="Discord"),
+    Row("SECRET", r"https://(?:discord|discordapp)\.com/api/webhooks/[0-9]++/[A-Za-z0-9_\-]++", 0.97, at=("https://discord.com/api/webhooks/", "https://discordapp.com/api/webhooks/"), source="Discord"),
     Row("SECRET", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", 0.97, at=("akia", "asia", "abia", "acca"), source="AWS IAM"),
     Row("SECRET", r"AIza[A-Za-z0-9_\-]{35}", 0.97, at=("aiza",), source="Google Cloud"),
     Row("SECRET", r"ya29\.[A-Za-z0-9_\-]{20,}+|GOCSPX-[A-Za-z0-9_\-]{20,}+", 0.97, at=("ya29.", "gocspx-"), source="Google OAuth"),
