@@ -355,7 +355,7 @@ def test_a_bar_for_a_person_and_for_no_one_else() -> None:
 
 def test_find(run) -> None:  # type: ignore[no-untyped-def]
     done = run("find", "a.txt")
-    assert done.out.splitlines() == ["1:6: EMAIL 0.95", "2:6: CREDIT_CARD 0.98"] or "1:6: EMAIL" in done.out
+    assert done.out.splitlines() == ["1:6: EMAIL 0.95", "2:6: CREDIT_CARD 0.95"]
     assert done.code == 0 and "canary" not in done.out
     assert run("find", "a.txt", "--exit-code").code == 1
     Path("clean").write_text("nothing at all\n")

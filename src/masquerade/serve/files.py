@@ -197,15 +197,16 @@ def find_file(source: Source, masker: Masker, options: Options) -> Iterator[Foun
     Raises:
         BadInput: a line that cannot be read; under ``on_error="skip"`` it is passed over.
     """
-    reading = _Reading(source, options, options.form(source.name))
+    form = options.form(source.name)
+    reading = _Reading(source, options, form)
     work = _Mask(masker, None, Summary(source.name, ""))
-    if reading.form is None:
+    if form is None:
         for line, column, text in reading.pieces(work.cut):
             yield from _located(line, column, text, ((span.start, span, text) for span in work.spans(text)))
         return
-    for line, block, leaves in reading.records(reading.form):
+    for line, block, leaves in reading.records(form):
         places = (
-            (leaf.start + (leaf.form not in ("plain", "number")) + span.start, span, leaf.text)
+            (form.place(block, leaf, span.start), span, leaf.text)
             for leaf, spans in zip(leaves, work.leaf_spans(leaves), strict=True)
             for span in spans
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import orjson
@@ -74,6 +75,9 @@ class Form(Protocol):
     def write(self, leaf: Leaf, text: str) -> str:
         """The raw text that says ``text`` in the place of ``leaf``."""
 
+    def place(self, block: str, leaf: Leaf, offset: int) -> int:
+        """Where in ``block`` the character stands that is ``offset`` in the leaf's text."""
+
     def complete(self) -> None:
         """Called after the last block.
 
@@ -85,8 +89,8 @@ class Form(Protocol):
 # JSON ---------------------------------------------------------------------------------------------------
 
 _LEXEME = re.compile(r'"((?:[^"\\]|\\.)*+)"(?:([ \t\r\n]*+):)?|(-?[0-9][0-9.eE+\-]*+)|([\[\]{}])')
+_UNIT = re.compile(r"\\u[dD][89abAB]..\\u....|\\u....|\\.|.", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 _WAS_NUMBER = "number:"
 """Begins a string that stands for a private number; a string that began so already gets it once more."""
@@ -206,6 +210,13 @@ class Json:
             if text != leaf.text and _NUMBER.fullmatch(rest):
                 return rest
         return encode(text)
+
+    def place(self, block: str, leaf: Leaf, offset: int) -> int:
+        start = leaf.start + (leaf.form != "number")
+        if leaf.end - start - 1 <= len(leaf.text):
+            return start + offset
+        units = islice(_UNIT.finditer(block, start, leaf.end), offset, None)
+        return next(units).start()
 
     def complete(self) -> None:
         if self._missing:
@@ -340,6 +351,11 @@ class Csv:
         if leaf.form == "quoted" or self._special.search(text):
             return '"' + text.replace('"', '""') + '"'
         return text
+
+    def place(self, block: str, leaf: Leaf, offset: int) -> int:
+        if leaf.form == "plain":
+            return leaf.start + offset
+        return leaf.start + 1 + offset + leaf.text.count('"', 0, offset)
 
     def complete(self) -> None:
         if self._columns and self._names is None:
