@@ -315,7 +315,8 @@ def _show_keys(args: argparse.Namespace, path: Path) -> None:
 def _export(args: argparse.Namespace) -> None:
     if not args.reveal_secret:
         raise _Usage(
-            "this prints the key itself, and whoever has it can undo every mask: say --reveal-secret to go on"
+            "this prints the key itself, and whoever has it can undo every mask: "
+            "say --reveal-secret if you mean it"
         )
     if sys.stdout.isatty():
         raise _Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
