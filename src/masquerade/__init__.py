@@ -16,8 +16,9 @@ from masquerade.errors import (
 )
 from masquerade.keys import Key, TenantKey
 from masquerade.mask.policy import Fate, Pattern, Policy, Words
+from masquerade.mask.restore import Restorer
 from masquerade.mask.span import KINDS, Finder, Span
-from masquerade.mask.text import Masked, Masker, Restorer
+from masquerade.mask.text import Masked, Masker
 
 __version__ = "0.1.0"
 

@@ -14,7 +14,8 @@ from masquerade.keys import Key
 from masquerade.mask.policy import Fate, Policy
 from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import TOKEN, Surrogate
-from masquerade.mask.text import Masked, Masker, Restorer
+from masquerade.mask.restore import Restorer
+from masquerade.mask.text import Masked, Masker
 
 KEY = Key(bytes(range(32)))
 OTHER_KEY = Key(bytes(32))

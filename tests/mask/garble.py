@@ -18,7 +18,7 @@ from urllib.parse import quote
 from masquerade.keys import Key
 from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import Mint, Surrogate
-from masquerade.mask.text import Lexicon
+from masquerade.mask.restore import Lexicon
 
 # name, the token garbled, what comes back
 FORMS: list[tuple[str, str, str]] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from masquerade.mask.text import Lexicon, Restorer
+from masquerade.mask.restore import Lexicon, Restorer
 from tests.mask import garble
 
 

@@ -12,7 +12,8 @@ from masquerade.keys import Key
 from masquerade.mask.policy import Fate, Policy, Words
 from masquerade.mask.span import Span
 from masquerade.mask.surrogate import TOKEN, Mint, Surrogate, body_ok
-from masquerade.mask.text import Lexicon, Masked, Masker, Restorer
+from masquerade.mask.restore import Lexicon, Restorer
+from masquerade.mask.text import Masked, Masker
 
 KEY = Key(bytes(range(32)))
 MASKER = Masker(KEY)

@@ -91,9 +91,10 @@ def _weights() -> list[list[int]]:
 _WEIGHTED = _weights()
 _VALUE = {char: value for value, char in enumerate(ALPHABET)}
 _PAIRS = [a + b for a, b in product(ALPHABET, repeat=2)]
-_CHECKS = [
+_CHECK_A, _CHECK_B, _CHECK_C, _CHECK_D = (
     [_WEIGHTED[2 * k][pair >> 5] ^ _WEIGHTED[2 * k + 1][pair & 31] for pair in range(1024)] for k in range(4)
-]
+)
+_CHECK_E = _WEIGHTED[8]
 
 
 def body_ok(body: str) -> bool:
@@ -115,7 +116,7 @@ def body_ok(body: str) -> bool:
 
 def _body(entity: int, form: int) -> str:
     a, b, c, d, e = entity >> 20 & 1023, entity >> 10 & 1023, entity & 1023, form >> 5 & 1023, form & 31
-    check = _CHECKS[0][a] ^ _CHECKS[1][b] ^ _CHECKS[2][c] ^ _CHECKS[3][d] ^ _WEIGHTED[8][e]
+    check = _CHECK_A[a] ^ _CHECK_B[b] ^ _CHECK_C[c] ^ _CHECK_D[d] ^ _CHECK_E[e]
     return _PAIRS[a] + _PAIRS[b] + _PAIRS[c] + _PAIRS[d] + _PAIRS[e << 5 | check]
 
 
@@ -143,11 +144,17 @@ PROJECTION = _Projection()
 """Code point to symbol, or None for what is dropped."""
 
 
+_ASCII_PROJECTION = bytes(ord(PROJECTION[i] or "\0") if i < 128 else i for i in range(256))
+_ASCII_DROPPED = bytes(i for i in range(128) if PROJECTION[i] is None)
+
+
 def project(text: str) -> str:
     """What is left of ``text`` when case, width, spacing, punctuation and look-alikes are taken away.
 
     Letters and digits in upper case, NFKC, with O as 0, I and L as 1, U as V; nothing else.
     """
+    if text.isascii():
+        return text.encode().translate(_ASCII_PROJECTION, _ASCII_DROPPED).decode()
     return text.translate(PROJECTION)
 
 
@@ -172,6 +179,7 @@ def _bytes(value: str) -> bytes:
         return value.encode("utf-8", "surrogatepass")
 
 
+_tuple = tuple.__new__  # a named tuple's own constructor costs twice as much
 _TOKEN_FATE = Fate.TOKEN  # an enum member costs more to look up than a global
 
 
@@ -181,25 +189,23 @@ class Mint:
     ``attempt`` counts up from 0 while the result is one that may not be used (see ``mask.text``).
     """
 
-    __slots__ = ("_prf",)
+    __slots__ = ("_digest",)
 
     def __init__(self, key: TenantKey) -> None:
-        self._prf = Prf(key.purpose("token"))
+        self._digest = Prf(key.purpose("token")).digest
 
     def token(self, kind: str, value: str, attempt: int = 0) -> Surrogate:
         """A token; each attempt changes the form part, and each 256th the entity part too."""
         plain = canonical(value)
-        name = kind.encode()
-        digest = self._prf.digest(b"%b\0%b\0%c" % (name, _bytes(plain), attempt >> 8))
-        bits = int.from_bytes(digest[:6], "big")
-        entity, form = bits >> 18, bits
+        digest = int.from_bytes(self._digest(_bytes(f"{kind}\0{plain}\0{chr(attempt >> 8)}"))[:6], "big")
+        entity, form = digest >> 18, digest
         if attempt or plain != value:
-            exact = self._prf.digest(b"%b\1%b\1%c%c" % (name, _bytes(value), attempt >> 8, attempt & 255))
-            form = int.from_bytes(exact[:2], "big")
+            exact = self._digest(_bytes(f"{kind}\1{value}\1{chr(attempt >> 8)}") + b"%c" % (attempt & 255))
+            form = exact[0] << 8 | exact[1]
         body = _body(entity, form)
         if body.isdigit():
             body = _body(entity ^ 0x3FFFFFFF, form)
-        return Surrogate(f"[{kind}_{body}]", body, value, kind, _TOKEN_FATE)
+        return _tuple(Surrogate, (f"[{kind}_{body}]", body, value, kind, _TOKEN_FATE))
 
     def plausible(self, kind: str, value: str, attempt: int = 0) -> Surrogate | None:
         """A realistic value from a reserved range, or None where no range can keep this form."""
@@ -207,7 +213,7 @@ class Mint:
         if draw is None or not value.isascii() or attempt >= _PATIENCE:
             return None
         message = b"%b\2%b\2%c" % (kind.encode(), _bytes(value), attempt)
-        drawn = draw(value, _Dice(self._prf.digest(message)))
+        drawn = draw(value, _Dice(self._digest(message)))
         if drawn is None or drawn[0] == value:
             return None
         text, core = drawn

@@ -9,47 +9,27 @@ Laws, for every text ``x``, every policy and every way to cut a reply into chunk
     mask(mask(x)) == mask(x)         for tokens and redactions
     "".join(map(r.feed, chunks)) + r.finish() == restore("".join(chunks))
 
-A reply is searched for *needles*: the part of a surrogate that survives a model, its letters and digits
-(``surrogate.project``). Around a token's needle the restorer takes with it the label and the brackets, in
-whatever form they came back; a plausible value must come back as it was, spacing aside. It is one pass:
-what was put back is never read again. What only looks like a token is left as it is and counted.
+How a reply is read: ``mask.restore``.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
-from html import unescape
-from itertools import compress
 from typing import Protocol
-from urllib.parse import unquote
-
-from ahocorasick_rs import AhoCorasick, Implementation
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Fate, Policy
-from masquerade.mask.span import KINDS, Finder, Span
-from masquerade.mask.surrogate import (
-    BARRIER,
-    BODY_LENGTH,
-    PROJECTION,
-    SEPARATED,
-    TOKEN,
-    Mint,
-    Surrogate,
-    body_ok,
-    project,
-)
-
-_MANY = 4
-"""Needles from which an automaton is cheaper than one search for each."""
+from masquerade.mask.restore import Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
+from masquerade.mask.span import Finder, Span
+from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, project
 
 _LITTLE = 40_000
-"""The same, as needles times characters, where the automaton would serve only once."""
+"""Needles times characters up to which one search for each is cheaper than an automaton."""
 
 _PASSES = 4
 """Times a text is read at most, so that no text costs more than this many plain ones."""
@@ -167,7 +147,7 @@ class Masker:
                 crowded |= {
                     (kind, text[start:end])
                     for start, end, kind, _ in spans
-                    if not _alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
+                    if not stands_alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
                 }
         shown = dict.fromkeys(places, "")
         surrogates = self._assign(shown, fates, crowded, texts, book)
@@ -205,21 +185,24 @@ class Masker:
                 shown[place] = f"[{kind}_REDACTED]"
         if not first:
             return []
-        shadow = _shadow(texts)
-        clashing = _among(shadow, [surrogate.needle for surrogate in first])
+        readable = shadow(texts)
+        clashing = _among(readable, [surrogate.needle for surrogate in first])
         taken: dict[str, Surrogate] = {}
         for surrogate in first:
-            attempt, free = 0, surrogate.needle not in clashing
-            while not free or _differs(taken, book, surrogate):
-                attempt += 1
-                surrogate = _again(self._mint, surrogate, attempt)  # noqa: PLW2901
-                free = surrogate.needle not in shadow
-            taken[surrogate.needle] = surrogate
-            shown[surrogate.kind, surrogate.original] = surrogate.text
+            text, needle, original, kind, _ = surrogate
+            if needle in clashing or needle in taken or book is not None:
+                attempt, free = 0, needle not in clashing
+                while not free or _differs(taken, book, surrogate):
+                    attempt += 1
+                    surrogate = _again(self._mint, surrogate, attempt)  # noqa: PLW2901
+                    free = surrogate.needle not in readable
+                text, needle, _, _, _ = surrogate
+            taken[needle] = surrogate
+            shown[kind, original] = text
         surrogates = list(taken.values())
         for mint in self._retired if book is None else ():  # a book remembers them by itself
             former = [_again(mint, surrogate, 0) for surrogate in first]
-            clashing = _among(shadow, [old.needle for old in former])
+            clashing = _among(readable, [old.needle for old in former])
             for old in former:
                 if old.needle not in taken and old.needle not in clashing:
                     taken[old.needle] = old
@@ -310,17 +293,28 @@ def _tokens_in(text: str) -> list[tuple[int, int]]:
     return [m.span() for m in TOKEN.finditer(text) if m[2] is None or body_ok(m[2])]
 
 
-_RAGGED = re.compile(
-    r"[0-9+][ ().\-/]?\0|[A-Za-z@_]\0|[A-Za-z][./\-]\0|\0[ ().\-/]?[0-9]|\0[A-Za-z@_]|\0[.:/+\-][A-Za-z]"
-)
+_RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
+_RAGGED_AFTER = re.compile(r"[ ().\-/]?[0-9]|[A-Za-z@_]|[.:/+\-][A-Za-z]")
 
 
 def _ragged(text: str, spans: list[Span]) -> bool:
     """Whether a span ends where its text seems to go on, so that the rest may count as something else."""
     for start, end, _, _ in spans:
-        if _RAGGED.search(f"{text[start - 2 if start > 1 else 0 : start]}\0{text[end : end + 2]}"):
+        if _goes_on_after(text[end : end + 2]) or _goes_on_before(
+            text[start - 2 if start > 1 else 0 : start]
+        ):
             return True
     return False
+
+
+@lru_cache(4096)
+def _goes_on_before(two: str) -> bool:
+    return _RAGGED_BEFORE.search(two) is not None
+
+
+@lru_cache(4096)
+def _goes_on_after(two: str) -> bool:
+    return _RAGGED_AFTER.match(two) is not None
 
 
 def _blank(text: str, zones: list[tuple[int, int]]) -> str:
@@ -351,7 +345,7 @@ def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list
 def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
     """``spans``, with tokens of the book that stand in ``text`` as plain text; new ones are remembered."""
     literal = []
-    for start, end, body in _likenesses(text):
+    for start, end, body in likenesses(text):
         needle = project(body)
         known = book.get(needle) if len(needle) == BODY_LENGTH else None
         if known is not None and known.fate is not Fate.KEEP:
@@ -363,547 +357,9 @@ def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
     return sorted([*_outside(spans, literal, text), *(Span(a, b, "TOKEN", 1.0) for a, b in literal)])
 
 
-def _shadow(texts: Iterable[str]) -> str:
-    """All that a restorer could read in ``texts``."""
-    return BARRIER.join(project(_decoded(text)[0]) for text in texts)
-
-
-def _among(shadow: str, needles: list[str]) -> set[str]:
-    """Those of ``needles`` that occur in ``shadow``."""
-    if len(needles) * len(shadow) < _LITTLE:
-        return {needle for needle in needles if needle in shadow}
-    found = _automaton(needles).find_matches_as_indexes(shadow, overlapping=True)
+def _among(readable: str, needles: list[str]) -> set[str]:
+    """Those of ``needles`` that occur in ``readable``."""
+    if len(needles) * len(readable) < _LITTLE:
+        return {needle for needle in needles if needle in readable}
+    found = automaton(needles).find_matches_as_indexes(readable, overlapping=True)
     return {needles[i] for i, _, _ in found}
-
-
-def _automaton(words: list[str]) -> AhoCorasick:
-    return AhoCorasick(words, implementation=Implementation.NoncontiguousNFA)
-
-
-# -- what may stand around a needle --------------------------------------------------------------------
-
-_INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
-_INNER = rf"[\s*_~\\{_INVISIBLE}]"  # between a bracket and what it holds
-_JOINT = rf"[\s*_~\\＿\-\u2010-\u2015\uff0d{_INVISIBLE}]"  # between a label and a body
-_SQUARE_OPEN, _SQUARE_CLOSE = "[［【〔「〖《", "]］】〕」〗》"
-_OTHER_OPEN, _OTHER_CLOSE = "<＜(（{｛", ">＞)）}｝"
-_OPENS = re.escape(_SQUARE_OPEN + _OTHER_OPEN)
-_BRACKET = re.compile(f"[{re.escape(_SQUARE_OPEN + _SQUARE_CLOSE + _OTHER_OPEN + _OTHER_CLOSE)}]")
-_PARTNERS = dict.fromkeys(_SQUARE_OPEN, _SQUARE_CLOSE) | {
-    a: _OTHER_CLOSE[i & ~1 : (i | 1) + 1] for i, a in enumerate(_OTHER_OPEN)
-}
-
-# These four read backwards: they are matched on the reverse of what stands before a place.
-_OPEN_BEFORE = re.compile(rf"{_INNER}{{0,4}}([{_OPENS}])\\{{0,3}}")
-_LABEL_BEFORE = re.compile(
-    rf"[_＿\-\u2010-\u2015\\]{{1,3}}\w{{1,24}}{_INNER}{{0,4}}([{re.escape(_SQUARE_OPEN)}])\\{{0,3}}"
-)
-_MAY_OPEN = re.compile(
-    rf"{_JOINT}{{0,6}}\w{{0,24}}{_INNER}{{0,4}}[{re.escape(_SQUARE_OPEN)}]\\{{0,3}}"
-    rf"|{_INNER}{{0,4}}[{re.escape(_OTHER_OPEN)}]\\{{0,3}}"
-)
-_BEFORE = 48
-
-_HOLDS_ITS_BRACKET = re.compile(r"[0-9A-Za-z\]］】}$^]")  # f(x), [text](target), \textbf{x}
-_JOINED = re.compile(rf"{_JOINT}{{0,6}}")
-_CLOSE_AFTER = re.compile(rf"{_INNER}{{0,4}}([{re.escape(_SQUARE_CLOSE + _OTHER_CLOSE)}])")
-_ONLY_INNER = re.compile(rf"{_INNER}{{0,4}}")
-
-
-_LIKELY = re.compile(
-    r"\[[A-Z][A-Z0-9_]*_(?!REDACTED\])([0-9A-Z]{8,12})\]"
-    r"|(?<=[_ ＿\\-])(?=[A-Za-z]{0,11}[0-9])(?=[0-9]{0,11}[A-Za-z])[0-9A-Za-z]{8,12}(?![0-9A-Za-z])"
-)
-
-
-@lru_cache(maxsize=64)
-def _label_ends(kinds: frozenset[str]) -> re.Pattern[str]:
-    """A label at the very end; ``kinds`` are those that are not built in."""
-    names = [r"[_ ＿\\-]{0,3}".join(kind.split("_")) for kind in (*KINDS, *kinds)] + list(KINDS.values())
-    label = "|".join(sorted(names, key=len, reverse=True))
-    return re.compile(rf"(?<![0-9A-Za-z])(?i:{label})[_ ＿\\-]{{1,3}}\Z")
-
-
-def _likenesses(text: str, kinds: frozenset[str] = frozenset()) -> Iterator[tuple[int, int, str]]:
-    """What looks like a token: its own form with any body, or a known label before something like a body."""
-    for found in _LIKELY.finditer(text):
-        start, end = found.span()
-        if found[1]:
-            yield start, end, found[1]
-        elif label := _label_ends(kinds).search(text, max(0, start - _LONGEST_LOOSE), start):
-            yield label.start(), end, found[0]
-
-
-_LONGEST_LOOSE = 64
-
-
-# -- escapes -------------------------------------------------------------------------------------------
-
-_ESCAPE = re.compile(
-    r"&(?:amp;){0,2}(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|(?!amp;)[A-Za-z]{2,8});"
-    r"|\\u[0-9A-Fa-f]{4}|\\[nrt]"
-    r"|%0[9ADad]|%[2-7][0-9A-Fa-f]|%[Ee][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]"
-    r"|</?(?i:wbr|br|b|i|u|em|strong|code|span|mark|s|del|sub|sup|small|kbd|tt)[ ]?/?>",
-)
-_SPECIAL = re.compile(r"[&\\%<]")
-_HALF = re.compile(
-    r"(?:&(?:amp;){0,2}(?:a|am|amp|amp;|#[0-9]{0,6}|#[xX][0-9A-Fa-f]{0,5}|[A-Za-z]{0,8})"
-    r"|\\{1,4}(?:u[0-9A-Fa-f]{0,3})?"
-    r"|%(?:[02-7]?|[Ee](?:[0-9A-Fa-f](?:%(?:[89ABab](?:[0-9A-Fa-f](?:%[89ABab]?)?)?)?)?)?)"
-    r"|</?[A-Za-z]{0,6}[ ]?/?)\Z"
-)
-"""An escape whose end, if it has one, is still to come."""
-
-_HALF_LENGTH = 24
-_DROPPED = "\u200b"  # how an escape that stands for no character reads
-
-
-def _meaning(escape: str) -> str:
-    if escape[0] == "&":
-        char = unescape(escape.replace("amp;", ""))
-    elif escape[0] == "\\":
-        char = chr(int(escape[2:], 16)) if escape[1] == "u" else "\n"
-    else:
-        char = unquote(escape) if escape[0] == "%" else _DROPPED
-    return char if len(char) == 1 else _DROPPED
-
-
-def _decoded(text: str) -> tuple[str, list[int] | None]:
-    """``text`` with its escapes read, and where each character (and the end) stood, or None: in place."""
-    if not _SPECIAL.search(text):
-        return text, None
-    parts: list[str] = []
-    places: list[int] = []
-    at = 0
-    for found in _ESCAPE.finditer(text):
-        start, end = found.span()
-        parts += text[at:start], _meaning(found[0])
-        places += range(at, start + 1)
-        at = end
-    if not parts:
-        return text, None
-    parts.append(text[at:])
-    places += range(at, len(text) + 1)
-    return "".join(parts), places
-
-
-# -- restoring -----------------------------------------------------------------------------------------
-
-_NOISE = 40
-"""Characters that may stand in between those of one needle, in all."""
-
-_SLACK = 8
-"""The same for a label."""
-
-
-@lru_cache(maxsize=256)
-def _labels(kind: str) -> tuple[str, ...]:
-    """What a token of this kind may be called, as symbols."""
-    return tuple(dict.fromkeys(project(name) for name in (kind, KINDS.get(kind, kind))))
-
-
-class _Entry:
-    """A surrogate made ready for comparing."""
-
-    __slots__ = ("labels", "lead", "plausible", "strict", "surrogate", "value")
-
-    def __init__(self, surrogate: Surrogate) -> None:
-        self.surrogate = surrogate
-        self.plausible = surrogate.fate is Fate.PLAUSIBLE
-        self.labels: tuple[str, ...] = ()
-        self.lead = ""
-        self.value = surrogate.text
-        self.strict = surrogate.kind not in SEPARATED
-        if not self.plausible:
-            self.labels = _labels(surrogate.kind)
-            return
-        text, at = surrogate.text, len(surrogate.text)
-        left = len(surrogate.needle)
-        while left:
-            at -= 1
-            left -= len(project(text[at]))
-        self.lead, self.value = text[:at], text[at:]
-
-
-class Lexicon:
-    """The surrogates that replies are restored by. Immutable; made once, shared by restorers."""
-
-    def __init__(self, surrogates: Iterable[Surrogate]) -> None:
-        self._entries = {s.needle: _Entry(s) for s in surrogates if s.fate is not Fate.KEEP}
-        self._exact = {e.surrogate.text: e for e in self._entries.values() if not e.plausible}
-        self._needles = list(self._entries)
-        self._shortest = min(map(len, self._needles), default=0)
-
-    def __repr__(self) -> str:
-        return f"Lexicon({len(self._entries)} surrogates)"
-
-    def restore(self, reply: str) -> str:
-        """A whole reply with the originals in place."""
-        restorer = Restorer(self)
-        return restorer.feed(reply) + restorer.finish() if self._entries else reply
-
-    @cached_property
-    def _automaton(self) -> AhoCorasick:
-        return _automaton(self._needles)
-
-    @cached_property
-    def _heads(self) -> tuple[frozenset[str], int]:
-        """Every proper beginning of a needle, and the longest one's length."""
-        heads = {needle[:k] for needle in self._needles for k in range(1, len(needle))}
-        return frozenset(heads), max(map(len, heads), default=0)
-
-    @cached_property
-    def _own_kinds(self) -> frozenset[str]:
-        return frozenset(e.surrogate.kind for e in self._entries.values()).difference(KINDS)
-
-    @cached_property
-    def _starts(self) -> frozenset[str]:
-        """Symbols after which, at the end of a chunk, something must be held back."""
-        return self._heads[0] | self._labels[1]
-
-    @cached_property
-    def _labels(self) -> tuple[frozenset[str], frozenset[str], int]:
-        """What may be taken along before a needle, its beginnings, and the longest one's length."""
-        entries = self._entries.values()
-        labels = {label for e in entries for label in e.labels} | {project(e.lead) for e in entries if e.lead}
-        labels -= {""}
-        heads = {label[:k] for label in labels for k in range(1, len(label) + 1)}
-        return frozenset(labels), frozenset(heads), max(map(len, labels), default=0)
-
-    @cached_property
-    def _leads(self) -> frozenset[str]:
-        """What signs plausible values begin with, up to their first letter or digit."""
-        leads = {re.match(r"[^0-9A-Za-z]*", e.lead)[0] for e in self._entries.values() if e.lead}  # type: ignore[index]
-        return frozenset(lead[:k] for lead in leads | {"("} if leads for k in range(1, len(lead) + 1))
-
-    @cached_property
-    def _reach(self) -> int:
-        """No surrogate is longer than this in a reply, from its label to the end of its needle."""
-        return max(map(len, self._needles)) + self._labels[2] + _NOISE + _SLACK
-
-    def _search(self, symbols: str) -> list[tuple[int, int, _Entry]]:
-        """Every place of every needle, by start and then longest first."""
-        found = []
-        if len(self._needles) <= _MANY:
-            for needle in self._needles:
-                at = symbols.find(needle)
-                while at >= 0:
-                    found.append((at, at + len(needle), self._entries[needle]))
-                    at = symbols.find(needle, at + 1)
-        else:
-            for i, start, end in self._automaton.find_matches_as_indexes(symbols, overlapping=True):
-                found.append((start, end, self._entries[self._needles[i]]))
-        if len(found) > 1:
-            found.sort(key=lambda hit: (hit[0], -hit[1]))
-        return found
-
-
-class _View:
-    """A stretch of a reply: as read (escapes decoded), its symbols, and what stood before it."""
-
-    __slots__ = ("_places", "_symbol_places", "before", "closed", "end", "final", "symbols", "text")
-
-    def __init__(self, raw: str, before: str, closed: bool, final: bool) -> None:
-        self.text, self._places = _decoded(raw)
-        self.symbols = self.text.translate(PROJECTION)
-        self.before, self.closed, self.final = before, closed, final
-        self.end = len(self.text)
-        self._symbol_places: list[int] | None = None
-
-    def place(self, symbol: int) -> int:
-        """Where in ``text`` a symbol stands."""
-        if self._symbol_places is None:
-            kept = map(PROJECTION.__getitem__, map(ord, self.text))
-            self._symbol_places = list(compress(range(self.end), kept))
-        return self._symbol_places[symbol]
-
-    def raw(self, place: int) -> int:
-        """A place in ``text`` as an offset in the raw stretch."""
-        return place if self._places is None else self._places[place]
-
-
-class Restorer:
-    """Puts the originals back into one reply that comes in chunks.
-
-    Every way to cut the reply gives the same text. What may be the beginning of a surrogate is held back,
-    at most some hundred characters; the rest of each chunk comes out at once. ``escape`` is applied to
-    each original as it is put back (say, for the inside of a JSON string).
-    """
-
-    def __init__(
-        self, known: Lexicon | Iterable[Surrogate], escape: Callable[[str], str] | None = None
-    ) -> None:
-        self._lexicon = known if isinstance(known, Lexicon) else Lexicon(known)
-        self._escape = escape
-        self._held = ""
-        self._before = ""  # the last characters of the reply that have gone out
-        self._leftover: list[str] = []
-        self._unresolved = 0
-        self.restored = 0
-        """Places where an original was put back."""
-
-    def __repr__(self) -> str:
-        return f"Restorer(restored={self.restored}, held={len(self._held)})"
-
-    @property
-    def unresolved(self) -> int:
-        """Places that look like a token and were left: garbled beyond its check, or not known here."""
-        return self._unresolved + sum(
-            1 for _ in _likenesses("".join(self._leftover), self._lexicon._own_kinds)
-        )
-
-    def feed(self, chunk: str) -> str:
-        """The next piece of the reply, as far as it is certain."""
-        raw = self._held + chunk
-        if len(raw) > _NOISE or not _QUIET.fullmatch(raw):
-            return self._advance(raw, False)
-        # The short way for most of what a model streams; the long way gives the same.
-        symbols = raw.translate(PROJECTION)
-        lexicon = self._lexicon
-        if len(symbols) >= lexicon._shortest:
-            return self._advance(raw, False)
-        place = len(raw)
-        starts = lexicon._starts
-        for at in range(len(symbols)):
-            if symbols[at:] in starts:
-                if any(label in symbols for label in lexicon._labels[0]):
-                    return self._advance(raw, False)
-                left = len(symbols) - at
-                while left:
-                    place -= 1
-                    left -= raw[place].isalnum()
-                break
-        if place:
-            sure, self._held = raw[:place], raw[place:]
-            self._before = (self._before + sure[-4:])[-4:]
-            self._leave(sure)
-            return sure
-        self._held = raw
-        return ""
-
-    def finish(self) -> str:
-        """The rest of the reply."""
-        return self._advance(self._held, True)
-
-    def _advance(self, raw: str, final: bool) -> str:
-        lexicon = self._lexicon
-        self._held = ""
-        if not lexicon._entries:
-            self._leave(raw)
-            return raw
-        out: list[str] = []
-        at = 0
-        if "[" in raw:
-            exact = [(m, e) for m in TOKEN.finditer(raw) if (e := lexicon._exact.get(m[0]))]
-            gaps = []
-            for found, _ in exact:
-                gaps.append(raw[at : found.start()])
-                at = found.end()
-            simple = len(exact) < 2 or not lexicon._search(_shadow(gaps))
-            for gap, (_, entry) in zip(gaps, exact, strict=True):
-                if simple and len(exact) > 1:
-                    out.append(gap)
-                    self._leave(gap)
-                else:
-                    self._stretch(gap, True, False, out)
-                self._put(entry, out)
-                self._before = "]"
-        rest = raw[at:] if at else raw
-        used = self._stretch(rest, final, final, out)
-        self._held = rest[used:]
-        return "".join(out)
-
-    def _put(self, entry: _Entry, out: list[str]) -> None:
-        original = entry.surrogate.original
-        out.append(original if self._escape is None else self._escape(original))
-        self.restored += 1
-        self._leave("\n")
-
-    def _stretch(self, raw: str, closed: bool, final: bool, out: list[str]) -> int:
-        """Restore a stretch in which no token stands exactly; returns how much of it was certain.
-
-        ``closed``: nothing after it can belong to it.
-        """
-        if not raw:
-            return 0
-        half = None
-        if not closed and _SPECIAL.search(raw):
-            half = _HALF.search(raw, max(0, len(raw) - _HALF_LENGTH))
-        view = _View(raw[: half.start()] if half else raw, self._before, closed, final)
-        lexicon = self._lexicon
-        symbols = view.symbols
-        hits = lexicon._search(symbols) if len(symbols) >= lexicon._shortest else []
-        stop = self._certain(view, 0, 0)
-        done, symbol = 0, 0
-        for first, last, entry in hits:
-            if first < symbol:
-                continue
-            where = self._fit(view, first, last, entry, symbol, done)
-            if where is None:
-                continue
-            left, right, sure = where
-            if stop < left:
-                break
-            if not sure:
-                stop = left
-                break
-            self._plain(raw, view.raw(done), view.raw(left), out)
-            self._put(entry, out)
-            done, symbol = right, last
-            if stop < right:
-                stop = self._certain(view, symbol, done)
-        stop = max(stop, done)
-        self._plain(raw, view.raw(done), view.raw(stop), out)
-        self._before = (self._before + view.text[max(0, stop - 4) : stop])[-4:]
-        return view.raw(stop)
-
-    def _plain(self, raw: str, start: int, end: int, out: list[str]) -> None:
-        if start < end:
-            out.append(raw[start:end])
-            self._leave(raw[start:end])
-
-    def _certain(self, view: _View, symbol: int, done: int) -> int:
-        """The place from which on something unfinished may stand; nothing before ``done`` counts."""
-        if view.closed:
-            return view.end
-        symbols, total = view.symbols, len(view.symbols)
-        heads, longest = self._lexicon._heads
-        labels, label_heads, longest_label = self._lexicon._labels
-        first = total
-        for at in range(max(symbol, total - longest), total):
-            if symbols[at:] in heads and view.end - view.place(at) <= self._lexicon._reach:
-                first = min(first, at)
-                for label in labels:
-                    if symbols.endswith(label, symbol, at):
-                        first = min(first, at - len(label))
-        for at in range(max(symbol, total - longest_label), first):
-            if symbols[at:] in label_heads and view.end - view.place(at) <= self._lexicon._reach:
-                first = at
-                break
-        place = view.place(first) if first < total else view.end
-        opening = _MAY_OPEN.match(view.text[max(done, place - _BEFORE) : place][::-1])
-        if opening:
-            return place - opening.end()
-        for lead in self._lexicon._leads:
-            if view.text.endswith(lead, done, place):
-                return place - len(lead)
-        return place
-
-    def _fit(
-        self, view: _View, first: int, last: int, entry: _Entry, symbol: int, done: int
-    ) -> tuple[int, int, bool] | None:
-        """Where the surrogate whose needle was hit begins and ends, and whether that is certain yet."""
-        start, end = view.place(first), view.place(last - 1) + 1
-        if end - start > last - first + _NOISE:
-            return None
-        fit = self._fit_plausible if entry.plausible else self._fit_token
-        return fit(view, first, start, end, entry, symbol, done)
-
-    def _fit_token(
-        self, view: _View, first: int, start: int, end: int, entry: _Entry, symbol: int, done: int
-    ) -> tuple[int, int, bool] | None:
-        text = view.text
-        if end - start > BODY_LENGTH and _BRACKET.search(text, start, end):
-            return None
-        head, joint = start, ""
-        for label in entry.labels:
-            if view.symbols.endswith(label, symbol, first):
-                place = view.place(first - len(label))
-                gap = text[view.place(first - 1) + 1 : start]
-                if start - place <= len(label) + _SLACK and _JOINED.fullmatch(gap):
-                    if not _BRACKET.search(text, place, start):
-                        head, joint = place, gap
-                    break
-        labelled = head < start
-        before = text[max(done, start - _BEFORE) : head][::-1]
-        opening = _OPEN_BEFORE.match(before) or (None if labelled else _LABEL_BEFORE.match(before))
-        if opening and opening[1] in _OTHER_OPEN:
-            outer = head - opening.end()
-            previous = text[outer - 1] if outer else view.before[-1:]
-            if not labelled or _HOLDS_ITS_BRACKET.match(previous):
-                opening = None
-        if opening:
-            closing = _CLOSE_AFTER.match(text, end)
-            if closing and closing[1] in _PARTNERS[opening[1]]:
-                return head - opening.end(), closing.end(), True
-            if not closing and _ONLY_INNER.fullmatch(text, end) and (view.final or not view.closed):
-                return head - opening.end(), end, view.final
-        if not labelled:
-            return start, end, True
-        name = text[head : head + 1]
-        if not joint.strip() and not (name.isascii() and text[head:start] == text[head:start].upper()):
-            return start, end, True
-        stars = "*" * joint.count("*")
-        if stars and text.startswith(stars, end):
-            end += len(stars)
-        elif stars and not view.closed and stars.startswith(text[end:]):
-            return head, end, False
-        return head, end, True
-
-    def _fit_plausible(
-        self, view: _View, first: int, start: int, end: int, entry: _Entry, symbol: int, done: int
-    ) -> tuple[int, int, bool] | None:
-        text, lead = view.text, entry.lead
-        region, value = text[start:end], entry.value
-        if region != value and not _alike(region, value, entry.strict):
-            return None
-        left = start
-        if text.endswith(lead, done, start):
-            left -= len(lead)
-        elif (code := _signless(lead)) and view.symbols.endswith(code, symbol, first):
-            place = view.place(first - len(code))
-            if start - place <= len(lead) + _SLACK and _signless(text[place:start]) == code:
-                signs = lead[: len(lead) - len(lead.lstrip("+("))]
-                left = place - (len(signs) if text.endswith(signs, done, place) else 0)
-        if left == start and (lead or region != value) and ")" in region.partition("(")[0]:
-            left -= text.endswith("(", done, start)
-        if not _alone(
-            (view.before + text[max(0, left - 4) : left])[-4:], text[end : end + 3], entry.surrogate.kind
-        ):
-            return None if view.closed or view.end - end >= 3 else (left, end, False)
-        return left, end, view.closed or view.end - end >= 3
-
-    # -- what looks like a token and is none ---------------------------------------------------------
-
-    def _leave(self, text: str) -> None:
-        self._leftover.append(text)
-        if len(self._leftover) > 1024:
-            self._settle()
-
-    def _settle(self) -> None:
-        """Count what is complete, and keep only what may still become a token's likeness."""
-        text = "".join(self._leftover)
-        at, keep = 0, max(0, len(text) - _LONGEST_LOOSE)
-        for start, end, _ in _likenesses(text, self._lexicon._own_kinds):
-            if end > keep:
-                keep = min(keep, start)
-                break
-            self._unresolved += 1
-            at = end
-        self._leftover = [text[max(at, keep) :]]
-
-
-_QUIET = re.compile(r"[A-Za-z0-9 ,.;:'\"!?\n\u3001\u3002\u4e00-\u9fff\uff0c\uff1a]*")
-"""Text with nothing that could belong to a surrogate but its letters and digits."""
-
-_FORMATTING = re.compile(rf"[\\*{_INVISIBLE}]")
-_SPACING = re.compile(rf"[\s().:/\\*\u2010-\u2015\-{_INVISIBLE}]")
-_TOUCHES_BEFORE = re.compile(r"[0-9A-Za-z]\Z|(?<![^0-9A-Za-z]1)[0-9A-Za-z][.\-@+]\Z")
-_TOUCHES_AFTER = re.compile(r"[0-9A-Za-z]|[.\-@][0-9A-Za-z]")
-
-
-def _signless(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
-
-
-def _alike(region: str, value: str, strict: bool) -> bool:
-    """Whether a plausible value came back as it was, formatting (and, unless ``strict``, spacing) aside."""
-    drop = _FORMATTING if strict else _SPACING
-    return drop.sub("", region).casefold() == drop.sub("", value).casefold()
-
-
-def _alone(before: str, after: str, kind: str) -> bool:
-    """Whether a plausible value stands for itself here, not as a part of something longer."""
-    if kind == "IP_ADDRESS" and (before.endswith(":") or re.match(r":[0-9A-Fa-f:]*[:A-Fa-f]", after)):
-        return False
-    return not _TOUCHES_BEFORE.search(before) and not _TOUCHES_AFTER.match(after)

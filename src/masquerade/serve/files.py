@@ -30,9 +30,10 @@ from ahocorasick_rs import AhoCorasick
 from masquerade import crypto
 from masquerade.errors import BadInput, OutputProblem
 from masquerade.keys import Key
+from masquerade.mask.restore import Lexicon, Restorer
 from masquerade.mask.span import KINDS, Span
 from masquerade.mask.surrogate import BARRIER, BODY_LENGTH, body_ok, project
-from masquerade.mask.text import Lexicon, Masker, Restorer
+from masquerade.mask.text import Masker
 from masquerade.serve.formats import LONGEST, Csv, Form, Json, Leaf
 from masquerade.serve.vault import Vault
 

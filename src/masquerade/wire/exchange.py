@@ -17,7 +17,8 @@ import orjson
 from masquerade import crypto
 from masquerade.errors import BadInput, UpstreamProblem
 from masquerade.keys import TenantKey
-from masquerade.mask.text import Masker, Restorer
+from masquerade.mask.restore import Restorer
+from masquerade.mask.text import Masker
 from masquerade.wire import openai
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
