@@ -8,6 +8,7 @@ Rules read the text in the plain form of ``normal.py``; offsets always come back
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
@@ -15,7 +16,7 @@ from typing import TypeAlias
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-from masquerade.mask import patterns
+from masquerade.mask import checks, patterns
 from masquerade.mask.normal import Normal, lowered
 from masquerade.mask.patterns import GAPS, ROWS, Row
 from masquerade.mask.policy import Pattern, Policy, Words
@@ -28,7 +29,7 @@ _MOST_DIGITS = 40
 _MONTH_START = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|of )"
 _DIGIT = re.compile(
     r"[0-9](?<![0-9][0-9])"
-    r"(?!(?<=[1-9])(?<![A-Z] [0-9])(?!(?<![0-9][ \-][0-9])(?:[ \-][0-9]){9})"
+    r"(?!(?<=[1-9])(?<![A-Z] [0-9])(?<!\+[0-9])(?!(?<![0-9][ \-][0-9])(?:[ \-][0-9]){9})"
     r"[0-9]?[ ,][0-9]{1,2}(?![0-9A-Za-z.\-/:]))"
     r"(?:(?<=[A-Za-z][0-9])[0-9]*+|[0-9]{4,}+"
     rf"|[0-9]{{0,3}}+(?=[A-Za-z.\-/:)年）]|[ ,][0-9(]| [A-Z]|[ \-]{_MONTH_START}| ?年))"
@@ -36,13 +37,13 @@ _DIGIT = re.compile(
 _RUN = re.compile(r"[0-9A-Za-z]*")
 _SOLID = re.compile(r"[!-~]*")
 _LETTERS_BEFORE = re.compile(r"[_:\-]{0,2}[A-Za-z]{1,32}(?:[_:\-]{1,2}[A-Za-z]{1,32}){0,8}")
-_BALANCED = re.compile(r"(?:[^()]|\([^()]*+\))*+")
 _BACK_REFERENCE = re.compile(r"\\([1-9])")
 _TRIES_A_WORD = 16
 """How many prefixes are tried inside one run of printable ASCII: bounds the cost of a run made of them."""
 _CONTEXT_REACH = 48
 """Characters on either side of a match in which a pattern's context words are looked for."""
 
+_span = tuple.__new__  # a named tuple's own constructor costs twice as much
 _Found: TypeAlias = tuple[int, int, str, float]
 
 
@@ -136,8 +137,6 @@ class _Rules:
             _find_emails(text, found)
         if "://" in text:
             _find_urls(text, found)
-        if "www." in text:
-            _find_bare_urls(text, found)
         if not text.isascii():
             for expression, row in self._elsewhere:
                 found.extend((*match.span(), row.kind, row.score) for match in expression.finditer(text))
@@ -145,24 +144,22 @@ class _Rules:
 
     def _find_forms(self, text: str, found: list[_Found]) -> None:
         forms, position, digit = self._forms, 0, _DIGIT.search
+        words = forms[0].at
         while match := digit(text, position):
             start, end = match.span()
             form = None
-            if start:
-                before = text[start - 1]
-                if before.isalpha():
-                    if before < "\x7f":
-                        form = forms[0].at(text, _word_start(text, start, position))
-                        if form is None:
-                            position = _run_end(text, end)
-                            continue
-                elif before in ":_-" and text[start - 2 : start - 1].isalpha():
-                    form = forms[0].at(text, _word_start(text, start, position))
+            before = text[start - 1] if start else " "
+            if before.isalpha() and before < "\x7f":
+                form = words(text, _word_start(text, start, position))
+            else:
+                if before in ":_-" and text[start - 2 : start - 1].isalpha():
+                    form = words(text, _word_start(text, start, position))
                 elif before == "." and text[start - 2 : start - 1].isdigit():
                     position = _run_end(text, end)
                     continue
-            if form is None:
-                form = forms[min(end - start, _MOST_DIGITS - 1)].at(text, start)
+                if form is None:
+                    length = end - start
+                    form = forms[length if length < _MOST_DIGITS else _MOST_DIGITS - 1].at(text, start)
             if form is None:
                 position = _run_end(text, end)
             else:
@@ -228,7 +225,6 @@ def _rules() -> _Rules:
 _EMAIL_DOMAIN = re.compile(patterns.EMAIL_DOMAIN)
 _EMAIL_LOCAL = re.compile(patterns.EMAIL_LOCAL)
 _URL_REST = re.compile(patterns.URL_REST)
-_URL_BARE = re.compile(patterns.URL_BARE)
 _URL_CREDENTIALS = re.compile(patterns.URL_CREDENTIALS)
 _SCHEME = re.compile(r"[A-Za-z0-9+.\-]{1,20}")
 
@@ -250,25 +246,11 @@ def _find_urls(text: str, found: list[_Found]) -> None:
         colon = match.start()
         scheme = _SCHEME.match(text[max(0, colon - 20) : colon][::-1])
         if scheme:
-            start, end = colon - scheme.end(), _url_end(text, colon, match.end())
+            start, end = colon - scheme.end(), colon + checks.url_length(match[0])
             if _URL_CREDENTIALS.match(text, colon, end):
                 found.append((start, end, "SECRET", patterns.CREDENTIALS_SCORE))
             else:
                 found.append((start, end, "URL", patterns.URL_SCORE))
-
-
-def _find_bare_urls(text: str, found: list[_Found]) -> None:
-    for match in _URL_BARE.finditer(text):
-        start = match.start()
-        found.append((start, _url_end(text, start, match.end()), "URL", patterns.URL_SCORE))
-
-
-def _url_end(text: str, start: int, end: int) -> int:
-    """Where an address ends when the punctuation of the sentence around it is taken off."""
-    end = _BALANCED.match(text, start, end).end()  # type: ignore[union-attr]
-    while text[end - 1] in ".,;:!?'\"*_~|":
-        end -= 1
-    return end
 
 
 # -- what a policy makes of it -------------------------------------------------------------------------
@@ -303,7 +285,7 @@ class Lookout:
         for own in self._patterns:
             found.extend(own.find(text))
         verdicts = self._verdicts
-        found = [span for span in found if span[3] >= verdicts[span[2]][0] and verdicts[span[2]][1]]
+        found = [span for span in found if span[3] >= verdicts[span[2]][0]]
         if self._allowed and found:
             found = [span for span in found if not self._is_allowed(text, span)]
         for kind, matcher in self._denied:
@@ -311,7 +293,7 @@ class Lookout:
                 found.extend((start, end, kind, 1.0) for start, end in matcher.find(text))
         if len(found) > 1:
             found = self._merge(found)
-        return [Span(*span) for span in found]
+        return [_span(Span, span) for span in found]
 
     def _is_allowed(self, text: str, span: _Found) -> bool:
         value = text[span[0] : span[1]]
@@ -343,14 +325,15 @@ class Lookout:
 
 
 class _Verdicts(dict[str, tuple[float, int]]):
-    """The threshold and the strictness of each kind, worked out when it is first met."""
+    """The threshold (out of reach for a kept kind) and the strictness of each kind, when it is first met."""
 
     def __init__(self, policy: Policy) -> None:
         super().__init__()
         self._policy = policy
 
     def __missing__(self, kind: str) -> tuple[float, int]:
-        verdict = self[kind] = (self._policy.threshold(kind), self._policy.fate(kind).strictness)
+        strictness = self._policy.fate(kind).strictness
+        verdict = self[kind] = (self._policy.threshold(kind) if strictness else math.inf, strictness)
         return verdict
 
 

@@ -64,6 +64,11 @@ class _Table(dict[int, str]):
 _TABLE = _Table()
 
 
+def is_plain(text: str) -> bool:
+    """Whether ``text`` is in plain form already: nothing in it stands for other characters."""
+    return text.isascii() or _UNUSUAL.search(text) is None
+
+
 class Normal:
     """A text in plain form. ``text`` is what the finders read; ``original`` maps a place in it back."""
 
@@ -71,7 +76,7 @@ class Normal:
 
     def __init__(self, text: str) -> None:
         self._offsets: list[int] | None = None
-        if text.isascii() or not _UNUSUAL.search(text):
+        if is_plain(text):
             self.text = text
             return
         plain = text.translate(_TABLE)

@@ -205,6 +205,7 @@ ROWS: tuple[Row, ...] = (
     Row("SECRET", r"eyJ[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+){1,4}", 0.97, at=("eyj",), source="RFC 7519, RFC 7516"),
     Row("SECRET", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?:[^\-]++|-(?!----))*+-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*+)", 0.99, at=("-----begin",), source="RFC 7468, OpenSSH, RFC 9580"),
     Row("SECRET", r"(?i:bearer|basic) ([A-Za-z0-9_\-.~+/]{16,}+={0,2})", 0.9, at=("bearer ", "basic "), source="RFC 6750, RFC 7617"),
+    Row("URL", r"www\.[A-Za-z0-9\-]{1,63}\.[!#-;=?-Z_a-z~|]{2,2048}+", 0.8, checks.url_length, at=("www.",), source="RFC 3986"),
     # -- secrets next to a label ------------------------------------------------------------------------
     Row("SECRET", rf"{_QUOTED}|{_UNQUOTED}", 0.9, checks.password_length, after=_PASSWORD_LABELS, gap="sign"),
     Row("SECRET", rf"{_QUOTED}|{_UNQUOTED}", 0.8, checks.spoken_password_length, after=_PASSWORD_LABELS, gap="spoken"),
@@ -220,8 +221,9 @@ ROWS: tuple[Row, ...] = (
     Row("BANK_ACCOUNT", r"[0-9]{2}-[0-9]{2}-[0-9]{2}", 0.8, after=("sort code", "sort-code")),
     Row("SWIFT", r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?", 0.9, checks.swift_length, after=("swift", "bic", "swift code", "swift/bic", "bic/swift", "swiftcode"), source="ISO 9362"),
     Row("PASSPORT", r"(?i:[A-Z]{0,3}[0-9]{6,9}[A-Z]?)", 0.85, after=("passport", "护照", "護照", "通行证", "回乡证", "台胞证", "travel document")),
-    Row("DRIVER_LICENSE", r"(?i:[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9])){4,21})", 0.85, lambda t: len(t) if sum(map(str.isdigit, t)) >= 4 else 0, after=("driver's license", "drivers license", "driver license", "driver’s license", "driving licence", "driving license", "driver's licence", "driver licence", "dl number", "dl no", "dl#", "license number", "licence number", "驾驶证", "驾照", "驾驶执照")),
-    Row("LICENSE_PLATE", r"(?i:[A-Z0-9](?:[ \-·]?[A-Z0-9]){2,8})", 0.8, lambda t: len(t) if any(map(str.isdigit, t)) else 0, after=("license plate", "licence plate", "number plate", "plate number", "registration plate", "plate", "vehicle registration", "车牌", "车牌号", "車牌")),
+    Row("DRIVER_LICENSE", r"(?i:[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9])){4,21})", 0.85, checks.some_digits_length, after=("driver's license", "drivers license", "driver license", "driver’s license", "driving licence", "driving license", "driver's licence", "driver licence", "dl number", "dl no", "dl#", "license number", "licence number", "驾驶证", "驾照", "驾驶执照")),
+    Row("DRIVER_LICENSE", r"[A-Z0-9]{8,18}", 0.8, checks.some_digits_length, after=("驾驶证", "驾照", "驾驶执照"), gap="glued"),
+    Row("LICENSE_PLATE", r"(?i:[A-Z0-9](?:[ \-·]?[A-Z0-9]){2,8})", 0.8, checks.any_digit_length, after=("license plate", "licence plate", "number plate", "plate number", "registration plate", "plate", "vehicle registration", "车牌", "车牌号", "車牌")),
     Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z][· ]?{_PLATE_TAIL}{{4,6}}[港澳学警挂领试超]?", 0.95, after=("车牌", "车牌号", "号牌"), gap="glued"),
     Row("US_SSN", r"[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{4}", 0.9, after=("ssn", "social security", "social security number", "social")),
     Row("US_ITIN", r"9[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{4}", 0.9, after=("itin", "taxpayer", "tax id")),
@@ -232,7 +234,7 @@ ROWS: tuple[Row, ...] = (
     Row("TW_ID", r"(?i:[A-Z][1289A-D][0-9]{8})", 0.85, after=("taiwan id", "台湾身份证", "台灣身分證", "身分證", "身份证", "统一编号", "統一編號", "居留证")),
     Row("MO_ID", r"[0-9]{7} ?[(（/]?[0-9][)）]?", 0.85, after=("macau id", "macao id", "bir", "澳门身份证", "澳門身份證", "澳门居民身份证")),
     Row("CN_USCC", r"(?i:[0-9A-Z]{18})", 0.85, after=("统一社会信用代码", "信用代码", "社会信用代码", "uscc", "纳税人识别号", "税号")),
-    Row("CRYPTO_WALLET", r"[A-Za-z0-9]{26,90}", 0.8, lambda t: len(t) if any(map(str.isdigit, t)) else 0, after=("wallet", "wallet address", "btc", "eth", "solana", "usdt", "钱包", "钱包地址")),
+    Row("CRYPTO_WALLET", r"[A-Za-z0-9]{26,90}", 0.8, checks.any_digit_length, after=("wallet", "wallet address", "btc", "eth", "solana", "usdt", "钱包", "钱包地址")),
     # -- names people give themselves -------------------------------------------------------------------
     Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.8, checks.password_length, after=("username", "user name", "user_name", "login", "login name", "handle", "screen name", "user id", "userid", "line id", "用户名", "登录名", "账号", "帐号", "昵称", "网名", "微博", "抖音", "抖音号", "小红书", "淘宝"), gap="sign"),
     Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.7, checks.spoken_password_length, after=("username", "user name", "handle", "wechat", "wechat id", "telegram", "login", "user id"), gap="spoken"),
@@ -251,7 +253,6 @@ EMAIL_DOMAIN = r"@(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,62})?\.){1,8}(?:xn--[A-Za-z0-
 EMAIL_LOCAL = r"[A-Za-z0-9._%+\-'\u00c0-\u024f]{1,64}"
 EMAIL_SCORE = 0.95
 URL_REST = r"://[A-Za-z0-9\[%_.~\-\u00c0-\u024f](?:[!#-;=?-Z_a-z~|\[\]\u00c0-\u024f]|(?<=[/=?&])[\u4e00-\u9fff]{1,64}){2,2048}"
-URL_BARE = r"(?<![A-Za-z0-9.@/])www\.[A-Za-z0-9\-]{1,63}\.[!#-;=?-Z_a-z~|]{2,2048}"
 URL_SCORE = 0.8
 URL_CREDENTIALS = r"://[^\s/?#@:]{0,128}:[^\s/?#@]{1,256}@"
 CREDENTIALS_SCORE = 0.97

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
+from masquerade.mask.normal import is_plain
 from masquerade.mask.policy import Fate
 from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import (
@@ -41,8 +42,15 @@ def automaton(words: list[str]) -> AhoCorasick:
 
 
 def shadow(texts: Iterable[str]) -> str:
-    """All that a restorer could read in ``texts``."""
-    return BARRIER.join(project(_decoded(text)[0]) for text in texts)
+    """All that a restorer could read in ``texts``, and perhaps more: other letters may be left out."""
+    return BARRIER.join(map(_shadow, texts))
+
+
+def _shadow(text: str) -> str:
+    text = _decoded(text)[0]
+    if not text.isascii() and is_plain(text):
+        text = text.encode("ascii", "ignore").decode()
+    return project(text)
 
 
 # -- what may stand around a needle --------------------------------------------------------------------
@@ -135,7 +143,7 @@ def _meaning(escape: str) -> str:
 
 def _decoded(text: str) -> tuple[str, list[int] | None]:
     """``text`` with its escapes read, and where each character (and the end) stood, or None: in place."""
-    if not _SPECIAL.search(text):
+    if not ("&" in text or "\\" in text or "%" in text or "<" in text):
         return text, None
     parts: list[str] = []
     places: list[int] = []
