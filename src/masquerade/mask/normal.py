@@ -46,6 +46,8 @@ def _plain(char: str) -> str:
         return str(unicodedata.decimal(char))
     if category == "Zs":
         return " "
+    if category == "Cs":
+        return "\ufffd"  # half a character: no encoder takes it
     folded = unicodedata.normalize("NFKC", char)
     if len(folded) == 1:
         return folded
