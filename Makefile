@@ -1,6 +1,8 @@
 # make run     start the gateway with its playground and the mirror model: http://127.0.0.1:8080
 # make test    format, lint, types, tests and the examples of the documentation
-# make bench   side by side with peers (installs what it compares with, in its own environment)
+# make bench   speed side by side with peers, in an environment of its own (about five minutes)
+# make heavy   the tests that take minutes
+# make format  write the code the way that make test wants it
 # make clean   remove what these made
 
 PYTHON ?= python3
@@ -28,12 +30,12 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.stamp
-	$(BIN)/python bench/text.py
-	$(BIN)/python bench/gateway.py
+bench: .venv-bench/stamp
+	.venv-bench/bin/python bench/text.py
+	.venv-bench/bin/python bench/gateway.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -49,3 +51,8 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(VENV)/run.stamp $@
+
+.venv-bench/stamp: pyproject.toml bench/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check -e . -r bench/requirements.txt
+	@touch $@

@@ -58,6 +58,7 @@ MEANING = {
 
 FATE_ZH = {"token": "代号", "plausible": "仿真", "redact": "抹去", "block": "阻止", "keep": "保留"}
 
+
 def scores(kind: str) -> list[float]:
     """The score of each rule for ``kind``."""
     return sorted(_rule_scores().get(kind, ()))
@@ -137,7 +138,7 @@ def _field(rule: Rule, path: str, passed: list[str]) -> Iterator[tuple[str, str]
     elif isinstance(rule, Only):
         allowed = ", ".join(f"`{value}`" for value in sorted(rule.values))
         yield path, f"only {allowed}, else **refused**: {rule.why}"
-    elif rule is How.PASS:
+    elif rule in (How.PASS, How.NUMBER):
         passed.append(path)
     else:
         yield path, DONE[rule]
@@ -150,17 +151,13 @@ def commands() -> Iterator[str]:
         rows = [action for action in told if not isinstance(action, argparse._SubParsersAction)]
         required = [str(a.metavar) for a in rows if not a.option_strings and a.nargs != "?"]
         optional = [f"[{a.metavar}]" for a in rows if not a.option_strings and a.nargs == "?"]
-        yield f"### `{' '.join([name, *required, *optional])}`\n"
-        yield f"{_sentence(parser.description or HELP[name])}\n"
+        yield f"### {name}\n"
+        yield f"`{' '.join([name, *required, *optional])}`: {parser.description or HELP[name]}\n"
         if rows:
             yield "| argument | meaning |"
             yield "| --- | --- |"
             yield from (f"| {_spelt(action)} | {_meant(action)} |" for action in rows)
             yield ""
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _spelt(action: argparse.Action) -> str:

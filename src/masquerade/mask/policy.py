@@ -506,7 +506,7 @@ def _rule_scores() -> dict[str, tuple[float, ...]]:
     """The score of each built-in rule, by kind: rows of the table, and what is found from '@' and '://'."""
     scores: dict[str, tuple[float, ...]] = {
         "EMAIL": (patterns.EMAIL_SCORE,),
-        "URL": (patterns.URL_SCORE, patterns.URL_SCORE),
+        "URL": (patterns.URL_SCORE,),
         "SECRET": (patterns.CREDENTIALS_SCORE,),
     }
     for row in patterns.ROWS:
