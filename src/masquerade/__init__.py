@@ -3,6 +3,8 @@
     masker = Masker(Key.generate())
     masked = masker.mask("mail ada@example.org")     # masked.text holds a token where the address stood
     masked.restore(reply)                            # the reply with the address back in its place
+
+What these names do may be relied on; everything else is for the package itself.
 """
 
 from masquerade.errors import (
