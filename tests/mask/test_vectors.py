@@ -11,8 +11,8 @@ import pytest
 
 from masquerade.keys import Key
 from masquerade.mask.policy import Fate
-from masquerade.mask.surrogate import Mint, Surrogate, body_ok
 from masquerade.mask.restore import Restorer
+from masquerade.mask.surrogate import Mint, Surrogate, body_ok
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
