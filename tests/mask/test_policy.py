@@ -287,6 +287,8 @@ def test_explaining() -> None:
     assert rows["STAFF_ID"].by == ("pattern 'staff number' (line 17)",)
     assert rows["EMAIL"].fate is Fate.PLAUSIBLE
     assert rows["EMAIL"].note == "1 word allowed (line 15)"
+    plausible = {row.kind: row.note for row in explain(Policy(fates=dict.fromkeys(KINDS, Fate.PLAUSIBLE)))}
+    assert "a token instead" in plausible["PASSPORT"] and not plausible["PHONE"]
     near = explain(Policy.parse(GOOD.replace("STAFF_ID", "EMAILS")))[0]
     assert "close to the built-in EMAIL" in near.note
 

@@ -233,6 +233,8 @@ class Explained(NamedTuple):
 
 def explain(policy: Policy) -> list[Explained]:
     """What ``policy`` does with every kind that it or the built-in table knows, the policy's own first."""
+    from masquerade.mask.surrogate import PLAUSIBLE_KINDS  # which itself reads this module
+
     rows = []
     for kind in (*policy.own_kinds, *KINDS):
         by = [f"{count} rule{'s' * (count > 1)}"] if (count := _rule_count(policy, kind)) else []
@@ -241,6 +243,8 @@ def explain(policy: Policy) -> list[Explained]:
         notes = [f"{_counted(w.words)} allowed{_at(w.line)}" for w in policy.allow if w.kind in (None, kind)]
         if kind not in KINDS and (near := difflib.get_close_matches(kind, KINDS, 1, 0.8)):
             notes.insert(0, f"your own kind, and close to the built-in {near[0]}")
+        if policy.fate(kind) is Fate.PLAUSIBLE and kind not in PLAUSIBLE_KINDS:
+            notes.insert(0, "no range of plausible values: a token instead")
         rows.append(Explained(kind, policy.fate(kind), policy.threshold(kind), tuple(by), "; ".join(notes)))
     return rows
 

@@ -413,5 +413,8 @@ _PLAUSIBLE: dict[str, _Draw] = {
     "IMEI": _imei,
 }
 
+PLAUSIBLE_KINDS = frozenset(_PLAUSIBLE)
+"""Kinds for which there are plausible values, at least for some of their forms."""
+
 SEPARATED = frozenset(_PLAUSIBLE) - {"EMAIL", "URL", "USERNAME", "IP_ADDRESS", "SWIFT"}
 """Kinds whose plausible values may come back with other spaces and hyphens; the others, to the letter."""
