@@ -271,12 +271,14 @@ def some_digits_length(text: str) -> int:
 
 
 def ipv6_length(text: str) -> int:
-    """An address of RFC 4291 that is not merely a time of day."""
-    try:
-        IPv6Address(text)
-    except (AddressValueError, ValueError):
-        return 0
-    return len(text)
+    """An address of RFC 4291 that is not merely a time of day; a colon of the sentence behind it is left out."""
+    for address in (text, text.removesuffix(":")):
+        try:
+            IPv6Address(address)
+        except (AddressValueError, ValueError):
+            continue
+        return len(address)
+    return 0
 
 
 _BALANCED = re.compile(r"(?:[^()]|\([^()]*+\))*+")

@@ -156,6 +156,7 @@ ROWS: tuple[Row, ...] = (
     Row("MO_ID", r"[157][0-9]{6}[(（/][0-9][)）]?", 0.7, source="DSI, Macao", lead=(7,)),
     Row("PASSPORT", r"(?:E[A-HJ-NP-Z]?|G)(?:[0-9]{8}|(?<=[A-Z]{2})[0-9]{7})", 0.6, source="ICAO Doc 9303; Exit and Entry Administration, China", lead=(0,)),
     Row("LICENSE_PLATE", rf"[A-Z](?<=[{PROVINCE}][A-Z])[·• \-]?(?:{_PLATE_TAIL}{{6}}|{_PLATE_TAIL}{{5}}|{_PLATE_TAIL}{{4}}[港澳学警挂领试超])", 0.9, left=1, source="GA 36-2018", lead=(0,)),
+    Row("LICENSE_PLATE", rf"[A-Z0-9](?<=[{PROVINCE}][A-Z][·•・. ][A-Z0-9]){_PLATE_TAIL}{{4,5}}", 0.9, left=3, source="GA 36-2018, behind a dot", lead=range(7)),
     Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z]{{6,7}}", 0.9, source="GA 36-2018, no digit in it"),
     # -- telephone --------------------------------------------------------------------------------------
     Row("PHONE", r"[1-9](?<=\+[0-9])[0-9]{0,2}(?:[ .\-]{0,2}(?:[0-9]{1,5}|\([0-9]{1,5}\))){1,6}(?:[ ,]{0,2}(?:ext|x|转)\.? ?[0-9]{1,6})?", 0.9, checks.international_phone_length, left=1, source="ITU-T E.123, E.164", lead=range(1, 16)),
@@ -252,7 +253,7 @@ ROWS: tuple[Row, ...] = (
 EMAIL_DOMAIN = r"@(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,62})?\.){1,8}(?:xn--[A-Za-z0-9\-]{2,59}|[A-Za-z]{2,24})(?![A-Za-z0-9])"
 EMAIL_LOCAL = r"[A-Za-z0-9._%+\-'\u00c0-\u024f]{1,64}"
 EMAIL_SCORE = 0.95
-URL_REST = r"://[A-Za-z0-9\[%_.~\-\u00c0-\u024f](?:[!#-;=?-Z_a-z~|\[\]\u00c0-\u024f]|(?<=[/=?&])[\u4e00-\u9fff]{1,64}){2,2048}"
+URL_REST = r"://[A-Za-z0-9\[%_.~\-:\u00c0-\u024f](?:[!#-;=?-Z_a-z~|\[\]\u00c0-\u024f]|(?<=[/=?&])[\u4e00-\u9fff]{1,64}){2,2048}"
 URL_SCORE = 0.8
 URL_CREDENTIALS = r"://[^\s/?#@:]{0,128}:[^\s/?#@]{1,256}@"
 CREDENTIALS_SCORE = 0.97

@@ -32,8 +32,8 @@ from masquerade.mask.surrogate import (
     project,
 )
 
-_MANY = 4
-"""Needles from which an automaton is cheaper than one search for each."""
+LITTLE = 40_000
+"""Needles times characters up to which one search for each is cheaper than an automaton."""
 
 
 def automaton(words: list[str]) -> AhoCorasick:
@@ -212,8 +212,7 @@ class Lexicon:
 
     def restore(self, reply: str) -> str:
         """A whole reply with the originals in place."""
-        restorer = Restorer(self)
-        return restorer.feed(reply) + restorer.finish() if self._entries else reply
+        return Restorer(self).restore(reply)
 
     @cached_property
     def _automaton(self) -> AhoCorasick:
@@ -257,8 +256,10 @@ class Lexicon:
     def _search(self, symbols: str) -> list[tuple[int, int, _Entry]]:
         """Every place of every needle, by start and then longest first."""
         found = []
-        if len(self._needles) <= _MANY:
+        if len(self._needles) * len(symbols) < LITTLE:
             for needle in self._needles:
+                if needle not in symbols:
+                    continue
                 at = symbols.find(needle)
                 while at >= 0:
                     found.append((at, at + len(needle), self._entries[needle]))
@@ -358,6 +359,10 @@ class Restorer:
         """The rest of the reply."""
         return self._advance(self._held, True)
 
+    def restore(self, reply: str) -> str:
+        """A whole reply at once, in place of ``feed`` and ``finish``."""
+        return self._advance(reply, True)
+
     def _advance(self, raw: str, final: bool) -> str:
         lexicon = self._lexicon
         self._held = ""
@@ -372,7 +377,7 @@ class Restorer:
             for found, _ in exact:
                 gaps.append(raw[at : found.start()])
                 at = found.end()
-            simple = len(exact) < 2 or not lexicon._search(shadow(gaps))
+            simple = len(exact) < 2 or not lexicon._search(_shadow(BARRIER.join(gaps)))
             for gap, (_, entry) in zip(gaps, exact, strict=True):
                 if simple and len(exact) > 1:
                     out.append(gap)

@@ -24,12 +24,9 @@ from masquerade.errors import Blocked
 from masquerade.keys import Key
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Fate, Policy
-from masquerade.mask.restore import Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
+from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
 from masquerade.mask.span import Finder, Span
 from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, project
-
-_LITTLE = 40_000
-"""Needles times characters up to which one search for each is cheaper than an automaton."""
 
 _PASSES = 4
 """Times a text is read at most, so that no text costs more than this many plain ones."""
@@ -359,7 +356,7 @@ def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
 
 def _among(readable: str, needles: list[str]) -> set[str]:
     """Those of ``needles`` that occur in ``readable``."""
-    if len(needles) * len(readable) < _LITTLE:
+    if len(needles) * len(readable) < LITTLE:
         return {needle for needle in needles if needle in readable}
     found = automaton(needles).find_matches_as_indexes(readable, overlapping=True)
     return {needles[i] for i, _, _ in found}

@@ -115,7 +115,10 @@ class Exchange:
 
     def _restore_one(self, path: tuple[openai.Step, ...], text: str) -> str:
         restorer = self.restorer(path)
-        return restorer.feed(text) + self.close(restorer)
+        restored = restorer.restore(text)
+        self.restored += restorer.restored
+        self.unresolved += restorer.unresolved
+        return restored
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
@@ -267,7 +270,9 @@ def _index(choice: dict[str, Any]) -> int:
 
 
 def _encoded(tree: dict[str, Any], name: bytes = b"") -> bytes:
-    return encode(Event(orjson.dumps(tree), name))
+    if name:
+        return encode(Event(orjson.dumps(tree), name))
+    return b"data: " + orjson.dumps(tree) + b"\n\n"
 
 
 def _read(body: bytes) -> dict[str, Any]:
