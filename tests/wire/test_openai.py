@@ -221,8 +221,12 @@ def test_without_a_key_a_person_is_not_named() -> None:
 
 
 def test_the_same_alias_stands_for_the_same_person() -> None:
-    asked = masked(request(user="ada", safety_identifier=""))
-    assert (asked["user"], asked["safety_identifier"]) == ("alias", "")
+    asked = masked(request(user="ada", safety_identifier="", prompt_cache_key=12345))
+    assert [asked[name] for name in ("user", "safety_identifier", "prompt_cache_key")] == [
+        "alias",
+        "",
+        "alias",
+    ]
 
 
 def test_nesting_beyond_reason_is_refused() -> None:
@@ -248,6 +252,14 @@ def walk(delta: dict[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
 
     assert not restore_texts(delta, restore)
     return walked
+
+
+def test_only_elements_of_lists_go_by_their_index() -> None:
+    assert walk({"thought": {"index": 3, "text": "x"}}) == [(("thought", "text"), "x")]
+    assert walk({"parts": [{"index": 3, "text": "x"}, {"text": "y"}]}) == [
+        (("parts", 3, "text"), "x"),
+        (("parts", 1, "text"), "y"),
+    ]
 
 
 def test_a_delta_is_the_inverse_of_walking_to_it() -> None:

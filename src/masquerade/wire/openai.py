@@ -278,7 +278,8 @@ class Slots:
                 if not (named and (_NAME.fullmatch(name) or name.isdecimal())):
                     self._renames.append((value, name, self._add(name)))
                 self._value(value, name, rule, (path, name))
-        elif kind is str:
+        elif kind is str or rule is ALIAS:
+            value = str(value)
             self._string(holder, key, value, rule if type(rule) is How else TEXT)
         elif rule is DEEP or (rule is not NUMBER and abs(value) >= _LONG_NUMBER):
             self._leaf(holder, key, str(value))
@@ -457,7 +458,8 @@ def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> b
     Log probabilities spell the stand-ins piece by piece, so they become null.
     """
     changed = False
-    items = node.items() if type(node) is dict else enumerate(node)
+    listed = type(node) is list
+    items = enumerate(node) if listed else node.items()
     for key, value in items:
         kind = type(value)
         if kind is str:
@@ -472,7 +474,7 @@ def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> b
                 node[key] = None
                 changed = True
             elif key not in KEPT:
-                step = value["index"] if kind is dict and type(value.get("index")) is int else key
+                step = value["index"] if listed and kind is dict and type(value.get("index")) is int else key
                 changed |= restore_texts(value, restore, (*path, step))
     return changed
 
