@@ -72,7 +72,8 @@ def covered(text: str, start: int, end: int) -> bool:
 
 
 def test_every_kind_with_a_form_has_a_row() -> None:
-    assert {row.kind for row in ROWS if row.kind} == KINDS.keys() - OF_LATER_MODELS - FOUND_FROM_THEIR_MIDDLE
+    kinds = {row.kind for row in ROWS if row.kind} | FOUND_FROM_THEIR_MIDDLE
+    assert kinds == KINDS.keys() - OF_LATER_MODELS
 
 
 def nodes(tree: Any) -> Iterator[tuple[Any, Any]]:
