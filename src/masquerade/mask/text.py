@@ -33,6 +33,7 @@ _PASSES = 4
 
 _STANDARD = Policy()
 _TOKEN = Fate.TOKEN  # an enum member costs more to look up than a global
+_NAMES = {fate: fate.value for fate in Fate}
 
 
 class Book(Protocol):
@@ -62,6 +63,7 @@ class Masker:
         self._mint = Mint(key.tenant(tenant))
         self._retired = tuple(Mint(old.tenant(tenant)) for old in key.retired)
         self._lookout = Lookout(policy, finders)
+        self._fates = _Fates(policy)
 
     def __repr__(self) -> str:
         return f"Masker(key={self.key_id}, policy={self.policy.version}, tenant={self.tenant!r})"
@@ -110,7 +112,7 @@ class Masker:
         for spans in found:
             for span in spans:
                 number[span[2]] = number.get(span[2], 0) + 1
-        fates = {kind: self.policy.fate(kind) for kind in number}
+        fates = {kind: self._fates[kind] for kind in number}
         blocked = {kind: number[kind] for kind, fate in fates.items() if fate is Fate.BLOCK}
         if blocked:
             raise Blocked(blocked)
@@ -122,7 +124,7 @@ class Masker:
             for surrogate in masked._surrogates:
                 if book.get(surrogate.needle) is None:
                     book.put(surrogate)
-        masked.counts = {kind: {fates[kind].value: n} for kind, n in number.items()}
+        masked.counts = {kind: {_NAMES[fates[kind]]: n} for kind, n in number.items()}
         masked.redacted = {kind: n for kind, n in number.items() if fates[kind] is Fate.REDACT}
         return masked
 
@@ -205,6 +207,18 @@ class Masker:
                     taken[old.needle] = old
                     surrogates.append(old)
         return surrogates
+
+
+class _Fates(dict[str, Fate]):
+    """The fate of each kind, worked out when it is first met."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self._policy = policy
+
+    def __missing__(self, kind: str) -> Fate:
+        fate = self[kind] = self._policy.fate(kind)
+        return fate
 
 
 class Masked:
