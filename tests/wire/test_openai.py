@@ -69,6 +69,8 @@ SEEN = {
     "schema default": tool(parameters={"properties": {"a": {"default": {"deep": CANARY}}}}),
     "schema title deep": tool(parameters={"anyOf": [{"items": {"title": CANARY}}]}),
     "schema property": tool(parameters={"properties": {CANARY: {}}, "required": [CANARY]}),
+    "schema keyword": tool(parameters={CANARY: {"not": {CANARY: 1}}}),
+    "token number": request(logit_bias={str(CARD): 1}),
     "functions": request(functions=[{"name": "f", "description": CANARY}]),
     "custom tool": request(tools=[{"type": "custom", "custom": {"description": CANARY, "format": CANARY}}]),
     "grammar": request(

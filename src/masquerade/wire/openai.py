@@ -194,7 +194,7 @@ REQUEST |= dict.fromkeys(
     NUMBER,
 )
 
-_NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}")
+_NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}|[0-9]{1,8}")
 _SIGNED = re.compile(r"[A-Za-z0-9_+/=\-]{32,}")
 _JSON_LEAF = re.compile(
     r'(?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<key>\s*+:)?|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.S
@@ -249,7 +249,7 @@ class Slots:
             rule = rules.get(key)
             if rule is None:
                 rule = others
-                if others is DEEP:
+                if others is DEEP or not _is_name(key):
                     self._renames.append((holder, key, self._add(key)))
             elif type(rule) is Refuse or type(rule) is Only:
                 _refuse(holder, key, rules, path)
@@ -275,7 +275,7 @@ class Slots:
             named = listed or type(rule) is Names
             rule = rule.rule if type(rule) is Names else rule if listed else DEEP
             for name in list(value):
-                if not (named and (_NAME.fullmatch(name) or name.isdecimal())):
+                if not (named and _is_name(name)):
                     self._renames.append((value, name, self._add(name)))
                 self._value(value, name, rule, (path, name))
         elif kind is str or rule is ALIAS:
@@ -285,11 +285,7 @@ class Slots:
             self._leaf(holder, key, str(value))
 
     def _string(self, holder: Any, key: Any, text: str, rule: Rule) -> None:
-        if (
-            not text
-            or (rule in _NAMED and _NAME.fullmatch(text))
-            or (rule is OPAQUE and _SIGNED.fullmatch(text))
-        ):
+        if not text or (rule in _NAMED and _is_name(text)) or (rule is OPAQUE and _SIGNED.fullmatch(text)):
             return
         if rule is ALIAS:
             if self._alias is None:
@@ -370,6 +366,11 @@ class Slots:
                 holder[key] = "".join((*pieces, text[done:]))
 
         self._puts.append(put)
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text is shaped as identifiers, enumerations and numbers of language-model tokens are."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _unescaped(match: re.Match[str]) -> str:
