@@ -149,8 +149,9 @@ class _Rules:
             start, end = match.span()
             form = None
             before = text[start - 1] if start else " "
-            if before.isalpha() and before < "\x7f":
-                form = words(text, _word_start(text, start, position))
+            if before.isalpha() and before < "\x7f" and not _is_escape(text, start - 1):
+                word = _word_start(text, start, position)
+                form = words(text, word) or _after_label(text, word, start, words)
             else:
                 if before in ":_-" and text[start - 2 : start - 1].isalpha():
                     form = words(text, _word_start(text, start, position))
@@ -206,7 +207,23 @@ def _run_end(text: str, at: int) -> int:
 def _word_start(text: str, digit: int, limit: int) -> int:
     """Where the letters, with a few joints between, that lead up to ``digit`` begin."""
     match = _LETTERS_BEFORE.match(text[max(limit, digit - 128) : digit][::-1])
-    return digit - match.end() if match else digit
+    start = digit - match.end() if match else digit
+    return start + 1 if _is_escape(text, start) else start
+
+
+def _after_label(
+    text: str, word: int, digit: int, words: Callable[[str, int], _Found | None]
+) -> _Found | None:
+    """The form that begins with the last letters before ``digit``: ``IBAN:DE89...``."""
+    start = digit
+    while text[start - 1].isalpha() and start > word:
+        start -= 1
+    return words(text, start) if word < start < digit else None
+
+
+def _is_escape(text: str, at: int) -> bool:
+    """Whether the letter at ``at`` is that of an escaped line break or tab, as in JSON within a string."""
+    return at > 0 and text[at - 1] == "\\" and text[at] in "nrt"
 
 
 def _continues(text: str, start: int) -> bool:
@@ -214,7 +231,7 @@ def _continues(text: str, start: int) -> bool:
     before = text[start - 1]
     if not before.isascii() or not before.isalnum():
         return False
-    return not (text[start].isupper() and before.islower())
+    return not (text[start].isupper() and before.islower()) and not _is_escape(text, start - 1)
 
 
 @cache
@@ -235,6 +252,7 @@ def _find_emails(text: str, found: list[_Found]) -> None:
         local = _EMAIL_LOCAL.match(text[max(0, at - 64) : at][::-1])
         if local:
             start = at - local.end()
+            start += _is_escape(text, start)
             while start < at and text[start] in "'.":
                 start += 1
             if start < at:
