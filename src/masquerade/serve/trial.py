@@ -136,7 +136,7 @@ def _shown(masker: Masker, text: str) -> dict[str, Any]:
     masked = masker.mask(text)
     ms = (perf_counter() - started) * 1000
     stand_ins: dict[tuple[str, str], str] = {}
-    for each in masked._surrogates:
+    for each in masked.surrogates:
         stand_ins.setdefault((each.kind, each.original), each.text)
     spans = _spans(masker, masked.spans)
     for span in spans:
