@@ -48,14 +48,18 @@ class Row:
 GAPS = {
     # "passport no. is", 护照号码是：
     "loose": (
-        r"s?+(?![A-Za-z])[^0-9A-Za-z\n。；;@+(]{0,8}"
+        r"(?:(?<=[\u4e00-\u9fff])|s?+(?:No|Num(?:ber)?|ID|Id|Code)?+(?![A-Za-z]))[^0-9A-Za-z\n。；;@+(]{0,8}"
         r"(?i:(?:no|nr|num|number|id|code|card|details?|is|was|are|on|at|of|it|the|my|his|her|their|called|under|in)"
         r"\.?[^0-9A-Za-z\n。；;@+(]{1,4}){0,4}"
     ),
-    # a colon, an equals sign, an arrow; quotes around either side
-    "sign": r"""["'”’`*_\])}]{0,3}[ \t]{0,3}(?:[:=：＝]{1,2}>?|->)[ \t]{0,3}\n?[ \t]{0,8}["'“‘「`*]{0,3}""",
+    # a colon, an equals sign, an arrow, the end of a tag; quotes around either side, escaped ones too
+    "sign": (
+        r"""(?:[0-9]{1,2}|_(?i:prod|dev|test|staging|base|main|db|[0-9]{1,2}))?"""
+        r"""(?:[\\"'”’`*_\])}]{0,4}[ \t]{0,3}(?:(?i:is|are))?(?:[:=：＝]{1,2}>?|->)(?:[*_`]{1,3}(?=[ \t\n]))?"""
+        r"""|>(?=[^<>\n]{1,128}</)|["'][ \t]value=)[ \t]{0,3}\n?[ \t]{0,8}[\\"'“‘「`*]{0,4}"""
+    ),
     # "is", 是, or nothing but a space in Chinese
-    "spoken": r"""(?:[ \t]{1,3}(?i:is|was|are)[ \t]{1,3}|[ \t]{0,2}[是为][ \t：:]{0,2})["'“‘「`]{0,3}""",
+    "spoken": r"""(?:[ \t]{1,3}(?:(?i:is|was|are)|[\-|])[ \t]{1,3}|[ \t]{0,2}[是为][ \t：:]{0,2})["'“‘「`]{0,3}""",
     # Chinese labels are often glued to the value
     "glued": r"(?:号码|账号|号|ID|id)?[ \t]{0,2}[：:=是为]{0,2}[ \t]{0,2}[\"'“「]?",
     "space": r"[ =]{1,2}[\"']?",
@@ -84,10 +88,13 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _PLATE_TAIL = "[A-Z0-9]"
 _UNQUOTED = (
-    r"[^\s\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]{1,128}+"
-    r"(?:[,;](?!\s|\Z|[A-Za-z_.\- ]{1,30}[=:])[^\s\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]{1,64}+){0,3}"
+    r"(?:[^\s\\\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]|\\(?![\"'])){1,128}+"
+    r"(?:[,;](?!\s|\Z|[A-Za-z_.\- ]{1,30}[=:])(?:[^\s\\\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]|\\(?![\"'])){1,64}+){0,3}"
 )
-_QUOTED = r"(?<=[\"'“‘`])[^\"'“”‘’`\n]{4,128}(?=[\"'”’`])"
+_QUOTED = (
+    r"""(?:(?<=\\")[^"\\\n]{4,128}(?=\\")|(?<=")(?<!\\")(?:[^"\\\n]|\\[^\n]){4,128}(?=")|"""
+    r"""(?<=')(?:[^'\\\n]|\\[^\n]){4,128}(?=')|(?<=[“‘`])[^“”‘’`\n]{4,128}(?=[”’`]))"""
+)
 _SECRET_LABELS = (
     "api key", "apikey", "api_key", "api-key", "api token", "api_token", "app key", "appkey", "app_key", "app secret",
     "appsecret", "app_secret", "access key", "accesskey", "access_key", "access token", "access_token", "accesstoken",
@@ -101,8 +108,8 @@ _SECRET_LABELS = (
     "密钥", "秘钥", "令牌", "私钥", "凭证", "授权码", "激活码", "访问令牌", "助记词",
 )  # fmt: skip
 _PASSWORD_LABELS = (
-    "password", "passwd", "passphrase", "passcode", "pass", "pwd", "pswd", "pword", "pin code", "pin", "one-time code",
-    "verification code", "security code", "otp", "cvv", "cvc", "密码", "口令", "暗号", "验证码", "动态码", "安全码", "支付码", "登录码",
+    "password", "passwd", "pgpassword", "pw", "passphrase", "passcode", "pass", "pwd", "pswd", "pword", "pin code", "pin", "one-time code",
+    "verification code", "security code", "otp", "cvv", "cvc", "密码", "口令", "暗号", "验证码", "动态码", "校验码", "安全码", "支付码", "登录码",
     "contraseña", "mot de passe", "passwort", "パスワード",
 )  # fmt: skip
 _PHONE_LABELS = (
@@ -204,7 +211,7 @@ ROWS: tuple[Row, ...] = (
     Row("SECRET", r"LTAI[A-Za-z0-9]{12,24}|AKID[A-Za-z0-9]{13,40}|AKLT[A-Za-z0-9_\-]{16,48}", 0.95, at=("ltai", "akid", "aklt"), source="Alibaba Cloud, Tencent Cloud, Volcengine"),
     Row("SECRET", r"AGE-SECRET-KEY-1[0-9A-Z]{58}|mqk1-[a-z2-7]{58}|mq-[A-Za-z0-9_\-]{40,}+", 0.99, at=("age-secret-key-1", "mqk1-", "mq-"), source="age; Masquerade"),
     Row("SECRET", r"eyJ[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+){1,4}", 0.97, at=("eyj",), source="RFC 7519, RFC 7516"),
-    Row("SECRET", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?:[^\-]++|-(?!----))*+-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*+)", 0.99, at=("-----begin",), source="RFC 7468, OpenSSH, RFC 9580"),
+    Row("SECRET", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?:[^\-]++|-(?!----))*+-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?:[A-Za-z0-9+/=\s\\:,.]++|-(?!----))*+)", 0.99, at=("-----begin",), source="RFC 7468, OpenSSH, RFC 9580"),
     Row("SECRET", r"(?i:bearer|basic) ([A-Za-z0-9_\-.~+/]{16,}+={0,2})", 0.9, at=("bearer ", "basic "), source="RFC 6750, RFC 7617"),
     Row("URL", r"www\.[A-Za-z0-9\-]{1,63}\.[!#-;=?-Z_a-z~|]{2,2048}+", 0.8, checks.url_length, at=("www.",), source="RFC 3986"),
     # -- secrets next to a label ------------------------------------------------------------------------
@@ -222,11 +229,11 @@ ROWS: tuple[Row, ...] = (
     Row("BANK_ACCOUNT", r"[0-9]{2}-[0-9]{2}-[0-9]{2}", 0.8, after=("sort code", "sort-code")),
     Row("SWIFT", r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?", 0.9, checks.swift_length, after=("swift", "bic", "swift code", "swift/bic", "bic/swift", "swiftcode"), source="ISO 9362"),
     Row("PASSPORT", r"(?i:[A-Z]{0,3}[0-9]{6,9}[A-Z]?)", 0.85, after=("passport", "护照", "護照", "通行证", "回乡证", "台胞证", "travel document")),
-    Row("DRIVER_LICENSE", r"(?i:[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9])){4,21})", 0.85, checks.some_digits_length, after=("driver's license", "drivers license", "driver license", "driver’s license", "driving licence", "driving license", "driver's licence", "driver licence", "dl number", "dl no", "dl#", "license number", "licence number", "驾驶证", "驾照", "驾驶执照")),
+    Row("DRIVER_LICENSE", r"(?i:[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9])){4,21})", 0.85, checks.some_digits_length, after=("driver's license", "drivers license", "driver license", "driver’s license", "driving licence", "driving license", "driver's licence", "driver licence", "driverlicense", "driverslicense", "drivinglicence", "dl number", "dl no", "dl#", "license number", "licence number", "驾驶证", "驾照", "驾驶执照")),
     Row("DRIVER_LICENSE", r"[A-Z0-9]{8,18}", 0.8, checks.some_digits_length, after=("驾驶证", "驾照", "驾驶执照"), gap="glued"),
     Row("LICENSE_PLATE", r"(?i:[A-Z0-9](?:[ \-·]?[A-Z0-9]){2,8})", 0.8, checks.any_digit_length, after=("license plate", "licence plate", "number plate", "plate number", "registration plate", "plate", "vehicle registration", "车牌", "车牌号", "車牌")),
     Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z][· ]?{_PLATE_TAIL}{{4,6}}[港澳学警挂领试超]?", 0.95, after=("车牌", "车牌号", "号牌"), gap="glued"),
-    Row("US_SSN", r"[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{4}", 0.9, after=("ssn", "social security", "social security number", "social")),
+    Row("US_SSN", r"[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{4}", 0.9, after=("ssn", "social security", "social security number", "socialsecurity", "social")),
     Row("US_ITIN", r"9[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{4}", 0.9, after=("itin", "taxpayer", "tax id")),
     Row("UK_NINO", r"(?i:[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D])", 0.9, after=("national insurance", "nino", "ni number")),
     Row("IMEI", r"[0-9]{2}-?[0-9]{6}-?[0-9]{6}-?[0-9]{1,2}", 0.9, after=("imei", "设备号", "串号")),
@@ -243,7 +250,7 @@ ROWS: tuple[Row, ...] = (
     Row("USERNAME", r"@?[A-Za-z][A-Za-z0-9_\-]{4,30}[A-Za-z0-9_]", 0.8, checks.password_length, after=("微信", "微信号", "weixin", "用户名", "登录名", "wxid", "vx", "加v", "薇信", "威信"), gap="glued"),
     Row("USERNAME", r"wxid_[A-Za-z0-9]{10,24}", 0.95, at=("wxid_",), source="WeChat"),
     Row("USERNAME", r"[1-9][0-9]{4,11}", 0.85, after=("qq", "qq号", "qq群", "扣扣", "企鹅号"), gap="glued"),
-    Row("USERNAME", r"[1-9][0-9]{4,11}", 0.8, after=("qq", "user id", "userid", "uid"), gap="sign"),
+    Row("USERNAME", r"[1-9][0-9]{4,11}", 0.8, after=("qq", "user id", "user_id", "userid", "uid"), gap="sign"),
 )
 # fmt: on
 """Every row, most telling first: where several forms begin at one place, the first that passes its check wins."""
