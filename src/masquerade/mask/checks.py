@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from functools import reduce
 from ipaddress import AddressValueError, IPv6Address
 from itertools import pairwise
-from operator import mul
+from operator import mul, xor
 
 from masquerade import crypto
 
@@ -188,15 +189,15 @@ def uscc_length(text: str) -> int:
 
 def hk_id_length(text: str) -> int:
     """A Hong Kong identity card number: one or two letters, six digits, check by MOD 11."""
-    number = _NOT_ALNUM.sub("", text).upper()
-    prefix, body, check = number[:-7], number[-7:-1], number[-1]
-    values = [36] * (2 - len(prefix)) + [ord(c) - 55 for c in prefix] + [int(d) for d in body]
-    total = sum(v * w for v, w in zip(values, range(9, 1, -1), strict=True)) + (
-        10 if check == "A" else int(check)
-    )
+    number = text.upper().rstrip(")）")
+    check = 10 if number[-1] == "A" else int(number[-1])
+    number = number[:-1].rstrip("(（ ")
+    first = 36 if len(number) == 7 else ord(number[-8]) - 55
+    total = 9 * first + 8 * (ord(number[-7]) - 55) + sum(map(mul, map(int, number[-6:]), _HK_WEIGHTS)) + check
     return len(text) if total % 11 == 0 else 0
 
 
+_HK_WEIGHTS = (7, 6, 5, 4, 3, 2)
 _TW_LETTERS = "ABCDEFGHJKLMNPQRSTUVXYWZIO"
 
 
@@ -309,6 +310,9 @@ def date_ok(year: int, month: int, day: int) -> bool:
 _BASE58 = {c: i for i, c in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 _BECH32 = {c: i for i, c in enumerate("qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
 _BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_BECH32_STEP = [
+    reduce(xor, (g for i, g in enumerate(_BECH32_GENERATOR) if top >> i & 1), 0) for top in range(32)
+]
 
 
 def base58_length(text: str) -> int:
@@ -332,10 +336,7 @@ def bech32_length(text: str) -> int:
         return 0
     check = 1
     for value in values:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for i, generator in enumerate(_BECH32_GENERATOR):
-            check ^= generator if top >> i & 1 else 0
+        check = (check & 0x1FFFFFF) << 5 ^ value ^ _BECH32_STEP[check >> 25]
     return len(text) if check in (1, 0x2BC830A3) else 0
 
 

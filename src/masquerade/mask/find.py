@@ -68,14 +68,14 @@ class _Forms:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = tuple(rows)
-        self._after: list[_Forms | None] = [None] * len(self._rows)
-        self._by_group: dict[int | None, int] = {}
+        self._after: dict[int, _Forms] = {}
+        self._by_group: dict[int | None, tuple[int, Callable[[str], int] | None, int, str, float]] = {}
         groups, branches = 0, []
         for index, row in enumerate(self._rows):
             own = re.compile(row.expression).groups
             shifted = _BACK_REFERENCE.sub(partial(_shift, by=groups), row.expression)
             groups += own + 1
-            self._by_group[groups] = index
+            self._by_group[groups] = index, row.check, row.left, row.kind, row.score
             # The empty group at the end tells which branch it was, and leaves the first character in front,
             # where the engine can refuse a branch by it.
             branches.append(f"(?:{shifted}){_END}()" if "|" in shifted else f"{shifted}{_END}()")
@@ -86,20 +86,20 @@ class _Forms:
         match = self._any(text, start)
         if match is None:
             return None
-        index = self._by_group[match.lastindex]
-        row = self._rows[index]
-        length = match.end() - start
-        if row.check is not None:
-            length = row.check(match[0])
-            if not length:
-                after = self._after[index]
+        index, check, left, kind, score = self._by_group[match.lastindex]
+        if check is None:
+            end = match.end()
+        else:
+            end = start + check(match[0])
+            if end == start:
+                after = self._after.get(index)
                 if after is None:
                     after = self._after[index] = _Forms(self._rows[index + 1 :])
                 return after.at(text, start)
-        begin, end = start - row.left, start + length
-        if row.kind == "PHONE" and begin and text[begin - 1] == "(" and text.find(")", begin, end) >= 0:
+        begin = start - left
+        if kind == "PHONE" and begin and text[begin - 1] == "(" and text.find(")", begin, end) >= 0:
             begin -= 1
-        return begin, end, row.kind, row.score
+        return begin, end, kind, score
 
 
 def _shift(reference: re.Match[str], by: int) -> str:
