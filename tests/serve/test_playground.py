@@ -375,7 +375,8 @@ def test_a_model_with_a_name_is_asked_only_on_request(page: Page) -> None:
     assert page.text("#answered-foot").startswith("mirror answered in ")
     page.at("#model").send_keys("mirror\t")
     wait_for(lambda: "Ctrl" in page.text("#answered-foot"))
-    assert page.js("return [...document.querySelectorAll('#models option')].map(o => o.value)") == ["mirror"]
+    offered = "return [...document.querySelectorAll('#models option')].map(o => o.value)"
+    wait_for(lambda: page.js(offered) == ["mirror"])
     assert not page.at("#live").is_selected()
     page.at("#ask").click()
     page.settle()
