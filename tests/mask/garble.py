@@ -16,9 +16,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from masquerade.keys import Key
+from masquerade.mask.restore import Lexicon
 from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import Mint, Surrogate
-from masquerade.mask.restore import Lexicon
 
 # name, the token garbled, what comes back
 FORMS: list[tuple[str, str, str]] = [
