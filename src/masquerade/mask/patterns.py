@@ -63,6 +63,7 @@ GAPS = {
     # Chinese labels are often glued to the value
     "glued": r"(?:号码|账号|号|ID|id)?[ \t]{0,2}[：:=是为]{0,2}[ \t]{0,2}[\"'“「]?",
     "space": r"[ =]{1,2}[\"']?",
+    "bare": r"[ \t]{1,2}",
 }
 
 _MONTH = (
@@ -109,7 +110,7 @@ _SECRET_LABELS = (
 )  # fmt: skip
 _PASSWORD_LABELS = (
     "password", "passwd", "pgpassword", "pw", "passphrase", "passcode", "pass", "pwd", "pswd", "pword", "pin code", "pin", "one-time code",
-    "verification code", "security code", "otp", "cvv", "cvc", "密码", "口令", "暗号", "验证码", "动态码", "校验码", "安全码", "支付码", "登录码",
+    "verification code", "security code", "otp", "cvv", "cvc", "pin码", "密码", "口令", "暗号", "验证码", "动态码", "校验码", "安全码", "支付码", "登录码",
     "contraseña", "mot de passe", "passwort", "パスワード",
 )  # fmt: skip
 _PHONE_LABELS = (
@@ -118,7 +119,7 @@ _PHONE_LABELS = (
     "致电", "拨打", "联系方式", "联系号码", "電話", "手機", "傳真",
 )  # fmt: skip
 _BIRTH_LABELS = (
-    "dob", "d.o.b", "date of birth", "birth date", "birthdate", "birthday", "born", "birth", "出生日期", "出生年月", "出生于",
+    "dob", "d.o.b", "bday", "date of birth", "birth date", "birthdate", "birthday", "born", "birth", "出生日期", "出生年月", "出生于",
     "出生", "生日", "生于",
 )  # fmt: skip
 
@@ -156,6 +157,7 @@ ROWS: tuple[Row, ...] = (
     Row("US_ITIN", r"9[0-9]{2}([ \-])(?:5[0-9]|6[0-5]|7[0-9]|8[0-8]|9[0-24-9])\1[0-9]{4}", 0.85, source="IRS Publication 1915", lead=(3,)),
     Row("UK_NINO", r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]", 0.85, checks.nino_length, source="HMRC NIM39110", lead=(0,)),
     Row("UK_NINO", r"[0-9](?<=[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] [0-9])[0-9] ?[0-9]{2} ?[0-9]{2} ?[A-D]", 0.85, left=3, source="HMRC NIM39110", lead=(2, 4, 6)),
+    Row("PASSPORT", r"[A-Z0-9][A-Z0-9<]{8}[0-9][A-Z<]{3}[0-9]{7}[MFX<][0-9]{7}[A-Z0-9<]{8,16}", 0.95, lead=range(11), source="ICAO Doc 9303-4 and -6, the second line of a machine-readable zone"),
     Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}\([0-9A]\)", 0.95, checks.hk_id_length, source="HKSAR Immigration Department", lead=(0,)),
     Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}（[0-9A]）", 0.95, checks.hk_id_length, lead=(0,)),
     Row("HK_ID", r"[A-Z]{1,2}[0-9]{6}[0-9A]", 0.6, checks.hk_id_length, lead=(0,)),
@@ -166,7 +168,7 @@ ROWS: tuple[Row, ...] = (
     Row("LICENSE_PLATE", rf"[A-Z0-9](?<=[{PROVINCE}][A-Z][·•・. ][A-Z0-9]){_PLATE_TAIL}{{4,5}}", 0.9, left=3, source="GA 36-2018, behind a dot", lead=range(7)),
     Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z]{{6,7}}", 0.9, source="GA 36-2018, no digit in it"),
     # -- telephone --------------------------------------------------------------------------------------
-    Row("PHONE", r"[1-9](?<=\+[0-9])[0-9]{0,2}(?:[ .\-]{0,2}(?:[0-9]{1,5}|\([0-9]{1,5}\))){1,6}(?:[ ,]{0,2}(?:ext|x|转)\.? ?[0-9]{1,6})?", 0.9, checks.international_phone_length, left=1, source="ITU-T E.123, E.164", lead=range(1, 16)),
+    Row("PHONE", r"[1-9](?<=\+[0-9])[0-9]{0,2}\)?(?:[ .\-]{0,2}(?:[0-9]{1,5}|\([0-9]{1,5}\))){1,6}(?:[ ,]{0,2}(?:ext|x|转)\.? ?[0-9]{1,6})?", 0.9, checks.international_phone_length, left=1, source="ITU-T E.123, E.164", lead=range(1, 16)),
     Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}", 0.9, source="MIIT numbering plan, 2017", lead=range(2, 16)),
     Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{2,4}){2,4}", 0.7, lambda t: len(t) if len(checks.digits_of(t).removeprefix("00").removeprefix("86")) == 11 else 0, lead=range(2, 16)),
     Row("PHONE", r"1(?<![0-9][ .\-][0-9])[ \-][3-9](?:[ \-][0-9]){9}", 0.8, source="a mainland mobile, one digit at a time", lead=(1,)),
@@ -175,7 +177,7 @@ ROWS: tuple[Row, ...] = (
     Row("PHONE", r"[48]00[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,4}", 0.55, lambda t: len(t) if len(checks.digits_of(t)) == 10 else 0, lead=(3, 6, 7, 10, 11)),
     Row("PHONE", r"(?:1[ .\-]{0,2}\(?)?[2-9][0-9]{2}(?:\)[ .\-]{0,2}|[ .\-/]{1,2})[2-9][0-9]{2}[ .\-]{1,2}[0-9]{4}" r"(?:[ ,]{0,2}(?i:extension|ext|x|#)[. :]{0,2}[0-9]{1,6})?", 0.8, source="ATIS-0300055, NANP", lead=(1, 3, 4)),
     Row("PHONE", r"[0-9]{3}[ .\-][0-9]{3}[ .\-][0-9]{4}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.phone_length, lead=(3,)),
-    Row("PHONE", r"0[1-9]-[0-9]{8}|[0-9]{2,3}\)[ \-]?[0-9]{3,4}[ \-][0-9]{3,4}", 0.55, checks.phone_length, source="ITU-T E.123", lead=(2, 3)),
+    Row("PHONE", r"0[1-9]-[0-9]{8}|[0-9]{2,3}\)[ \-]?[0-9]{3,4}[ \-][0-9]{3,4}(?:[ \-][0-9]{3,4})?", 0.55, checks.phone_length, source="ITU-T E.123", lead=(2, 3)),
     Row("PHONE", r"(?:1[ .\-]?)?[2-9][0-9]{2}[2-9][0-9]{6}(?i:[ ,]{0,2}(?:extension|ext|x)[. :]{0,2}[0-9]{1,6})?", 0.5, source="ATIS-0300055, NANP", lead=(1, 10, 11)),
     Row("PHONE", r"(?:001|1)[\-. ](?:[2-9][0-9]{2}[\-. ]){2}[0-9]{4}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.85, lead=(1, 3)),
     Row("PHONE", r"09[0-9]{2}[ \-]?[0-9]{3}[ \-]?[0-9]{3}", 0.6, source="NCC, Taiwan", lead=(4, 7, 10)),
@@ -215,11 +217,16 @@ ROWS: tuple[Row, ...] = (
     Row("SECRET", r"(?i:bearer|basic) ([A-Za-z0-9_\-.~+/]{16,}+={0,2})", 0.9, at=("bearer ", "basic "), source="RFC 6750, RFC 7617"),
     Row("URL", r"www\.[A-Za-z0-9\-]{1,63}\.[!#-;=?-Z_a-z~|]{2,2048}+", 0.8, checks.url_length, at=("www.",), source="RFC 3986"),
     # -- secrets next to a label ------------------------------------------------------------------------
-    Row("SECRET", rf"{_QUOTED}|{_UNQUOTED}", 0.9, checks.password_length, after=_PASSWORD_LABELS, gap="sign"),
-    Row("SECRET", rf"{_QUOTED}|{_UNQUOTED}", 0.8, checks.spoken_password_length, after=_PASSWORD_LABELS, gap="spoken"),
+    Row("SECRET", rf"[0-9]{{3,4}}[ \-][0-9]{{3,4}}(?![0-9])|{_QUOTED}|{_UNQUOTED}", 0.9, checks.password_length, after=_PASSWORD_LABELS, gap="sign"),
+    Row("SECRET", rf"[0-9]{{3,4}}[ \-][0-9]{{3,4}}(?![0-9])|{_QUOTED}|{_UNQUOTED}", 0.8, checks.spoken_password_length, after=_PASSWORD_LABELS, gap="spoken"),
     Row("SECRET", r"[!#-&(-+\--/0-:=?-~]{4,64}", 0.8, checks.spoken_password_length, after=("密码", "口令", "验证码", "动态码", "安全码"), gap="glued"),
+    Row("SECRET", rf"(?!(?i:sha|md|utf|base|argon|v)-?[0-9]){_UNQUOTED}", 0.6, checks.labelled_secret_length, after=("password", "passwd", "passphrase", "passcode", "pwd"), gap="bare"),
+    Row("SECRET", r"[0-9]{3,4}", 0.8, after=("cvv", "cvc", "security code"), gap="bare"),
+    Row("SECRET", r"[0-9]{4,8}", 0.7, after=("pin", "pin code", "otp"), gap="bare"),
+    Row("SECRET", r"[0-9]{4,8}(?= (?:is|as) your [A-Za-z0-9 \-]{0,32}(?i:code|password|otp|pin)(?![A-Za-z]))", 0.9, source="one-time codes", lead=range(4, 9)),
+    Row("SECRET", r"[a-z]{3,8}(?: [a-z]{3,8}){11,23}", 0.9, after=("seed phrase", "recovery phrase", "secret phrase", "mnemonic", "助记词"), gap="sign", source="BIP 39"),
     Row("SECRET", _UNQUOTED, 0.85, checks.password_length, after=("--password", "--passwd", "--token", "--api-key", "--secret", "--access-token"), gap="space"),
-    Row("SECRET", r"[A-Za-z0-9_\-./+=~:|%]{6,512}", 0.85, checks.labelled_secret_length, after=_SECRET_LABELS, gap="sign"),
+    Row("SECRET", r"(?<=[\"'])[^\s\"'\\]{6,512}(?=[\"'])|[A-Za-z0-9_\-./+=~:|%#$!@^*]{6,512}", 0.85, checks.labelled_secret_length, after=_SECRET_LABELS, gap="sign"),
     Row("SECRET", r"[A-Za-z0-9_\-./+=~:|%]{8,512}", 0.8, checks.labelled_secret_length, after=_SECRET_LABELS, gap="spoken"),
     Row("SECRET", r"[A-Za-z0-9_\-./+=~]{8,512}", 0.8, checks.labelled_secret_length, after=("密钥", "秘钥", "令牌", "私钥", "授权码", "激活码"), gap="glued"),
     # -- numbers next to a label ------------------------------------------------------------------------
@@ -247,7 +254,7 @@ ROWS: tuple[Row, ...] = (
     Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.8, checks.password_length, after=("username", "user name", "user_name", "login", "login name", "handle", "screen name", "user id", "userid", "line id", "用户名", "登录名", "账号", "帐号", "昵称", "网名", "微博", "抖音", "抖音号", "小红书", "淘宝"), gap="sign"),
     Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.7, checks.spoken_password_length, after=("username", "user name", "handle", "wechat", "wechat id", "telegram", "login", "user id"), gap="spoken"),
     Row("USERNAME", r"@?[A-Za-z_][A-Za-z0-9_.\-]{2,38}[A-Za-z0-9_]", 0.7, checks.spoken_password_length, after=("wechat", "wechat id", "weixin", "telegram", "twitter", "instagram", "github", "skype", "discord", "snapchat", "tiktok", "weibo"), gap="sign"),
-    Row("USERNAME", r"@?[A-Za-z][A-Za-z0-9_\-]{4,30}[A-Za-z0-9_]", 0.8, checks.password_length, after=("微信", "微信号", "weixin", "用户名", "登录名", "wxid", "vx", "加v", "薇信", "威信"), gap="glued"),
+    Row("USERNAME", r"@?[A-Za-z][A-Za-z0-9_\-]{4,30}[A-Za-z0-9_]", 0.8, checks.password_length, after=("微信", "微信号", "weixin", "用户名", "登录名", "wxid", "vx", "加v", "v信", "薇信", "威信"), gap="glued"),
     Row("USERNAME", r"wxid_[A-Za-z0-9]{10,24}", 0.95, at=("wxid_",), source="WeChat"),
     Row("USERNAME", r"[1-9][0-9]{4,11}", 0.85, after=("qq", "qq号", "qq群", "扣扣", "企鹅号"), gap="glued"),
     Row("USERNAME", r"[1-9][0-9]{4,11}", 0.8, after=("qq", "user id", "user_id", "userid", "uid"), gap="sign"),
