@@ -2,7 +2,7 @@
 # make test    format, lint, types, tests and the examples of the documentation
 # make bench   speed side by side with peers, in an environment of its own (about five minutes)
 # make heavy   the tests that take minutes
-# make format  write the code the way that make test wants it
+# make format  write the code, and the tables of the documentation, as make test wants them
 # make clean   remove what these made
 
 PYTHON ?= python3
@@ -27,8 +27,9 @@ heavy: $(VENV)/dev.stamp
 	$(BIN)/pytest -m heavy
 
 format: $(VENV)/dev.stamp
-	$(BIN)/ruff format .
+	$(BIN)/python docs/tables.py
 	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 bench: .venv-bench/stamp
 	.venv-bench/bin/python bench/text.py
