@@ -330,7 +330,9 @@ def test_business_identifier_codes(code: str, valid: bool) -> None:
         ("+852 9123 4567", True),
         ("+683 4002", True),  # Niue: the shortest numbers that there are
         ("+123456", False),  # six digits
-        ("+1234567890123456", False),  # sixteen digits
+        ("+4934567890123456", False),  # sixteen digits
+        ("+44 (0)20 7946 0958", True),
+        ("+1 (415) 555-0132 x2345", True),
         ("+210 1234567", False),  # not assigned
         ("+999 1234567", False),  # reserved
     ],
@@ -338,6 +340,21 @@ def test_business_identifier_codes(code: str, valid: bool) -> None:
 def test_international_numbers(text: str, valid: bool) -> None:
     """ITU-T E.164: an assigned country code, at most 15 digits."""
     assert checks.international_phone_length(text) == (len(text) if valid else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1 415 555 0132 415 555 0133", "1 415 555 0132"),
+        ("1-415-555-0132 2024", "1-415-555-0132"),
+        ("44 20 7946 0958 0571 5579", "44 20 7946 0958"),
+        ("86 138 1234 5678 139 1234", "86 138 1234 5678"),
+        ("0086 138 1234 5678 139 1234", "0086 138 1234 5678"),
+        ("49 30 123456 4111 1111 1111", "49 30 123456 4111"),  # nobody can tell
+    ],
+)
+def test_another_number_behind_is_left_out(text: str, number: str) -> None:
+    assert text[: checks.international_phone_length(text)] == number
 
 
 def test_every_assigned_country_code() -> None:

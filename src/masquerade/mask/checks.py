@@ -243,10 +243,33 @@ _CALLING_CODE = re.compile(
 )
 
 
+# Most digits of a number with its country code and, dialled in error, a trunk prefix; national numbering plans.
+_MOST_DIGITS = {"1": 11, "7": 11, "33": 12, "44": 13, "61": 12, "65": 10, "86": 14, "852": 11, "853": 11}
+_GROUP = re.compile(r"[0-9]+\)?")
+_EXTENSION = re.compile(r"[^0-9A-Za-z]*(?:[Ee][Xx][Tt]|[Xx]|转)")
+
+
 def international_phone_length(text: str) -> int:
-    """A number after ``+`` or ``00``: an assigned country code, 7 to 15 digits in all (ITU-T E.164)."""
-    digits = digits_of(text).removeprefix("00")
-    return len(text) if 7 <= len(digits) <= 15 and _CALLING_CODE.match(digits) else 0
+    """A number after ``+`` or ``00``: an assigned country code, 7 to 15 digits in all (ITU-T E.164).
+
+    Groups behind it that are too many for one number belong to another, and are left out.
+    """
+    number = _EXTENSION.split(text, maxsplit=1)[0]
+    digits = digits_of(number)
+    prefix = 2 if digits.startswith("00") else 0
+    code = _CALLING_CODE.match(digits, prefix)
+    if not code or len(digits) < prefix + 7:
+        return 0
+    most = prefix + _MOST_DIGITS.get(code[0], 15) + ("(0)" in number)
+    if len(digits) <= most:
+        return len(text)
+    end = count = 0
+    for group in _GROUP.finditer(number):
+        here = count + len(digits_of(group[0]))
+        if here > most:
+            break
+        end, count = group.end(), here
+    return end if count >= prefix + 7 else 0
 
 
 def phone_length(text: str) -> int:
