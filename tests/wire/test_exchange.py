@@ -230,6 +230,34 @@ def test_json_content_is_escaped_when_json_was_asked_for(kind: str) -> None:
     assert json.loads(told["choices"][0]["message"]["content"]) == {"who": 'Ada "A" L'}
 
 
+def test_json_content_in_parts_is_escaped_too() -> None:
+    masker = Masker(KEY, Policy.parse('version = 1\n[[deny]]\nkind = "PERSON"\nwords = [\'Ada "A" L\']'))
+    one = exchange('of Ada "A" L', masker, response_format={"type": "json_object"})
+    part = {"type": "text", "text": json.dumps({"who": seen(one).removeprefix("of ")})}
+    told = reply_to(one, content=[part])
+    assert json.loads(told["choices"][0]["message"]["content"][0]["text"]) == {"who": 'Ada "A" L'}
+
+
+@pytest.mark.parametrize("depth", [260, 900])
+def test_what_is_nested_deeper_than_can_be_written_is_refused(depth: int) -> None:
+    nest = "[" * depth + "]" * depth
+    with pytest.raises(BadInput, match="nested too deeply"):
+        Exchange(MASKER, f'{{"messages": [{{"role": "user", "content": "x"}}], "m": {nest}}}'.encode())
+
+
+def test_a_service_cannot_open_texts_without_end() -> None:
+    """Each text of a stream that is not at its end is remembered, and the service says how many there are."""
+    one = exchange()
+    stream = one.events()
+    with pytest.raises(UpstreamProblem, match="too many parts"):
+        for index in range(10_000):
+            stream.feed(chunk({"content": "[EMAIL_"}, index))
+    assert stream.finish().count(b"[EMAIL_") > 1000
+    closing = one.events()
+    for index in range(10_000):  # one after the other is no trouble
+        closing.feed(chunk({"content": "[EMAIL_"}, index) + chunk({}, index, "stop"))
+
+
 def test_every_text_of_a_reply_is_restored() -> None:
     one = exchange()
     email, _ = tokens(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -160,6 +161,22 @@ def test_two_keys_that_mask_alike_stay_two() -> None:
     slots = Slots(asked)
     slots.put(["[M]" if text in ("p", "q") else text for text in slots.texts])
     assert asked["metadata"] == {"[M]": 1, "[M] (2)": 2, "r": 3}
+
+
+def test_many_keys_that_mask_alike_take_no_longer_each() -> None:
+    n = 20_000
+    asked = request(metadata={f"{CARD} {i}": i for i in range(n)} | {"[N] (7)": "kept"})
+    slots = Slots(asked)
+    started = time.process_time()
+    slots.put(["[N]" if text.startswith(str(CARD)) and ":" not in text else text for text in slots.texts])
+    assert time.process_time() - started < 2.0  # one by one it was a minute
+    assert list(asked["metadata"].values()) == [*range(n), "kept"]
+    assert asked["metadata"]["[N] (7)"] == "kept"
+
+
+def test_a_whole_number_beyond_64_bits_is_looked_at_digit_by_digit() -> None:
+    slots = Slots(request(metadata={"account": 123456789012345678901234.0}))
+    assert any(text.startswith("account: 1234567890123456") for text in slots.texts)
 
 
 def test_keys_keep_their_order() -> None:

@@ -23,6 +23,7 @@ from masquerade.wire import openai
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
 _ALIAS_BYTES = 15
+_MOST_TEXTS = 4096
 _SHELL = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -57,7 +58,7 @@ class Exchange:
         slots.put(masked.texts)
         self._masked = masked
         self._json_content = openai.wants_json(tree)
-        self.request: bytes = orjson.dumps(tree)
+        self.request: bytes = _written(tree)
         self.stream: bool = tree.get("stream") is True
         self.counts: dict[str, dict[str, int]] = masked.counts
         """Places found, by kind and fate."""
@@ -138,7 +139,9 @@ class ReplyStream:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._events = EventStream()
-        self._restorers: dict[tuple[openai.Step, ...], Restorer] = {}
+        # By choice, then by the path below it; bounded, for the service names both.
+        self._restorers: dict[openai.Step, dict[tuple[openai.Step, ...], Restorer]] = {}
+        self._texts = 0
         self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
         self._thinking: set[int] = set()
         self._told = not exchange.counts
@@ -205,9 +208,13 @@ class ReplyStream:
         if path[-1] == "name":  # comes whole, and is read before the stream ends
             restorer = self._exchange.restorer(path)
             return restorer.feed(text) + self._exchange.close(restorer)
-        found = self._restorers.get(path)
+        texts = self._restorers.setdefault(path[0], {})
+        found = texts.get(path[1:])
         if found is None:
-            found = self._restorers[path] = self._exchange.restorer(path)
+            self._texts += 1
+            if self._texts > _MOST_TEXTS:
+                raise UpstreamProblem("the model service's reply has too many parts")
+            found = texts[path[1:]] = self._exchange.restorer(path)
             if str(path[1]).startswith("reasoning"):
                 self._thinking.add(path[0])  # type: ignore[arg-type]
         return found.feed(text)
@@ -232,8 +239,7 @@ class ReplyStream:
 
     def _rest(self) -> bytes:
         """One chunk with all that is held back, for a stream that ends without saying why."""
-        indices = sorted({path[0] for path in self._restorers if type(path[0]) is int})
-        choices = [rest for at in indices for rest in self._rests(at)]
+        choices = [rest for at in sorted(self._restorers, key=int) for rest in self._rests(at)]
         if self._told:
             return self._chunk(choices)
         self._told = True
@@ -241,11 +247,15 @@ class ReplyStream:
         choices = choices or [{"index": 0, "delta": {}, "finish_reason": None}]
         return self._chunk(choices, masquerade=self._exchange.summary())
 
-    def _rests(self, at: int, field: str = "", into: Any = None) -> list[dict[str, Any]]:
+    def _rests(self, at: openai.Step, field: str = "", into: Any = None) -> list[dict[str, Any]]:
         """Close the restorers of a choice, or those of its fields that begin with ``field``: what they held
         (after what ``into`` already carries) as at most one choice of a chunk."""
-        paths = [path for path in self._restorers if path[0] == at and str(path[1]).startswith(field)]
-        closed = [(path[1:], self._exchange.close(self._restorers.pop(path))) for path in paths]
+        texts = self._restorers.get(at, {})
+        paths = [path for path in texts if str(path[0]).startswith(field)]
+        closed = [(path, self._exchange.close(texts.pop(path))) for path in paths]
+        self._texts -= len(closed)
+        if not texts:
+            self._restorers.pop(at, None)
         delta = into if type(into) is dict else {}
         for path, text in closed:
             if text:
@@ -267,6 +277,13 @@ def _says_nothing(tree: dict[str, Any]) -> bool:
 def _index(choice: dict[str, Any]) -> int:
     index = choice.get("index", 0)
     return index if type(index) is int else 0
+
+
+def _written(tree: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(tree)
+    except orjson.JSONEncodeError:  # it reads deeper than it writes
+        raise BadInput("the request is nested too deeply") from None
 
 
 def _encoded(tree: dict[str, Any], name: bytes = b"") -> bytes:

@@ -235,9 +235,12 @@ class Slots:
         """Write the masked texts where the originals stood."""
         for put in self._puts:
             put(masked)
+        renames: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
         for holder, key, at in self._renames:
             if masked[at] != key:
-                _rename(holder, key, masked[at])
+                renames.setdefault(id(holder), (holder, {}))[1][key] = masked[at]
+        for holder, names in renames.values():
+            _rename(holder, names)
 
     def _add(self, text: str) -> int:
         self.texts.append(text)
@@ -282,7 +285,9 @@ class Slots:
             value = str(value)
             self._string(holder, key, value, rule if type(rule) is How else TEXT)
         elif rule is DEEP or (rule is not NUMBER and abs(value) >= _LONG_NUMBER):
-            self._leaf(holder, key, str(value))
+            # Whole numbers beyond 64 bits were read as floats: as 1.23e+23 no rule would know them.
+            whole = kind is float and value.is_integer() and abs(value) >= _LONG_NUMBER
+            self._leaf(holder, key, str(int(value) if whole else value))
 
     def _string(self, holder: Any, key: Any, text: str, rule: Rule) -> None:
         if not text or (rule in _NAMED and _is_name(text)) or (rule is OPAQUE and _SIGNED.fullmatch(text)):
@@ -415,14 +420,19 @@ def _spell(path: tuple[object, ...]) -> str:
     return "".join(reversed(steps)).lstrip(".")
 
 
-def _rename(holder: dict[str, Any], old: str, new: str) -> None:
-    """Give one key another name and keep the order of all; two keys that mask alike stay two."""
-    name, n = new, 2
-    while name in holder:
-        name, n = f"{new} ({n})", n + 1
-    items = [(name if key == old else key, value) for key, value in holder.items()]
+def _rename(holder: dict[str, Any], names: dict[str, str]) -> None:
+    """Give keys other names and keep the order of all; keys that mask alike are told apart by a number."""
+    items = list(holder.items())
+    taken = holder.keys() - names.keys()
+    numbers: dict[str, int] = {}
     holder.clear()
-    holder.update(items)
+    for key, value in items:
+        name = new = names.get(key, key)
+        while key in names and name in taken:
+            numbers[new] = number = numbers.get(new, 1) + 1
+            name = f"{new} ({number})"
+        taken.add(name)
+        holder[name] = value
 
 
 # Replies
@@ -482,8 +492,7 @@ def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> b
 
 def is_json(path: tuple[Step, ...], *, json_content: bool) -> bool:
     """Whether the text at ``path`` of a reply is JSON, so that what is put into it must be escaped."""
-    last = path[-1]
-    return last == "arguments" or (json_content and last == "content")
+    return path[-1] == "arguments" or (json_content and "content" in path)
 
 
 def escape_json(text: str) -> str:
