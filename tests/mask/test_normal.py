@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from masquerade.mask import normal
 from masquerade.mask.normal import Normal, lowered
+from masquerade.mask.surrogate import PROJECTION, project
 
 EVERY_CHARACTER = "".join(map(chr, range(sys.maxunicode + 1)))
 CHINESE_PUNCTUATION = "！（），：；？"
@@ -139,6 +140,12 @@ def test_every_place_leads_back(text: str) -> None:
         assert Normal(text[i]).text == "", "only what vanishes is behind no place"
     if plain.same_offsets:
         assert size == len(text)
+
+
+def test_a_text_of_every_character_does_not_stay_in_memory() -> None:
+    Normal(EVERY_CHARACTER)
+    project(EVERY_CHARACTER)
+    assert max(len(normal._TABLE), len(PROJECTION)) <= normal.MOST_CHARACTERS
 
 
 @settings(max_examples=200, deadline=None)

@@ -54,10 +54,16 @@ def _plain(char: str) -> str:
     return folded if folded.isascii() else char
 
 
+MOST_CHARACTERS = 1 << 16
+"""Characters that a table filled as they are met holds at most: a text of all there are must not stay."""
+
+
 class _Table(dict[int, str]):
     """For ``str.translate``: every character to one, filled as characters are met."""
 
     def __missing__(self, code: int) -> str:
+        if len(self) >= MOST_CHARACTERS:
+            self.clear()
         form = _plain(chr(code))
         self[code] = form = form if len(form) == 1 else _GONE
         return form

@@ -47,6 +47,7 @@ from typing import NamedTuple
 from masquerade.crypto import Prf
 from masquerade.keys import TenantKey
 from masquerade.mask.checks import cn_resident_check, digits_of, luhn_ok
+from masquerade.mask.normal import MOST_CHARACTERS
 from masquerade.mask.policy import Fate
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -132,6 +133,8 @@ class _Projection(dict[int, str | None]):
     """For ``str.translate``: filled as characters are met."""
 
     def __missing__(self, code: int) -> str | None:
+        if len(self) >= MOST_CHARACTERS:
+            self.clear()
         plain = "".join(c for c in unicodedata.normalize("NFKC", chr(code)).upper() if c.isalnum())
         symbol = (plain if len(plain) == 1 else BARRIER if plain else None) and plain.translate(_CONFUSED)
         if code == ord(BARRIER) or len(plain) > 1:
