@@ -442,7 +442,14 @@ def test_other_fates_are_tried_and_weaker_ones_stay_here(shared: Gateway, seen: 
 
 @pytest.mark.parametrize(
     "question",
-    [{}, {"text": 1}, [], {"text": "x", "policy": {"fates": {"EMAIL": "burn"}}}, {"text": "x", "policy": 1}],
+    [
+        {},
+        {"text": 1},
+        [],
+        {"text": "x", "policy": {"fates": {"EMAIL": "burn"}}},
+        {"text": "x", "policy": {"fates": {"X" * 1000: "keep"}}},
+        {"text": "x", "policy": 1},
+    ],
 )
 def test_a_bad_question_is_refused(shared: Gateway, question: Any) -> None:
     assert shared.post("/playground/mask", question).status == 400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import signal
 import socket
@@ -495,3 +496,34 @@ def test_a_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(BadInput, match="another port"):
         serve(Settings(port=taken.getsockname()[1]))
+
+
+# Clients that mean harm
+
+
+def test_a_head_without_end_is_refused(shared: Gateway) -> None:
+    for sent in (b"X-A: " + b"a" * 65_000, b"X-A: b\r\n" * 8_000):
+        with socket.create_connection(("127.0.0.1", shared.port), timeout=WAIT) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+            total = 0
+            with pytest.raises(OSError):
+                for _ in range(200):
+                    client.sendall(sent)
+                    total += len(sent)
+            assert total < 8 << 20
+    assert shared.get("/healthz").status == 200
+    assert shared.get("/healthz", {"x-long": "a" * 60_000}).status == 200
+
+
+def test_a_client_that_does_not_read_is_let_go(seen: Service, shared: Gateway) -> None:
+    async def endless(request: web.Request, body: bytes) -> web.StreamResponse:
+        return await pieces(request, 200, "text/event-stream", itertools.repeat(piece("x" * 8000)))
+
+    seen.behave = endless
+    body = json.dumps({"messages": [{"role": "user", "content": f"mail {EMAIL}"}], "stream": True}).encode()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", shared.port))
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        client.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+        assert seen.cancelled.wait(WAIT), "the service still sends"

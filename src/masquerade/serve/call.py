@@ -48,13 +48,17 @@ class Refusal(MasqueradeError):
 
 
 class Gone(Exception):
-    """The client hung up."""
+    """The client hung up, or takes nothing any more."""
 
 
 class Call:
-    """One request, and what is told about it afterwards: sizes, times and counts."""
+    """One request, and what is told about it afterwards: sizes, times and counts.
+
+    ``patience`` is how many seconds its client may take nothing of what it is sent.
+    """
 
     __slots__ = (
+        "_patience",
         "bytes_in",
         "bytes_out",
         "code",
@@ -76,11 +80,11 @@ class Call:
         "upstream_seconds",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.receive, self.send = receive, send
+        self.receive, self.send, self._patience = receive, send, patience
         self.id = crypto.random_bytes(9).hex()
         self.route = "other"
         self.started = perf_counter()
@@ -137,10 +141,18 @@ class Call:
         await self.send({"type": "http.response.start", "status": status, "headers": head})
 
     async def write(self, body: bytes, *, more: bool) -> None:
-        """Send a piece of the body, or with ``more=False`` the last."""
+        """Send a piece of the body, or with ``more=False`` the last.
+
+        Raises:
+            Gone: the client took nothing of what was sent before for longer than ``patience``.
+        """
         self.bytes_out += len(body)
         self.done = not more
-        await self.send({"type": "http.response.body", "body": body, "more_body": more})
+        try:
+            async with asyncio.timeout(self._patience):
+                await self.send({"type": "http.response.body", "body": body, "more_body": more})
+        except TimeoutError:
+            raise Gone from None
 
     async def respond(
         self, status: int, body: bytes, content_type: bytes = JSON, headers: Sequence[Header] = ()

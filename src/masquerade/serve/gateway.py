@@ -105,7 +105,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            call = Call(scope, receive, send)
+            call = Call(scope, receive, send, self._settings.idle_timeout)
             try:
                 await self._serve(call)
             finally:
@@ -305,6 +305,8 @@ class Gateway:
                 if out := restorer.feed(piece):
                     await call.write(out, more=True)
             out = restorer.finish()
+        except Gone:
+            raise
         except Exception as problem:
             # The status is sent, so the error is an event; without [DONE] no client takes this for the end.
             if isinstance(problem, UpstreamProblem):
@@ -411,7 +413,7 @@ def serve(settings: Settings) -> None:
         app if settings.workers == 1 else "masquerade.serve.gateway:worker",
         factory=settings.workers > 1,
         workers=settings.workers,
-        http="httptools",
+        http="masquerade.serve.listener:Listener",
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         ws="none",
         lifespan="on",

@@ -41,7 +41,8 @@ class Settings:
     """Seconds that one request may take in all."""
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0
-    """Seconds that the upstream may stay silent, before its reply and between two pieces of it."""
+    """Seconds that the upstream may stay silent, before its reply and between two pieces of it, and that a
+    client may take nothing of what it is sent."""
     grace: float = 30.0
     """Seconds that running replies are given to finish when the gateway is told to stop."""
     log: Literal["json", "text", "off"] = "json"

@@ -13,6 +13,7 @@ gateway on loopback under a foreign name. Fates weaker than the policy's are tri
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,7 @@ Fates: TypeAlias = tuple[tuple[str, Fate], ...]
 
 _MOST_VARIANTS = 64
 _MOST_FATES = 100
+_KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
 _PAGE_HEADERS: tuple[Header, ...] = (
     (b"content-security-policy", playground.CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -154,10 +156,11 @@ def _read(body: bytes) -> Question:
         told = orjson.loads(body)
         text, model = told["text"], told.get("model") or ""
         fates = (told.get("policy") or {}).get("fates") or {}
-        chosen = tuple(sorted((str(kind), Fate(fate)) for kind, fate in fates.items()))
+        chosen = tuple(sorted((kind, Fate(fate)) for kind, fate in fates.items()))
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError):
         chosen, text, model = (), None, ""
-    if not isinstance(text, str) or not isinstance(model, str) or len(chosen) > _MOST_FATES:
+    kinds_ok = len(chosen) <= _MOST_FATES and all(_KIND.fullmatch(kind) for kind, _ in chosen)
+    if not isinstance(text, str) or not isinstance(model, str) or not kinds_ok:
         raise BadInput('expected {"text": ..., "policy": {"fates": {kind: fate}}}')
     return Question(text, chosen, model)
 
