@@ -296,6 +296,8 @@ def some_digits_length(text: str) -> int:
 
 def ipv6_length(text: str) -> int:
     """An address of RFC 4291 that is not merely a time of day; a colon of the sentence behind it is left out."""
+    if text.count(":") < 3 and text[0] != ":" and text.replace(":", "").isdecimal():
+        return 0
     for address in (text, text.removesuffix(":")):
         try:
             IPv6Address(address)
@@ -392,15 +394,16 @@ def spoken_password_length(text: str) -> int:
     return 0 if text.rstrip(".,;:!?)]}").isalpha() else password_length(text)
 
 
+_HEX = re.compile(r"[0-9a-f]{16,}")
+
+
 def labelled_secret_length(text: str) -> int:
     """A value after ``api key:`` and the like: some digit among letters, or long and mixed."""
+    if _HEX.fullmatch(text) or (len(text) >= 16 and text.count("-") >= 2):
+        return password_length(text)
     odd = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
     varied = len(set(text)) >= min(8, len(text) - 2)
-    return (
-        len(text)
-        if varied and (odd or (len(text) >= 16 and not text.islower())) and password_length(text)
-        else 0
-    )
+    return password_length(text) if varied and (odd or (len(text) >= 16 and not text.islower())) else 0
 
 
 _CLASSES = str.maketrans(

@@ -40,6 +40,8 @@ _LETTERS_BEFORE = re.compile(r"[_:\-]{0,2}[A-Za-z]{1,32}(?:[_:\-]{1,2}[A-Za-z]{1
 _BACK_REFERENCE = re.compile(r"\\([1-9])")
 _TRIES_A_WORD = 16
 """How many prefixes are tried inside one run of printable ASCII: bounds the cost of a run made of them."""
+_WASTE = 16_384
+"""Characters of refused values that may be read inside one such run, beside four for each that it has."""
 _CONTEXT_REACH = 48
 """Characters on either side of a match in which a pattern's context words are looked for."""
 
@@ -171,10 +173,15 @@ class _Rules:
     def _find_literals(self, text: str, found: list[_Found]) -> None:
         low = lowered(text)
         known = {span[0]: place for place, span in enumerate(found)}
-        solid_end = tries = done = 0
+        solid = solid_end = tries = waste = done = 0
         for which, start, end in self._automaton.find_matches_as_indexes(low):
             latin, entries = self._literals[which]
             if start < done or (latin and start and _continues(text, start)):
+                continue
+            if start >= solid_end:
+                solid, solid_end = start, _SOLID.match(text, end).end()  # type: ignore[union-attr]
+                tries = waste = 0
+            elif waste > _WASTE + 4 * (start - solid):
                 continue
             for after, match_at, row in entries:
                 if after:
@@ -184,19 +191,19 @@ class _Rules:
                         found[place] = begin, stop, kind, max(score, row.score)
                         continue
                 else:
-                    if start >= solid_end:
-                        solid_end, tries = _SOLID.match(text, end).end(), 0  # type: ignore[union-attr]
                     tries += 1
                     if tries > _TRIES_A_WORD:
                         continue
                 match = match_at(text, end if after else start)
                 if match is None:
                     continue
-                begin, stop = match.span(match.re.groups and 1)
+                begin, stop = match.span(match.lastindex or 0)
                 length = stop - begin if row.check is None else row.check(text[begin:stop])
                 if length:
                     found.append((begin, begin + length, row.kind, row.score))
                     done = begin + length
+                else:
+                    waste += stop - begin
 
 
 def _run_end(text: str, at: int) -> int:

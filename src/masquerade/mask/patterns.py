@@ -48,18 +48,18 @@ class Row:
 GAPS = {
     # "passport no. is", 护照号码是：
     "loose": (
-        r"(?:(?<=[\u4e00-\u9fff])|s?+(?:No|Num(?:ber)?|ID|Id|Code)?+(?![A-Za-z]))[^0-9A-Za-z\n。；;@+(]{0,8}"
+        r"(?:(?<=[\u4e00-\u9fff])|s?+(?:No|Num(?:ber)?|ID|Id|Code)?+(?![A-Za-z]))[^0-9A-Za-z\n。；;@+(]{0,8}+"
         r"(?i:(?:no|nr|num|number|id|code|card|details?|is|was|are|on|at|of|it|the|my|his|her|their|called|under|in)"
-        r"\.?[^0-9A-Za-z\n。；;@+(]{1,4}){0,4}"
+        r"\.?[^0-9A-Za-z\n。；;@+(]{1,4}+){0,4}"
     ),
     # a colon, an equals sign, an arrow, the end of a tag; quotes around either side, escaped ones too
     "sign": (
         r"""(?:[0-9]{1,2}|_(?i:prod|dev|test|staging|base|main|db|[0-9]{1,2}))?"""
-        r"""(?:[\\"'”’`*_\])}]{0,4}[ \t]{0,3}(?:(?i:is|are))?(?:[:=：＝]{1,2}>?|->)(?:[*_`]{1,3}(?=[ \t\n]))?"""
+        r"""(?:[\\"'”’`*_\])}]{0,4}[ \t]{0,3}(?:(?i:is|are))?(?:[:：]=?|=>?(?!=)|＝|->)(?:[*_`]{1,3}(?=[ \t\n]))?"""
         r"""|>(?=[^<>\n]{1,128}</)|["'][ \t]value=)[ \t]{0,3}\n?[ \t]{0,8}[\\"'“‘「`*]{0,4}"""
     ),
     # "is", 是, or nothing but a space in Chinese
-    "spoken": r"""(?:[ \t]{1,3}(?:(?i:is|was|are)|[\-|])[ \t]{1,3}|[ \t]{0,2}[是为][ \t：:]{0,2})["'“‘「`]{0,3}""",
+    "spoken": r"""(?:[ \t]{1,3}(?:(?i:(?:(?:for|of|on|at|to)(?: [a-z]{1,12}){1,3} )?(?:is|was|are|to))|[\-|])[ \t]{1,3}|[ \t]{0,2}[是为][ \t：:]{0,2})["'“‘「`]{0,3}""",
     # Chinese labels are often glued to the value
     "glued": r"(?:号码|账号|号|ID|id)?[ \t]{0,2}[：:=是为]{0,2}[ \t]{0,2}[\"'“「]?",
     "space": r"[ =]{1,2}[\"']?",
@@ -78,7 +78,7 @@ _MONTHS = (
 )  # fmt: skip
 _YEAR = r"(?:1[89]|2[01])[0-9]{2}"
 _MM, _DD = "(?:1[0-2]|0?[1-9])(?![0-9])", "(?:3[01]|[12][0-9]|0?[1-9])(?![0-9])"
-_TIME = r"(?:[T ][0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?:Z| ?[+\-][0-9]{2}:?[0-9]{2})?)?"
+_TIME = r"(?:[T ](?:[01]?[0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]{1,9})?)?(?![0-9:])(?:Z| ?[+\-][0-9]{2}:?[0-9]{2})?)?"
 _ANY_DATE = (
     rf"(?:{_YEAR}[0-9]{{4}}|{_YEAR} ?[年./\-] ?[0-9]{{1,2}}(?: ?[月./\-] ?[0-9]{{1,2}}[日号]?)?月?"
     rf"|[0-9]{{1,2}}[./\-][0-9]{{1,2}}[./\-](?:{_YEAR}|[0-9]{{2}})"
@@ -95,7 +95,7 @@ PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕�
 _PLATE_TAIL = "[A-Z0-9]"
 _UNQUOTED = (
     r"(?:[^\s\\\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]|\\(?![\"'])){1,128}+"
-    r"(?:[,;](?!\s|\Z|[A-Za-z_.\- ]{1,30}[=:])(?:[^\s\\\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]|\\(?![\"'])){1,64}+){0,3}"
+    r"(?:(?:（[!-~]{1,32}）|[,;](?!\s|\Z|[A-Za-z_.\- ]{1,30}[=:]))(?:[^\s\\\"'`“”‘’，。；、：（）<>,;\u4e00-\u9fff]|\\(?![\"'])){0,64}+){0,3}"
 )
 _QUOTED = (
     r"""(?:(?<=\\")[^"\\\n]{4,128}(?=\\")|(?<=")(?<!\\")(?:[^"\\\n]|\\[^\n]){4,128}(?=")|"""
@@ -110,12 +110,12 @@ _SECRET_LABELS = (
     "encryption_key", "private key", "private_key", "privatekey", "session token", "session_token", "session id",
     "sessionid", "session_id", "refresh token", "refresh_token", "bearer token", "id_token", "csrf token", "webhook secret",
     "account key", "accountkey", "sharedaccesskey", "shared_access_key", "master key", "master_key", "license key",
-    "recovery code", "seed phrase", "x-api-key", "token", "secret", "credential", "cookie", "_auth", "_key",
+    "recovery code", "seed phrase", "x-api-key", "token", "secret", "credential", "cookie", "_auth", "_key", "signature", "?sig", "&sig", "?key", "&key", "creds", "credentials",
     "密钥", "秘钥", "令牌", "私钥", "凭证", "授权码", "激活码", "访问令牌", "助记词",
 )  # fmt: skip
 _PASSWORD_LABELS = (
-    "password", "passwd", "pgpassword", "pw", "passphrase", "passcode", "pass", "pwd", "pswd", "pword", "pin code", "pin", "one-time code",
-    "verification code", "security code", "otp", "cvv", "cvc", "pin码", "密码", "口令", "暗号", "验证码", "动态码", "校验码", "安全码", "支付码", "登录码",
+    "password", "passwd", "pgpassword", "pw", "passphrase", "passcode", "pass", "pwd", "pswd", "pword", "p/w", "pin code", "pin", "one-time code",
+    "verification code", "2fa code", "login code", "sms code", "security code", "otp", "cvv", "cvc", "pin码", "密码", "口令", "暗号", "验证码", "动态码", "校验码", "安全码", "支付码", "登录码",
     "contraseña", "mot de passe", "passwort", "パスワード",
 )  # fmt: skip
 _PHONE_LABELS = (
@@ -174,16 +174,16 @@ ROWS: tuple[Row, ...] = (
     Row("LICENSE_PLATE", rf"[{PROVINCE}][A-Z]{{6,7}}", 0.9, source="GA 36-2018, no digit in it"),
     # -- telephone --------------------------------------------------------------------------------------
     Row("PHONE", rf"[1-9](?<=\+[0-9])[0-9]{{0,2}}\)?(?:[ .\-]{{0,2}}(?!(?<= ){_ANOTHER})(?:[0-9]{{1,5}}+|\([0-9]{{1,5}}\))){{1,6}}(?:[ ,]{{0,2}}(?:ext|x|转)\.? ?[0-9]{{1,6}})?", 0.9, checks.international_phone_length, left=1, source="ITU-T E.123, E.164", lead=range(1, 16)),
-    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}", 0.9, source="MIIT numbering plan, 2017", lead=range(2, 16)),
+    Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}(?:[\-转][0-9]{3,6})?", 0.9, source="MIIT numbering plan, 2017", lead=range(2, 16)),
     Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{2,4}){2,4}", 0.7, lambda t: len(t) if len(checks.digits_of(t).removeprefix("00").removeprefix("86")) == 11 else 0, lead=range(2, 16)),
     Row("PHONE", r"1(?<![0-9][ .\-][0-9])[ \-][3-9](?:[ \-][0-9]){9}", 0.8, source="a mainland mobile, one digit at a time", lead=(1,)),
     Row("PHONE", r"00[1-9][0-9]{0,2}(?:[ .\-]?(?:[0-9]{1,5}|\([0-9]{1,5}\))){2,6}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.international_phone_length, source="ITU-T E.164", lead=range(3, 16)),
     Row("PHONE", r"0(?:10|2[0-9]|[3-9][0-9]{2})[)）]?[ \-]{0,2}[1-9][0-9]{2,3}[ \-]?[0-9]{4}(?:(?:-|[ ,\-]{0,2}(?:转|ext|x|分机)\.? ?)[0-9]{1,6})?", 0.6, source="MIIT numbering plan, 2017", lead=(3, 4, 6, 7, 8, 10, 11, 12)),
     Row("PHONE", r"[48]00[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,4}", 0.55, lambda t: len(t) if len(checks.digits_of(t)) == 10 else 0, lead=(3, 6, 7, 10, 11)),
-    Row("PHONE", r"(?:1[ .\-]{0,2}\(?)?[2-9][0-9]{2}(?:\)[ .\-]{0,2}|[ .\-/]{1,2})[2-9][0-9]{2}[ .\-]{1,2}[0-9]{4}" r"(?:[ ,]{0,2}(?i:extension|ext|x|#)[. :]{0,2}[0-9]{1,6})?", 0.8, source="ATIS-0300055, NANP", lead=(1, 3, 4)),
+    Row("PHONE", r"(?:1[ .\-]{0,2}\(?)?[2-9][0-9]{2}(?:\)[ .\-]{0,2}[2-9][0-9]{2}[ .\-]{0,2}|[ .\-/]{1,2}[2-9][0-9]{2}[ .\-]{1,2})[0-9]{4}" r"(?:[ ,]{0,2}(?i:extension|ext|x|#)[. :]{0,2}[0-9]{1,6})?", 0.8, source="ATIS-0300055, NANP", lead=(1, 3, 4)),
     Row("PHONE", r"[0-9]{3}[ .\-][0-9]{3}[ .\-][0-9]{4}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.phone_length, lead=(3,)),
     Row("PHONE", r"0[1-9]-[0-9]{8}|[0-9]{2,3}\)[ \-]?[0-9]{3,4}[ \-][0-9]{3,4}(?:[ \-][0-9]{3,4})?", 0.55, checks.phone_length, source="ITU-T E.123", lead=(2, 3)),
-    Row("PHONE", r"(?:1[ .\-]?)?[2-9][0-9]{2}[2-9][0-9]{6}(?i:[ ,]{0,2}(?:extension|ext|x)[. :]{0,2}[0-9]{1,6})?", 0.5, source="ATIS-0300055, NANP", lead=(1, 10, 11)),
+    Row("PHONE", r"(?!2147483647|4294967295|2147483648)(?:1[ .\-]?)?[2-9][0-9]{2}[2-9][0-9]{6}(?i:[ ,]{0,2}(?:extension|ext|x)[. :]{0,2}[0-9]{1,6})?", 0.5, source="ATIS-0300055, NANP", lead=(1, 10, 11)),
     Row("PHONE", r"(?:001|1)[\-. ](?:[2-9][0-9]{2}[\-. ]){2}[0-9]{4}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.85, lead=(1, 3)),
     Row("PHONE", r"09[0-9]{2}[ \-]?[0-9]{3}[ \-]?[0-9]{3}", 0.6, source="NCC, Taiwan", lead=(4, 7, 10)),
     Row("PHONE", r"0[1-9][0-9]{0,4}\)?[ \-./](?:\(0\))?[0-9]{2,5}(?:[ \-.][0-9]{2,5}){1,3}|0[1-9][0-9]{1,4}[ \-./][0-9]{5,8}|0[1-9](?:[ .][0-9]{2}){4}", 0.55, checks.phone_length, source="national forms with a trunk prefix, ITU-T E.123", lead=range(2, 7)),
@@ -226,13 +226,19 @@ ROWS: tuple[Row, ...] = (
     Row("SECRET", rf"[0-9]{{3,4}}[ \-][0-9]{{3,4}}(?![0-9])|{_QUOTED}|{_UNQUOTED}", 0.8, checks.spoken_password_length, after=_PASSWORD_LABELS, gap="spoken"),
     Row("SECRET", r"[!#-&(-+\--/0-:=?-~]{4,64}", 0.8, checks.spoken_password_length, after=("密码", "口令", "验证码", "动态码", "安全码"), gap="glued"),
     Row("SECRET", rf"(?!(?i:sha|md|utf|base|argon|v)-?[0-9]){_UNQUOTED}", 0.6, checks.labelled_secret_length, after=("password", "passwd", "passphrase", "passcode", "pwd"), gap="bare"),
+    Row("SECRET", r"[A-Za-z0-9_\-./+=~]{12,512}+", 0.7, checks.labelled_secret_length, after=("api key", "api token", "access token", "access key", "secret key", "private key", "auth token"), gap="bare"),
+    Row("SECRET", r"(?i:authorization)[\"']?[ \t]{0,2}[:=][ \t]{0,2}[\"']?(?i:token|api-?key|key|basic|bearer|digest|negotiate|hmac)[ \t]{1,2}([A-Za-z0-9_\-./+=~:,]{6,4096}+)", 0.9, at=("authorization",), source="RFC 9110, 11.6.2"),
+    Row("SECRET", r"(?i:cookie)[\"']?: ?[\"']?((?:[^\s;=,\"']{1,64}=[^\s;\"']{0,4096}+(?:; ?)?){1,64}+)", 0.85, at=("cookie",), source="RFC 6265, 4.1 and 4.2"),
+    Row("SECRET", r" (?:-u|--user) ?[\"']?([^\s:\"']{1,64}:[^\s\"'/]{1,256})", 0.85, at=(" -u ", " --user "), source="curl"),
+    Row("SECRET", r"(?i:identified by)(?: password)? [\"']([^\"'\n]{1,256})[\"']", 0.9, at=("identified by",), source="SQL"),
+    Row("SECRET", r"sshpass -p ?(?:'([^'\n]{1,256})'|\"([^\"\n]{1,256})\"|([^\s'\"]{1,256}))", 0.9, at=("sshpass -p",), source="sshpass"),
     Row("SECRET", r"[0-9]{3,4}", 0.8, after=("cvv", "cvc", "security code"), gap="bare"),
-    Row("SECRET", r"[0-9]{4,8}", 0.7, after=("pin", "pin code", "otp"), gap="bare"),
+    Row("SECRET", r"[0-9]{4,8}", 0.7, after=("pin", "pin code", "otp", "2fa code", "login code", "sms code", "one-time code"), gap="bare"),
     Row("SECRET", r"[0-9]{4,8}(?= (?:is|as) your [A-Za-z0-9 \-]{0,32}(?i:code|password|otp|pin)(?![A-Za-z]))", 0.9, source="one-time codes", lead=range(4, 9)),
     Row("SECRET", r"[a-z]{3,8}(?: [a-z]{3,8}){11,23}", 0.9, after=("seed phrase", "recovery phrase", "secret phrase", "mnemonic", "助记词"), gap="sign", source="BIP 39"),
     Row("SECRET", _UNQUOTED, 0.85, checks.password_length, after=("--password", "--passwd", "--token", "--api-key", "--secret", "--access-token"), gap="space"),
-    Row("SECRET", r"(?<=[\"'])[^\s\"'\\]{6,512}(?=[\"'])|[A-Za-z0-9_\-./+=~:|%#$!@^*]{6,512}", 0.85, checks.labelled_secret_length, after=_SECRET_LABELS, gap="sign"),
-    Row("SECRET", r"[A-Za-z0-9_\-./+=~:|%]{8,512}", 0.8, checks.labelled_secret_length, after=_SECRET_LABELS, gap="spoken"),
+    Row("SECRET", r"(?<=[\"'])[^\s\"'\\]{6,512}(?=[\"'])|[A-Za-z0-9_\-./+=~:|%#$!@^*]{6,4096}+", 0.85, checks.labelled_secret_length, after=_SECRET_LABELS, gap="sign"),
+    Row("SECRET", r"[A-Za-z0-9_\-./+=~:|%]{8,4096}+", 0.8, checks.labelled_secret_length, after=_SECRET_LABELS, gap="spoken"),
     Row("SECRET", r"[A-Za-z0-9_\-./+=~]{8,512}", 0.8, checks.labelled_secret_length, after=("密钥", "秘钥", "令牌", "私钥", "授权码", "激活码"), gap="glued"),
     # -- numbers next to a label ------------------------------------------------------------------------
     Row("PHONE", r"\+?\(?[0-9][0-9() .\-]{5,20}[0-9](?:[ ,]{0,2}(?i:extension|ext|x|转|#)[. :]{0,2}[0-9]{1,6})?", 0.85, checks.phone_length, after=_PHONE_LABELS),
@@ -240,7 +246,7 @@ ROWS: tuple[Row, ...] = (
     Row("BANK_ACCOUNT", r"[0-9](?:[ \-]?[0-9]){5,24}", 0.8, after=("account number", "account no", "account", "acct", "a/c", "bank account", "routing number", "routing", "sort code", "账号", "帐号", "账户", "帳號", "帳戶", "银行账号", "银行账户", "对公账户", "收款账号")),
     Row("BANK_ACCOUNT", r"[0-9]{2}-[0-9]{2}-[0-9]{2}", 0.8, after=("sort code", "sort-code")),
     Row("SWIFT", r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?", 0.9, checks.swift_length, after=("swift", "bic", "swift code", "swift/bic", "bic/swift", "swiftcode"), source="ISO 9362"),
-    Row("PASSPORT", r"(?i:[A-Z]{0,3}[0-9]{6,9}[A-Z]?)", 0.85, after=("passport", "护照", "護照", "通行证", "回乡证", "台胞证", "travel document")),
+    Row("PASSPORT", r"[A-Z](?=[A-Z0-9]{0,6}[0-9][A-Z0-9]{0,6}[0-9])[A-Z0-9]{8}|(?i:[A-Z]{0,3}[0-9]{6,9}[A-Z]?)", 0.85, after=("passport", "护照", "護照", "通行证", "回乡证", "台胞证", "travel document")),
     Row("DRIVER_LICENSE", r"(?i:[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9])){4,21})", 0.85, checks.some_digits_length, after=("driver's license", "drivers license", "driver license", "driver’s license", "driving licence", "driving license", "driver's licence", "driver licence", "driverlicense", "driverslicense", "drivinglicence", "dl number", "dl no", "dl#", "license number", "licence number", "驾驶证", "驾照", "驾驶执照")),
     Row("DRIVER_LICENSE", r"[A-Z0-9]{8,18}", 0.8, checks.some_digits_length, after=("驾驶证", "驾照", "驾驶执照"), gap="glued"),
     Row("LICENSE_PLATE", r"(?i:[A-Z0-9](?:[ \-·]?[A-Z0-9]){2,8})", 0.8, checks.any_digit_length, after=("license plate", "licence plate", "number plate", "plate number", "registration plate", "plate", "vehicle registration", "车牌", "车牌号", "車牌")),
