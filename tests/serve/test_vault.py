@@ -137,15 +137,17 @@ def test_a_cut_file_is_noticed(tmp_path: Path, kept: int) -> None:
 
 def refooted(path: Path, change: str, key: Key = KEY) -> None:
     """What an attacker with SQLite and without the key can do."""
-    body = path.read_bytes()[: -module._FOOTER_BYTES]
+    whole = path.read_bytes()
+    body, footer = whole[: -module._FOOTER.size], whole[-module._FOOTER.size :]
     path.write_bytes(body)
     db = sqlite3.connect(path)
     db.executescript(change)
     db.close()
     body = path.read_bytes()
-    digest = module.crypto.sha256(body)
-    sealed = module.crypto.seal(module._header_key(key, b"x" * 16), b"", digest)
-    path.write_bytes(body + module._MAGIC + digest + sealed)
+    head = footer[: module._HEAD_BYTES]
+    bound = head + module.crypto.sha256(body + head)
+    sealed = module.crypto.seal(module._header_key(key, b"x" * 16), b"", bound)
+    path.write_bytes(body + bound + sealed)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,8 @@ def refooted(path: Path, change: str, key: Key = KEY) -> None:
         "DELETE FROM entry WHERE needle = '0000000003'",
         "DELETE FROM header",
         "UPDATE header SET sealed = x'00'",
-        "UPDATE header SET salt = x'00'",
+        "ALTER TABLE header RENAME TO h; CREATE VIEW header AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL "
+        "SELECT x + 1 FROM c) SELECT sealed FROM h, c WHERE x < 0",  # would never end
         "DROP TABLE entry",
         "SELECT 1",
     ],
@@ -162,6 +165,16 @@ def refooted(path: Path, change: str, key: Key = KEY) -> None:
 def test_a_clever_change_is_noticed(tmp_path: Path, change: str) -> None:
     path = filled(tmp_path / "v", 40)
     refooted(path, change)
+    with pytest.raises(Tampered):
+        Vault.open(path, KEY)
+
+
+def test_sqlite_reads_nothing_that_did_not_authenticate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = filled(tmp_path / "v", 4)
+    refooted(path, "SELECT 1")
+    monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: pytest.fail("opened"))
     with pytest.raises(Tampered):
         Vault.open(path, KEY)
 

@@ -2,14 +2,15 @@
 
 One SQLite file, closed by a footer:
 
-    header   key id, salt, and a sealed part: tenant, count of entries, kinds, notes
+    header   sealed: tenant, count of entries, kinds, notes
     entry    needle (public: it stands in the masked file)  ->  sealed (text, original, kind, fate)
-    footer   magic (8) | SHA-256 of everything before it (32) | a seal bound to that (28)
+    footer   magic (8) | key id (4) | salt (16) | SHA-256 of everything before it (32) | seal of these (28)
 
 An entry is sealed under a key made from the tenant's key and the vault's random salt, and bound to its
 needle, so no entry can be moved to another needle or another vault. The footer covers every byte, so a
-changed, added or dropped entry is noticed when the vault is opened, before anything is restored. Entries are
-padded to 32 bytes: lengths show a value's size only roughly. Memory does not grow with the file.
+changed, added or dropped entry is noticed when the vault is opened, before anything is restored, and before
+SQLite reads a byte: what an attacker may write in a database, it would run. Entries are padded to 32 bytes:
+lengths show a value's size only roughly. Memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import errno
 import json
 import os
 import sqlite3
+import struct
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -32,8 +35,9 @@ from masquerade.mask.policy import Fate
 from masquerade.mask.surrogate import Surrogate
 
 _MAGIC = b"MQVAULT1"
-_FOOTER_BYTES = 8 + 32 + 28
 _SALT_BYTES = 16
+_FOOTER = struct.Struct(f"8s4s{_SALT_BYTES}s32s28s")
+_HEAD_BYTES = 8 + 4 + _SALT_BYTES
 _PAD_BYTES = 32
 _PIECE_BYTES = 1 << 20
 
@@ -43,7 +47,7 @@ _BATCH = 4096
 """New entries written at once."""
 
 _SCHEMA = """
-CREATE TABLE header (key_id TEXT NOT NULL, salt BLOB NOT NULL, sealed BLOB NOT NULL);
+CREATE TABLE header (sealed BLOB NOT NULL);
 CREATE TABLE entry (
     needle TEXT PRIMARY KEY, plausible INTEGER NOT NULL, sealed BLOB NOT NULL
 ) WITHOUT ROWID;
@@ -99,27 +103,25 @@ class Vault:
         """
         try:
             with path.open("rb") as file:
-                digest, seal_of_digest = _read_footer(file, path)
+                footer = _read_footer(file, path)
         except OSError as problem:
             raise BadInput(f"cannot read the vault: {problem.strerror}", source=str(path)) from None
+        _, key_id, salt, _, seal = _FOOTER.unpack(footer)
+        root = key.find(key_id.hex())
+        if root is None:
+            held = ", ".join(each.id for each in (key, *key.retired))
+            raise KeyProblem(
+                f"{path} needs the key {key_id.hex()}, and this is {held}: see 'masquerade keys show'"
+            )
+        header_key = _header_key(root, salt)
         try:
+            crypto.open_sealed(header_key, seal, footer[: -len(seal)])
             db = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
             )
-            key_id, salt, sealed = db.execute("SELECT key_id, salt, sealed FROM header").fetchone()
-        except (sqlite3.Error, TypeError):
-            raise Tampered(f"{path}: this vault is damaged") from None
-        root = key.find(key_id)
-        if root is None:
-            db.close()
-            held = ", ".join(each.id for each in (key, *key.retired))
-            raise KeyProblem(f"{path} needs the key {key_id}, and this is {held}: see 'masquerade keys show'")
-        header_key = _header_key(root, salt)
-        try:
-            crypto.open_sealed(header_key, seal_of_digest, digest)
+            (sealed,) = db.execute("SELECT sealed FROM header").fetchone()
             header = json.loads(crypto.open_sealed(header_key, sealed, b"header"))
-        except Tampered:
-            db.close()
+        except (Tampered, sqlite3.Error, TypeError):
             raise Tampered(f"{path}: this vault was changed after it was written") from None
         vault = cls(db, path, root, salt, header["tenant"])
         vault.count, vault.notes, vault._kinds = header["count"], header["notes"], set(header["kinds"])
@@ -141,7 +143,8 @@ class Vault:
         if (found := self._cache.get(needle)) is not None:
             self._cache.move_to_end(needle)
             return found
-        row = self._db.execute("SELECT sealed FROM entry WHERE needle = ?", (needle,)).fetchone()
+        with _disk_errors():  # reading may push unwritten pages out
+            row = self._db.execute("SELECT sealed FROM entry WHERE needle = ?", (needle,)).fetchone()
         if row is None:
             return None
         text, original, kind, fate = _unpacked(crypto.open_sealed(self._entry_key, row[0], _bytes(needle)))
@@ -169,7 +172,8 @@ class Vault:
             OSError: they could not be written.
         """
         self._write()
-        (self.count,) = self._db.execute("SELECT count(*) FROM entry").fetchone()
+        with _disk_errors():
+            (self.count,) = self._db.execute("SELECT count(*) FROM entry").fetchone()
         header = {
             "tenant": self.tenant,
             "count": self.count,
@@ -177,14 +181,15 @@ class Vault:
             "notes": self.notes,
         }
         sealed = crypto.seal(self._header_key, json.dumps(header).encode(), b"header")
-        row = (self.key_id, self._salt, sealed)
         with _disk_errors():
-            self._db.execute("INSERT INTO header VALUES (?, ?, ?)", row)
+            self._db.execute("INSERT INTO header VALUES (?)", (sealed,))
             self._db.execute("COMMIT")
         self.close()
         with self.path.open("r+b") as file:
-            digest = crypto.sha256_of(iter(lambda: file.read(_PIECE_BYTES), b""))
-            file.write(_MAGIC + digest + crypto.seal(self._header_key, b"", digest))
+            body = iter(lambda: file.read(_PIECE_BYTES), b"")
+            head = _MAGIC + bytes.fromhex(self.key_id) + self._salt
+            bound = head + crypto.sha256_of(chain(body, (head,)))
+            file.write(bound + crypto.seal(self._header_key, b"", bound))
             file.flush()
             os.fsync(file.fileno())
 
@@ -226,21 +231,23 @@ def _header_key(root: Key, salt: bytes) -> bytes:
     return crypto.derive(root.tenant("").purpose("vault header"), "masquerade vault header", salt)
 
 
-def _read_footer(file: BinaryIO, path: Path) -> tuple[bytes, bytes]:
-    """The footer's digest, once it is that of the bytes before it, and its seal."""
+def _read_footer(file: BinaryIO, path: Path) -> bytes:
+    """The footer, once its digest is that of the bytes before it."""
     if not file.read(16) == b"SQLite format 3\0":
         raise BadInput(
             "this is no vault: give the .vault file that was written with the masked one", source=str(path)
         )
-    body = file.seek(0, os.SEEK_END) - _FOOTER_BYTES
-    file.seek(max(body, 0))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _FOOTER.size, 0))
     footer = file.read()
     file.seek(0)
-    pieces = (file.read(min(_PIECE_BYTES, body - at)) for at in range(0, body, _PIECE_BYTES))
-    digest = crypto.sha256_of(pieces)
-    if footer[:8] != _MAGIC or footer[8:40] != digest:
+    hashed = size - _FOOTER.size + _HEAD_BYTES
+    digest = crypto.sha256_of(
+        file.read(min(_PIECE_BYTES, hashed - at)) for at in range(0, hashed, _PIECE_BYTES)
+    )
+    if len(footer) != _FOOTER.size or not footer.startswith(_MAGIC) or _FOOTER.unpack(footer)[3] != digest:
         raise Tampered(f"{path}: this vault was changed, cut short, or never finished")
-    return digest, footer[40:]
+    return footer
 
 
 @contextlib.contextmanager
