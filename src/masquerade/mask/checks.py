@@ -296,7 +296,7 @@ def some_digits_length(text: str) -> int:
 
 def ipv6_length(text: str) -> int:
     """An address of RFC 4291 that is not merely a time of day; a colon of the sentence behind it is left out."""
-    if text.count(":") < 3 and text[0] != ":" and text.replace(":", "").isdecimal():
+    if text.count(":") < 3 and text[:1] != ":" and text.replace(":", "").isdecimal():
         return 0
     for address in (text, text.removesuffix(":")):
         try:
