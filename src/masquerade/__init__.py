@@ -17,9 +17,9 @@ from masquerade.errors import (
     UpstreamProblem,
 )
 from masquerade.keys import Key, TenantKey
-from masquerade.mask.policy import Fate, Pattern, Policy, Words
+from masquerade.mask.policy import Pattern, Policy, Words
 from masquerade.mask.restore import Restorer
-from masquerade.mask.span import KINDS, Finder, Span
+from masquerade.mask.span import KINDS, Fate, Finder, Span
 from masquerade.mask.text import Masked, Masker
 
 __version__ = "0.1.0"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate, Policy
+from masquerade.mask.policy import Policy
 from masquerade.mask.restore import Restorer
-from masquerade.mask.span import KINDS
+from masquerade.mask.span import KINDS, Fate
 from masquerade.mask.surrogate import TOKEN, Surrogate
 from masquerade.mask.text import Masked, Masker
 

@@ -16,8 +16,8 @@ from masquerade.errors import PolicyProblem
 from masquerade.mask import find
 from masquerade.mask.find import Lookout, find_rules
 from masquerade.mask.patterns import ROWS
-from masquerade.mask.policy import Fate, Pattern, Policy, Words
-from masquerade.mask.span import Span
+from masquerade.mask.policy import Pattern, Policy, Words
+from masquerade.mask.span import Fate, Span
 
 ISSUE = {
     "服务器10.1.2.3在访问，卡号4111111111111111被拒": [

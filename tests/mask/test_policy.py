@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from masquerade.errors import PolicyProblem
 from masquerade.mask import policy as module
-from masquerade.mask.policy import DEFAULT_FATES, Fate, Pattern, Policy, Words, explain
-from masquerade.mask.span import KINDS
+from masquerade.mask.policy import DEFAULT_FATES, Pattern, Policy, Words, explain
+from masquerade.mask.span import KINDS, Fate
 
 GOOD = """\
 version = 1

@@ -9,7 +9,7 @@ import pytest
 
 from masquerade.keys import Key
 from masquerade.mask import checks
-from masquerade.mask.policy import Fate
+from masquerade.mask.span import Fate
 from masquerade.mask.surrogate import (
     ALPHABET,
     BODY_LENGTH,

@@ -9,9 +9,9 @@ import pytest
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate, Policy, Words
+from masquerade.mask.policy import Policy, Words
 from masquerade.mask.restore import Lexicon, Restorer
-from masquerade.mask.span import Span
+from masquerade.mask.span import Fate, Span
 from masquerade.mask.surrogate import TOKEN, Mint, Surrogate, body_ok
 from masquerade.mask.text import Masked, Masker
 

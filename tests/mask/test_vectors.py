@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate
 from masquerade.mask.restore import Restorer
+from masquerade.mask.span import Fate
 from masquerade.mask.surrogate import Mint, Surrogate, body_ok
 
 ROOT = Path(__file__).resolve().parents[2]

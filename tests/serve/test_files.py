@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from masquerade.errors import BadInput, Blocked, OutputProblem
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate, Policy
+from masquerade.mask.policy import Policy
+from masquerade.mask.span import Fate
 from masquerade.mask.text import Masker
 from masquerade.serve import files
 from masquerade.serve.files import (

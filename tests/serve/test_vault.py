@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from masquerade.errors import BadInput, KeyProblem, MasqueradeError, Tampered
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate
+from masquerade.mask.span import Fate
 from masquerade.mask.surrogate import Surrogate
 from masquerade.serve import vault as module
 from masquerade.serve.vault import Vault

@@ -33,7 +33,6 @@ kinds, never a listed word: the words are what the policy protects.
 from __future__ import annotations
 
 import difflib
-import enum
 import json
 import re
 import tomllib
@@ -47,7 +46,8 @@ import re2
 from masquerade import crypto
 from masquerade.errors import PolicyProblem
 from masquerade.mask import patterns
-from masquerade.mask.span import KINDS
+from masquerade.mask.span import KINDS, Fate
+from masquerade.mask.surrogate import PLAUSIBLE_KINDS
 
 Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
 """How a listed word is compared: as it stands, whatever its case, or as an RE2 expression."""
@@ -57,31 +57,9 @@ _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
 _NAMEABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 
 
-class Fate(enum.StrEnum):
-    """What becomes of a found value. Strictness grows in the order of definition."""
-
-    KEEP = "keep"
-    """Left as it is."""
-    TOKEN = "token"  # noqa: S105
-    """Replaced by a keyed token; comes back."""
-    PLAUSIBLE = "plausible"
-    """Replaced by a realistic value from a range reserved for examples; comes back."""
-    REDACT = "redact"
-    """Replaced by a label; does not come back."""
-    BLOCK = "block"
-    """The whole text is refused."""
-
-    @property
-    def strictness(self) -> int:
-        """0 for ``keep`` to 4 for ``block``: where two spans overlap, the greater wins."""
-        return _STRICTNESS[self]
-
-
 def _fate(fate: Any) -> Any:
     return Fate(fate) if fate in list(Fate) else fate
 
-
-_STRICTNESS = {fate: rank for rank, fate in enumerate(Fate)}
 
 DEFAULT_FATE = Fate.TOKEN
 """A token gives the model something to talk about and gives nothing away, and it comes back."""
@@ -233,8 +211,6 @@ class Explained(NamedTuple):
 
 def explain(policy: Policy) -> list[Explained]:
     """What ``policy`` does with every kind that it or the built-in table knows, the policy's own first."""
-    from masquerade.mask.surrogate import PLAUSIBLE_KINDS  # which itself reads this module
-
     rows = []
     for kind in (*policy.own_kinds, *KINDS):
         by = [f"{count} rule{'s' * (count > 1)}"] if (count := _rule_count(policy, kind)) else []

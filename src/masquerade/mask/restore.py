@@ -20,8 +20,7 @@ from urllib.parse import unquote
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from masquerade.mask.normal import is_plain
-from masquerade.mask.policy import Fate
-from masquerade.mask.span import KINDS
+from masquerade.mask.span import KINDS, Fate
 from masquerade.mask.surrogate import (
     BARRIER,
     BODY_LENGTH,

@@ -1,7 +1,8 @@
-"""Where something was found, what kind it is, and how sure we are."""
+"""Where something was found, what kind it is, how sure we are, and what may become of it."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
@@ -53,3 +54,26 @@ class Span(NamedTuple):
 
 Finder: TypeAlias = Callable[[str], Iterable[Span]]
 """Anything that reads a text and says what it found there; offsets are into that very text."""
+
+
+class Fate(enum.StrEnum):
+    """What becomes of a found value. Strictness grows in the order of definition."""
+
+    KEEP = "keep"
+    """Left as it is."""
+    TOKEN = "token"  # noqa: S105
+    """Replaced by a keyed token; comes back."""
+    PLAUSIBLE = "plausible"
+    """Replaced by a realistic value from a range reserved for examples; comes back."""
+    REDACT = "redact"
+    """Replaced by a label; does not come back."""
+    BLOCK = "block"
+    """The whole text is refused."""
+
+    @property
+    def strictness(self) -> int:
+        """0 for ``keep`` to 4 for ``block``: where two spans overlap, the greater wins."""
+        return _STRICTNESS[self]
+
+
+_STRICTNESS = {fate: rank for rank, fate in enumerate(Fate)}

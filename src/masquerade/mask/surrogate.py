@@ -48,7 +48,7 @@ from masquerade.crypto import Prf
 from masquerade.keys import TenantKey
 from masquerade.mask.checks import cn_resident_check, digits_of, luhn_ok
 from masquerade.mask.normal import MOST_CHARACTERS
-from masquerade.mask.policy import Fate
+from masquerade.mask.span import Fate
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BODY_LENGTH = 10

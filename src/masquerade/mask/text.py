@@ -23,9 +23,9 @@ from typing import Protocol
 from masquerade.errors import Blocked
 from masquerade.keys import Key
 from masquerade.mask.find import Lookout
-from masquerade.mask.policy import Fate, Policy
+from masquerade.mask.policy import Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
-from masquerade.mask.span import Finder, Span
+from masquerade.mask.span import Fate, Finder, Span
 from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, project
 
 _PASSES = 4

@@ -24,8 +24,8 @@ import orjson
 
 from masquerade.errors import BadInput, Blocked, UpstreamProblem
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate, Policy
-from masquerade.mask.span import Span
+from masquerade.mask.policy import Policy
+from masquerade.mask.span import Fate, Span
 from masquerade.mask.text import Masker
 from masquerade.serve import playground
 from masquerade.serve.call import Call, Header, Refusal

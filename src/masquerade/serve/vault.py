@@ -31,7 +31,7 @@ from typing import BinaryIO
 from masquerade import crypto
 from masquerade.errors import BadInput, KeyProblem, Tampered
 from masquerade.keys import Key
-from masquerade.mask.policy import Fate
+from masquerade.mask.span import Fate
 from masquerade.mask.surrogate import Surrogate
 
 _MAGIC = b"MQVAULT1"
