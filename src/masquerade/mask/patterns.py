@@ -177,7 +177,7 @@ ROWS: tuple[Row, ...] = (
     Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{4}){2}(?:[\-转][0-9]{3,6})?", 0.9, source="MIIT numbering plan, 2017", lead=range(2, 16)),
     Row("PHONE", r"(?:0{0,2}86[ \-]{0,2})?1[3-9][0-9](?:[ .\-]?[0-9]{2,4}){2,4}", 0.7, lambda t: len(t) if len(checks.digits_of(t).removeprefix("00").removeprefix("86")) == 11 else 0, lead=range(2, 16)),
     Row("PHONE", r"1(?<![0-9][ .\-][0-9])[ \-][3-9](?:[ \-][0-9]){9}", 0.8, source="a mainland mobile, one digit at a time", lead=(1,)),
-    Row("PHONE", r"00[1-9][0-9]{0,2}(?:[ .\-]?(?:[0-9]{1,5}|\([0-9]{1,5}\))){2,6}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.international_phone_length, source="ITU-T E.164", lead=range(3, 16)),
+    Row("PHONE", r"00[1-9][0-9]{0,2}(?:[ .\-]?(?:[0-9]{1,5}|\([0-9]{1,5}\))){2,6}(?i:[ ,]{0,2}(?:ext|x)[. ]{0,2}[0-9]{1,6})?", 0.6, checks.international_phone_length, source="ITU-T E.164", lead=range(3, 18)),
     Row("PHONE", r"0(?:10|2[0-9]|[3-9][0-9]{2})[)）]?[ \-]{0,2}[1-9][0-9]{2,3}[ \-]?[0-9]{4}(?:(?:-|[ ,\-]{0,2}(?:转|ext|x|分机)\.? ?)[0-9]{1,6})?", 0.6, source="MIIT numbering plan, 2017", lead=(3, 4, 6, 7, 8, 10, 11, 12)),
     Row("PHONE", r"[48]00[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,4}", 0.55, lambda t: len(t) if len(checks.digits_of(t)) == 10 else 0, lead=(3, 6, 7, 10, 11)),
     Row("PHONE", r"(?:1[ .\-]{0,2}\(?)?[2-9][0-9]{2}(?:\)[ .\-]{0,2}[2-9][0-9]{2}[ .\-]{0,2}|[ .\-/]{1,2}[2-9][0-9]{2}[ .\-]{1,2})[0-9]{4}" r"(?:[ ,]{0,2}(?i:extension|ext|x|#)[. :]{0,2}[0-9]{1,6})?", 0.8, source="ATIS-0300055, NANP", lead=(1, 3, 4)),
