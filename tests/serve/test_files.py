@@ -194,6 +194,21 @@ def test_a_line_without_any_break_is_read_in_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_reads")
+@pytest.mark.parametrize("joint", [",x,", ",", "，和", "|"])
+def test_values_without_a_break_between_are_parted_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joint: str
+) -> None:
+    longest: list[int] = []
+    text = files._Mask.text
+    monkeypatch.setattr(
+        files._Mask, "text", lambda self, piece: longest.append(len(piece)) or text(self, piece)
+    )
+    data = joint.join(f"u{i}@example.com" for i in range(100_000, 108_000)).encode()
+    assert b"@example" not in round_trip(tmp_path, data)
+    assert max(longest) < 4 * 8192
+
+
+@pytest.mark.usefixtures("small_reads")
 def test_a_value_without_end_is_refused_and_not_parted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

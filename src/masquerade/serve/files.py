@@ -636,7 +636,8 @@ def _cut(text: str, end: int, spans: Sequence[Span], agrees: Callable[[str, int]
             across = bisect_left(spans, at, key=lambda span: span.end)
             if across < len(spans) and spans[across].start < at < spans[across].end:
                 at = spans[across].start
-                continue
+                if mark:
+                    continue
             if at <= 0:
                 break
             if not _OPEN.search(text, max(0, at - _TRIES), at) and agrees(text, at):
