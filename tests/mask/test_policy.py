@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 
 import pytest
 from hypothesis import given
@@ -241,9 +240,7 @@ def test_a_policy_made_in_a_program_may_name_a_finders_kind() -> None:
 def test_a_hundred_thousand_words() -> None:
     words = "".join(f'"person {i}",\n' for i in range(100_000))
     text = f'version = 1\n[[deny]]\nkind = "PERSON"\nwords = [\n{words}" x"]\n'
-    start = time.process_time()
     found = problem(text)
-    assert time.process_time() - start < 10
     assert found.line == 100_005
 
 

@@ -348,3 +348,37 @@ def test_a_token_that_stood_in_an_earlier_row_is_not_given_later() -> None:
     assert done[1] != TOKEN_OF_MAIL.text
     assert [Lexicon(book.values()).restore(row) for row in done] == rows
     assert all(body_ok(needle) for needle in book)
+
+
+# -- a value found once is known everywhere ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("password: hunter2!!x\nthen: mysql -uroot -phunter2!!x", "then: mysql -uroot -p[SECRET_REDACTED]"),
+        ("密码：Abc12345，登录时输入Abc12345即可", "登录时输入[SECRET_REDACTED]即可"),
+        ("username: ada_l77. ada_l771 is not ada_l77", "ada_l771 is not [USERNAME_"),
+    ],
+)
+def test_a_value_is_masked_where_nothing_gives_it_away(text: str, left: str) -> None:
+    masked = MASKER.mask(text)
+    assert left in masked.text
+    long = MASKER.mask(text + " many words more" * 5_000)
+    assert left in long.text
+    apart = MASKER.mask_all(text.replace("，", "\n").replace(". ", "\n").split("\n"))
+    assert left in "，".join(apart.texts) or left in ". ".join(apart.texts)
+    assert MASKER.mask(masked.text).text == masked.text
+
+
+def test_values_within_values() -> None:
+    run = "a1" * 300
+    text = "\n".join(f"password: {run[:n]}" for n in range(8, 500)) + " " + "a1" * 100_000
+    assert "a1a1a1a1" not in MASKER.mask(text).text
+
+
+def test_values_whose_stand_ins_are_all_there() -> None:
+    values = " ".join(f"138{i:08d}" for i in range(5_000))
+    text = values + " " + MASKER.mask(values).text
+    masked = MASKER.mask(text)  # one search for each of them was quadratic
+    assert masked.restore(masked.text) == text

@@ -17,7 +17,7 @@ from html import unescape
 from itertools import compress
 from urllib.parse import unquote
 
-from ahocorasick_rs import AhoCorasick, Implementation
+from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 from masquerade.mask.normal import is_plain
 from masquerade.mask.span import KINDS, Fate
@@ -35,9 +35,9 @@ LITTLE = 40_000
 """Needles times characters up to which one search for each is cheaper than an automaton."""
 
 
-def automaton(words: list[str]) -> AhoCorasick:
+def automaton(words: list[str], kind: MatchKind = MatchKind.Standard) -> AhoCorasick:
     """For a few words that serve one reply: quick to build."""
-    return AhoCorasick(words, implementation=Implementation.NoncontiguousNFA)
+    return AhoCorasick(words, matchkind=kind, implementation=Implementation.NoncontiguousNFA)
 
 
 def shadow(texts: Iterable[str]) -> str:

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Protocol
+
+from ahocorasick_rs import MatchKind
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
@@ -101,11 +103,15 @@ class Masker:
         :meth:`find` has found, for a caller who gave it more to look at than is to be masked: for each text
         its own, sorted and disjoint.
 
+        A value with a digit in it that was found in one place is masked in all others too, where nothing
+        around it gives it away: a password stands behind its label once, and then in a command.
+
         Raises:
             Blocked: something was found whose fate is ``block``.
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
+        found = _wherever_they_stand(texts, found)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         number: dict[str, int] = {}
@@ -185,17 +191,30 @@ class Masker:
         if not first:
             return []
         readable = shadow(texts)
-        clashing = _among(readable, [surrogate.needle for surrogate in first])
+        searched: set[str] = set()
+        clashing: set[str] = set()
+        tries, attempt = first, 0
+        while tries:  # the text is searched once for all that clash, not once for each
+            needles = [surrogate.needle for surrogate in tries]
+            hits = _among(readable, needles)
+            searched.update(needles)
+            clashing |= hits
+            attempt += 1
+            tries = [
+                _again(self._mint, surrogate, attempt) for surrogate in tries if surrogate.needle in hits
+            ]
         taken: dict[str, Surrogate] = {}
         for surrogate in first:
             text, needle, original, kind, _ = surrogate
             if needle in clashing or needle in taken or book is not None:
-                attempt, free = 0, needle not in clashing
-                while not free or _differs(taken, book, surrogate):
+                attempt = 0
+                while _differs(taken, book, surrogate) or needle in (
+                    clashing if needle in searched else readable
+                ):
                     attempt += 1
                     surrogate = _again(self._mint, surrogate, attempt)  # noqa: PLW2901
-                    free = surrogate.needle not in readable
-                text, needle, _, _, _ = surrogate
+                    needle = surrogate.needle
+                text = surrogate.text
             taken[needle] = surrogate
             shown[kind, original] = text
         surrogates = list(taken.values())
@@ -351,6 +370,67 @@ def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list
             at = max(high, stop)
             next_zone += 1
     return kept
+
+
+_SHORTEST_ELSEWHERE = 6
+_SHORTEST_WITHIN = 8
+_DIGIT = re.compile(r"[0-9]")
+
+
+def _wherever_they_stand(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tuple[list[Span], ...]:
+    """``found``, and the same values wherever else they stand for themselves; secrets also within words."""
+    known: dict[str, Span] = {}
+    number: dict[str, int] = {}
+    for text, spans in zip(texts, found, strict=True):
+        for span in spans:
+            value = text[span[0] : span[1]]
+            if value in number:
+                number[value] += 1
+            elif len(value) >= _SHORTEST_ELSEWHERE and _DIGIT.search(value):
+                number[value], known[value] = 1, span
+    values = list(known)
+    many = len(values) * sum(map(len, texts)) >= LITTLE
+    if not many and all(sum(text.count(v) for text in texts) == n for v, n in number.items()):
+        return found
+    search = automaton(values, MatchKind.LeftmostLongest) if many else None
+    more = []
+    for text, spans in zip(texts, found, strict=True):
+        if search:
+            hits = [(a, b) for _, a, b in search.find_matches_as_indexes(text)]
+        else:
+            hits = [(a, a + len(v)) for v in values if v in text for a in _places_of(v, text)]
+        if len(hits) > len(spans) or not {span[:2] for span in spans}.issuperset(hits):
+            spans = _with_hits(text, spans, hits, known)  # noqa: PLW2901
+        more.append(spans)
+    return tuple(more)
+
+
+def _places_of(value: str, text: str) -> Iterator[int]:
+    at = text.find(value)
+    while at >= 0:
+        yield at
+        at = text.find(value, at + 1)
+
+
+def _with_hits(
+    text: str, spans: list[Span], hits: list[tuple[int, int]], known: dict[str, Span]
+) -> list[Span]:
+    new: list[Span] = []
+    done = 0
+    for start, end in sorted(hits, key=lambda hit: (hit[0], -hit[1])):
+        _, _, kind, score = known[text[start:end]]
+        within = kind == "SECRET" and end - start >= _SHORTEST_WITHIN
+        if end > done and (
+            within or not (_in_word(text[start - 1 : start]) or _in_word(text[end : end + 1]))
+        ):
+            new.append(Span(max(start, done), end, kind, score))
+            done = end
+    zones = sorted([*_tokens_in(text), *((start, end) for start, end, _, _ in spans)])
+    return sorted([*spans, *_outside(new, zones, text)])
+
+
+def _in_word(char: str) -> bool:
+    return char.isascii() and char.isalnum()
 
 
 def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
