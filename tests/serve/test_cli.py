@@ -93,6 +93,20 @@ def test_pipes() -> None:
     assert not err
 
 
+def test_a_pipe_with_a_name() -> None:
+    masking = spawn("mask", "a.txt", "--no-vault", "-q", "-o", "/dev/stdout")
+    masked, err = masking.communicate(timeout=30)
+    assert not err and masking.returncode == 0 and b"[EMAIL_" in masked
+
+
+def test_the_input_of_a_redirection_is_not_replaced() -> None:
+    with Path("a.txt").open("rb") as read:
+        masking = spawn("mask", "-o", "a.txt", "--force", stdin=read)
+        _, err = masking.communicate(timeout=30)
+    assert masking.returncode == 73 and b"is the input" in err
+    assert Path("a.txt").read_text() == TEXT
+
+
 def test_a_pipe_needs_a_word_about_the_vault(run) -> None:  # type: ignore[no-untyped-def]
     assert "--no-vault" in run("mask", "a.txt").err
     assert run("mask", "a.txt").code == 2
@@ -143,6 +157,7 @@ def test_rotation_still_restores(run) -> None:  # type: ignore[no-untyped-def]
         ("mask none -o b", 66, "none: cannot read it: No such file"),
         ("mask . -o b", 66, "cannot read it: Is a directory"),
         ("mask a.txt -o a.txt --force", 73, "nothing is changed in place"),
+        ("mask a.txt -o b.txt --vault b.txt", 73, "three names"),
         ("mask a.txt -o none/b", 73, "cannot make none/b"),
         ("mask a.txt -o exists", 73, "exists: give another name, or --force"),
         ("mask a.txt -o b --encoding utf-16", 65, "iconv"),
@@ -314,6 +329,28 @@ def test_a_signal_leaves_nothing(number: signal.Signals, code: int) -> None:
         pipe.close()
     assert err.count(b"\n") == 1 and b"nothing half-written is left" in err
     assert names() == ["a.txt", "big"]
+
+
+def test_standard_input_is_not_written_over() -> None:
+    Path("in.txt").write_text("call 13812345678\n")
+    with Path("in.txt").open("rb") as source:
+        process = spawn("mask", "-", "-o", "in.txt", "--force", stdin=source)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 73
+    assert b"nothing is changed in place" in told
+    assert Path("in.txt").read_text() == "call 13812345678\n"
+
+
+def test_what_came_meanwhile_is_not_replaced() -> None:
+    process = spawn("mask", "-", "-o", "out.txt", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"call 13812345678\n" * 100_000)  # so much that it has begun to write
+    process.stdin.flush()
+    Path("out.txt").write_text("somebody else's\n")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 73
+    assert b"out.txt" in told
+    assert Path("out.txt").read_text() == "somebody else's\n"
 
 
 def test_a_reader_that_goes_away() -> None:

@@ -575,6 +575,33 @@ def test_an_existing_file_stays_without_force(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "mine"
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_what_another_program_made_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(files.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    out, vault = tmp_path / "out", tmp_path / "v"
+    with (
+        pytest.raises(OutputProblem, match="meanwhile|exists"),
+        Landing(str(out), vault=vault) as landing,
+        landing.vault(KEY, "default") as book,
+    ):
+        mask_file(Source(io.BytesIO(b"ada@example.com"), "a"), landing, MASKER, Options(), book)
+        out.write_text("mine")
+        landing.land()
+    assert out.read_text() == "mine"
+    assert [*tmp_path.iterdir()] == [out]
+
+
+def test_no_file_is_two_things_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for vault, rejected in ((out, None), (tmp_path / "." / "v", tmp_path / "x" / ".." / "v"), (None, out)):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(OutputProblem, match="three names"):
+            Landing(str(out), vault=vault, rejected=rejected, force=True)
+
+
 def test_a_failing_run_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     (tmp_path / "out.vault").write_text("mine too")

@@ -684,20 +684,25 @@ class Landing:
         self.name = "standard output" if target == "-" else target
         self.rejected = 0
         """Lines set aside."""
-        self._target = None if target == "-" else Path(os.path.realpath(target))
+        self._force, self._private = force, private
+        special = Path(target).exists() and not (Path(target).is_file() or Path(target).is_dir())
+        # A pipe behind a link, as /dev/stdout, has no path of its own to resolve to.
+        self._target = None if target == "-" else Path(target if special else os.path.realpath(target))
         self._vault, self._rejected = vault, rejected
-        self._private = private
         self._files: dict[Path, BinaryIO] = {}
         self._parts: dict[Path, Path] = {}
+        self._placed: list[Path] = []
         self._direct: BinaryIO | None = None
+        files = [path for path in (None if special else self._target, vault, rejected) if path is not None]
+        for path in files:
+            _check_target(path, source, force)
+        if len({os.path.realpath(path) for path in files}) < len(files):
+            raise OutputProblem("the output, the vault and what is set aside need three names", made=False)
         if self._target is None:
             self._direct = sys.stdout.buffer
-        elif self._target.exists() and not (self._target.is_file() or self._target.is_dir()):
+        elif special:
             with _writing(self.name, made=False):
                 self._direct = self._target.open("wb")
-        for path in (self._target, vault, rejected):
-            if path is not None and not (path is self._target and self._direct):
-                _check_target(path, source, force)
 
     @property
     def vault_name(self) -> str:
@@ -735,13 +740,30 @@ class Landing:
                 file.flush()
                 os.fsync(file.fileno())
                 file.close()
-        if self._vault is not None and self._target is not None and self._target in self._parts:
+        if self._force and self._vault is not None and self._target in self._parts:
             with _writing(self.name):
                 self._target.unlink(missing_ok=True)
         for final in (self._vault, self._rejected, self._target):
             if final is not None and final in self._parts:
                 with _writing(str(final)):
-                    self._parts.pop(final).replace(final)
+                    self._place(self._parts[final], final)
+                del self._parts[final]
+                if not self._force:
+                    self._placed.append(final)
+        self._placed.clear()
+
+    def _place(self, part: Path, final: Path) -> None:
+        if not self._force:
+            try:
+                os.link(part, final)  # which, unlike a renaming, never replaces what came there meanwhile
+            except FileExistsError:
+                raise OutputProblem(f"{final} was made meanwhile by another program", made=False) from None
+            except OSError:  # a file system without links
+                _check_target(final, "-", force=False)
+            else:
+                part.unlink()
+                return
+        part.replace(final)
 
     def _append(self, path: Path, data: bytes, mode: int) -> None:
         file = self._files.get(path)
@@ -769,7 +791,7 @@ class Landing:
         if self._direct is not None and self._target is not None:
             with contextlib.suppress(OSError):
                 self._direct.close()
-        for part in self._parts.values():
+        for part in (*self._parts.values(), *self._placed):
             with contextlib.suppress(OSError):
                 part.unlink()
 
@@ -779,9 +801,16 @@ def _check_target(path: Path, source: str, force: bool) -> None:
         return
     if path.is_dir():
         raise OutputProblem(f"cannot make {path}: it is a folder", made=False)
-    if source != "-" and Path(source).exists() and path.samefile(source):
+    if _same_file(path, source):
         raise OutputProblem(
             f"{path} is the input: nothing is changed in place, give another name", made=False
         )
     if not force:
         raise OutputProblem(f"{path} exists: give another name, or --force to replace it", made=False)
+
+
+def _same_file(path: Path, source: str) -> bool:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no such file, or no standard input
+        read = os.fstat(sys.stdin.fileno()) if source == "-" else Path(source).stat()
+        return os.path.samestat(path.stat(), read)
+    return False
