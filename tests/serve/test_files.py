@@ -583,7 +583,7 @@ def test_what_another_program_made_meanwhile_stays(
         monkeypatch.setattr(files.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError()))
     out, vault = tmp_path / "out", tmp_path / "v"
     with (
-        pytest.raises(OutputProblem, match="meanwhile|exists"),
+        pytest.raises(OutputProblem, match=r"meanwhile|exists"),
         Landing(str(out), vault=vault) as landing,
         landing.vault(KEY, "default") as book,
     ):
