@@ -382,3 +382,14 @@ def test_values_whose_stand_ins_are_all_there() -> None:
     text = values + " " + MASKER.mask(values).text
     masked = MASKER.mask(text)  # one search for each of them was quadratic
     assert masked.restore(masked.text) == text
+
+
+@pytest.mark.parametrize("key", ["AKIAIOSFODNN7EXAMPLE", "DE89370400440532013000"])
+def test_a_key_between_brackets_is_no_label(key: str) -> None:
+    assert key not in MASKER.mask(f"[{key}_REDACTED]").text
+
+
+def test_a_scheme_begins_with_a_letter() -> None:
+    masked = MASKER.mask("2001:db8::1https://x.example.org/a")
+    assert "[URL_" in masked.text
+    assert "2001" not in masked.text

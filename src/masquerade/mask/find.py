@@ -272,6 +272,8 @@ def _find_urls(text: str, found: list[_Found]) -> None:
         scheme = _SCHEME.match(text[max(0, colon - 20) : colon][::-1])
         if scheme:
             start, end = colon - scheme.end(), colon + checks.url_length(match[0])
+            while not text[start].isalpha() and start < colon:  # RFC 3986, 3.1
+                start += 1
             if _URL_CREDENTIALS.match(text, colon, end):
                 found.append((start, end, "SECRET", patterns.CREDENTIALS_SCORE))
             else:

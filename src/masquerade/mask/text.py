@@ -27,7 +27,7 @@ from masquerade.keys import Key
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
-from masquerade.mask.span import Fate, Finder, Span
+from masquerade.mask.span import KINDS, Fate, Finder, Span
 from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, project
 
 _PASSES = 4
@@ -66,13 +66,14 @@ class Masker:
         self._retired = tuple(Mint(old.tenant(tenant)) for old in key.retired)
         self._lookout = Lookout(policy, finders)
         self._fates = _Fates(policy)
+        self._kinds = frozenset((*KINDS, *policy.own_kinds, *policy.fates))
 
     def __repr__(self) -> str:
         return f"Masker(key={self.key_id}, policy={self.policy.version}, tenant={self.tenant!r})"
 
     def find(self, text: str) -> list[Span]:
         """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over."""
-        zones = _tokens_in(text)
+        zones = _tokens_in(text, self._kinds)
         if not zones:
             spans = self._lookout.find(text)
             if not _ragged(text, spans):
@@ -111,7 +112,7 @@ class Masker:
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
-        found = _wherever_they_stand(texts, found)
+        found = _wherever_they_stand(texts, found, self._kinds)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         number: dict[str, int] = {}
@@ -316,11 +317,19 @@ def _differs(taken: dict[str, Surrogate], book: Book | None, candidate: Surrogat
     return other is not None and (other.original != candidate.original or other.text != candidate.text)
 
 
-def _tokens_in(text: str) -> list[tuple[int, int]]:
-    """Where tokens with a right check, and redactions, already stand."""
+def _tokens_in(text: str, kinds: frozenset[str]) -> list[tuple[int, int]]:
+    """Where tokens with a right check, and redactions, already stand; a label with a digit must be a kind."""
     if "[" not in text:
         return []
-    return [m.span() for m in TOKEN.finditer(text) if m[2] is None or body_ok(m[2])]
+    return [
+        m.span()
+        for m in TOKEN.finditer(text)
+        if (m[1] in kinds or (len(m[1]) <= _LONGEST_KIND and m[1].replace("_", "").isalpha()))
+        and (m[2] is None or body_ok(m[2]))
+    ]
+
+
+_LONGEST_KIND = 31
 
 
 _RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
@@ -377,7 +386,9 @@ _SHORTEST_WITHIN = 8
 _DIGIT = re.compile(r"[0-9]")
 
 
-def _wherever_they_stand(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tuple[list[Span], ...]:
+def _wherever_they_stand(
+    texts: tuple[str, ...], found: tuple[list[Span], ...], kinds: frozenset[str]
+) -> tuple[list[Span], ...]:
     """``found``, and the same values wherever else they stand for themselves; secrets also within words."""
     known: dict[str, Span] = {}
     number: dict[str, int] = {}
@@ -400,7 +411,7 @@ def _wherever_they_stand(texts: tuple[str, ...], found: tuple[list[Span], ...]) 
         else:
             hits = [(a, a + len(v)) for v in values if v in text for a in _places_of(v, text)]
         if len(hits) > len(spans) or not {span[:2] for span in spans}.issuperset(hits):
-            spans = _with_hits(text, spans, hits, known)  # noqa: PLW2901
+            spans = _with_hits(text, spans, hits, known, kinds)  # noqa: PLW2901
         more.append(spans)
     return tuple(more)
 
@@ -413,7 +424,11 @@ def _places_of(value: str, text: str) -> Iterator[int]:
 
 
 def _with_hits(
-    text: str, spans: list[Span], hits: list[tuple[int, int]], known: dict[str, Span]
+    text: str,
+    spans: list[Span],
+    hits: list[tuple[int, int]],
+    known: dict[str, Span],
+    kinds: frozenset[str],
 ) -> list[Span]:
     new: list[Span] = []
     done = 0
@@ -425,7 +440,7 @@ def _with_hits(
         ):
             new.append(Span(max(start, done), end, kind, score))
             done = end
-    zones = sorted([*_tokens_in(text), *((start, end) for start, end, _, _ in spans)])
+    zones = sorted([*_tokens_in(text, kinds), *((start, end) for start, end, _, _ in spans)])
     return sorted([*spans, *_outside(new, zones, text)])
 
 
