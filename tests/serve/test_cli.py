@@ -93,6 +93,28 @@ def test_pipes() -> None:
     assert not err
 
 
+@pytest.mark.parametrize(
+    ("argv", "closed", "code"),
+    [
+        ("mask --no-vault -q", 0, 0),
+        ("find a.txt", 1, 74),
+        ("mask a.txt --no-vault", 1, 74),
+        ("mask a.txt --no-vault -q", 2, 0),
+        ("mask none --no-vault", 2, 66),
+    ],
+)
+def test_closed_streams(argv: str, closed: int, code: int) -> None:
+    shell = f"exec {shutil.which('env')} {sys.executable} -m masquerade.serve.cli {argv} {closed}>&-"
+    done = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, timeout=30)
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr and b"canary" not in done.stderr
+
+
+def test_a_policy_with_a_byte_order_mark(run) -> None:  # type: ignore[no-untyped-def]
+    Path("p.toml").write_bytes(b"\xef\xbb\xbfversion = 1\r\n")
+    assert run("check", "p.toml").code == 0
+
+
 def test_a_pipe_with_a_name() -> None:
     masking = spawn("mask", "a.txt", "--no-vault", "-q", "-o", "/dev/stdout")
     masked, err = masking.communicate(timeout=30)
@@ -310,7 +332,9 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, size: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_leaves_nothing(number: signal.Signals, code: int) -> None:
     running = spawn("mask", "-o", "b")
     assert running.stdin and running.stderr and running.stdout

@@ -12,7 +12,7 @@ Exit codes, the same for every verb (after sysexits.h where it has one):
     74   writing failed: the disk is full, or the reader of a pipe has gone
     77   a key is missing, malformed, badly kept, or the wrong one
     78   the policy is impossible
-    130  interrupted (143: told to stop); nothing half-written is left
+    130  interrupted (143: told to stop, 129: the terminal has gone); nothing half-written is left
 
 An error is one line on standard error. ``MASQUERADE_DEBUG=1`` adds the places in the code that led to it,
 without any value.
@@ -78,7 +78,7 @@ class _Usage(MasqueradeError):
 
 
 class _Stopped(BaseException):
-    """SIGTERM, as an exception, so that unfinished files are cleared away."""
+    """SIGTERM or SIGHUP, as an exception with its number, so that unfinished files are cleared away."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,14 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:
         return int(done.code or 0)
     try:
+        _open_streams()
         with _stoppable(args.run is not _serve):
             code: int = args.run(args)
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left", 130)
-    except _Stopped:
-        return _fail("told to stop; nothing half-written is left", 143)
+    except _Stopped as stopped:
+        return _fail("told to stop; nothing half-written is left", 128 + stopped.args[0])
     except BrokenPipeError:
         return _fail("the reader of the output has gone", 74)
     except OSError as problem:
@@ -111,6 +112,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = traceback.extract_tb(fault.__traceback__)[-1]
         place = f"{Path(where.filename).name}, line {where.lineno}"
         return _fail(f"a fault of Masquerade's own: {type(fault).__name__} in {place}; please report it", 70)
+
+
+def _open_streams() -> None:
+    """Python has None for a standard stream that was closed: input is empty then, and output an error."""
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:  # what is open for reading only refuses the first thing written
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def _fail(message: str, code: int) -> int:
@@ -130,20 +141,19 @@ def _fail(message: str, code: int) -> int:
 @contextlib.contextmanager
 def _stoppable(wanted: bool) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise _Stopped
+        raise _Stopped(number)
 
-    if not wanted:
-        yield
-        return
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread, which alone may do this
-        yield
-        return
+    before: dict[int, Any] = {}
+    if wanted:
+        with contextlib.suppress(ValueError):  # not in the main thread, which alone may do this
+            for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                    before.setdefault(number, signal.signal(number, stop))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # The verbs ----------------------------------------------------------------------------------------------
@@ -367,7 +377,7 @@ def _policy(path: str | None) -> Policy:
     if path is None:
         return Policy()
     try:
-        return Policy.parse(Path(path).read_text(encoding="utf-8"), source=path)
+        return Policy.parse(Path(path).read_text(encoding="utf-8-sig"), source=path)
     except OSError as problem:
         raise Unreadable(f"cannot read the policy: {problem.strerror}", source=path) from None
     except UnicodeDecodeError:
