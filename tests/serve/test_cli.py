@@ -150,6 +150,13 @@ def test_the_format_is_remembered(run) -> None:  # type: ignore[no-untyped-def]
     assert Path("c").read_bytes() == data.encode("gb18030")
 
 
+def test_a_file_is_restored_in_the_format_it_was_masked_in(run) -> None:  # type: ignore[no-untyped-def]
+    Path("a.csv").write_text('"one ada.canary@example.com\n')
+    assert run("mask", "a.csv", "--format", "text", "-o", "b.csv").code == 0
+    assert run("restore", "b.csv", "-o", "c").code == 0
+    assert Path("c").read_text() == Path("a.csv").read_text()
+
+
 def test_tenants_and_policies(run) -> None:  # type: ignore[no-untyped-def]
     Path("p.toml").write_text('version = 1\n[fates]\nEMAIL = "redact"\nCREDIT_CARD = "keep"\n')
     assert run("mask", "a.txt", "-o", "b", "--policy", "p.toml").code == 0
@@ -192,7 +199,7 @@ def test_rotation_still_restores(run) -> None:  # type: ignore[no-untyped-def]
         ("mask a.txt -o b --column x", 65, "columns are for CSV"),
         ("mask broken -o b", 65, "broken, line 2: byte 8 of the file is no utf-8"),
         ("mask cut.jsonl -o b", 65, "cut.jsonl, line 2: this is not JSON"),
-        ("mask a.csv -o b --column z", 65, "a.csv, line 1: no column 'z'; there are: x, y"),
+        ("mask a.csv -o b --column z", 65, "a.csv, line 1: no column 'z' among 2"),
         ("restore a.txt", 65, "a.txt.vault: cannot read the vault: No such file"),
         ("restore a.txt --vault a.csv", 65, "this is no vault"),
         ("find none", 66, "none: cannot read it"),

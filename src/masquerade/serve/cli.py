@@ -210,7 +210,7 @@ def _restore(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(Source.open(args.input))
         vault = stack.enter_context(Vault.open(path, keyfile.load()))
-        options = _options(args, vault.notes)
+        options = _options(args, vault.notes, own=not args.vault)
         landing = stack.enter_context(_landing(args, private=True))
         with _progress(source, "restoring", args):
             summary = restore_file(source, landing, vault, options)
@@ -384,12 +384,18 @@ def _policy(path: str | None) -> Policy:
         raise PolicyProblem("this is no utf-8 text", source=path) from None
 
 
-def _options(args: argparse.Namespace, notes: dict[str, str] | None = None) -> Options:
-    """The options of the command line; where it and the name say nothing, what the vault noted in masking."""
+def _options(args: argparse.Namespace, notes: dict[str, str] | None = None, *, own: bool = False) -> Options:
+    """The options of the command line; where it and the name say nothing, what the vault noted in masking.
+
+    ``own`` says that the vault is the file's own: then its notes count for more than the name.
+    """
     notes = notes or {}
     noted = cast("Format | None", notes.get("format"))
     return Options(
-        format=args.format or FORMATS.get(Path(args.input).suffix.lower()) or noted,
+        format=args.format
+        or (noted if own else None)
+        or FORMATS.get(Path(args.input).suffix.lower())
+        or noted,
         encoding=args.encoding or notes.get("encoding", "utf-8"),
         on_error=getattr(args, "on_error", "stop"),
         columns=tuple(getattr(args, "column", ())),

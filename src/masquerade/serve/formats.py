@@ -9,6 +9,7 @@ that masking changes are written anew, in the style in which they were found.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -22,8 +23,8 @@ from masquerade.errors import BadInput
 LONGEST = 64 << 20
 """The longest line, record or JSON document that is read, in characters."""
 
-_SHOWN = 20
-
+_SEEN = 200
+"""Fields that are remembered, to tell what a missing one may be called."""
 
 _Form: TypeAlias = Literal["string", "marked", "number", "key", "quoted", "plain"]
 
@@ -122,15 +123,18 @@ class Json:
     """
 
     def __init__(self, *, whole: bool = False, fields: Iterable[str] = (), restoring: bool = False) -> None:
-        self.notes: dict[str, str] = {}
         self._whole, self._restoring = whole, restoring
-        self._fields = tuple(tuple(field.split(".")) for field in fields)
+        fields = list(fields)
+        self.notes: dict[str, str] = {"fields": json.dumps(fields)} if fields else {}
+        self._fields = _paths(fields)
         self._missing = set(self._fields)
         self._seen: dict[str, None] = {}
         self._style = "plain"
         self._styles = dict(_STYLES)
 
     def scan(self, block: str, line: int, last: bool) -> Scanned:
+        if self._restoring:  # originals may have come to other fields, marks have not
+            self._fields = _paths(json.loads(self.notes.get("fields", "[]")))
         leaves: list[Leaf] = []
         at = 0
         while at < len(block):
@@ -159,16 +163,17 @@ class Json:
                 before = "\n"
                 continue
             if number is not None:
-                if self._wanted(path):
+                if self._wanted(path) or self._restoring:
                     leaves.append(Leaf(*found.span(3), number, before, "number"))
                 before = "\n"
                 continue
             text = raw if "\\" not in raw else json.loads(f'"{raw}"')
             if colon is not None:
                 path[-1] = text
-            if self._wanted(path):
+            wanted = self._wanted(path)
+            if wanted or self._restoring:
                 place = found.start(), found.end(1) + 1
-                marked = text.startswith(_WAS_NUMBER)
+                marked = wanted and text.startswith(_WAS_NUMBER)
                 form: _Form = "key" if colon is not None else "marked" if marked else "string"
                 leaves.append(Leaf(*place, text, before, form))
                 if not self._restoring and not (raw.isascii() and raw is text):
@@ -179,7 +184,7 @@ class Json:
         if not self._fields:
             return True
         names = tuple(name for name in path if name)
-        if len(self._seen) < _SHOWN and names:
+        if self._missing and len(self._seen) < _SEEN and names:
             self._seen.setdefault(".".join(names))
         wanted = [field for field in self._fields if names[: len(field)] == field]
         self._missing.difference_update(wanted)
@@ -221,7 +226,7 @@ class Json:
     def complete(self) -> None:
         if self._missing:
             wanted = ".".join(min(self._missing))
-            raise BadInput(f"no field '{wanted}' in any line; there are: {_some(self._seen)}")
+            raise BadInput(f"no field '{wanted}' in any line{_meant(wanted, self._seen)}")
 
 
 def _bad_json(problem: Exception, line: int, start: int, end: int) -> BadLine:
@@ -237,13 +242,16 @@ def _bad_json(problem: Exception, line: int, start: int, end: int) -> BadLine:
     return BadLine(f"this is not JSON: {what}, at {here}", line=line, start=start, end=end)
 
 
-def _some(names: Iterable[str]) -> str:
-    """Names for a message. One that looks like data, as in a file without a header, is told by its place."""
-    shown = [name if _NAME.fullmatch(name) else f"number {i}" for i, name in enumerate(names, 1)]
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "") or "none"
+def _paths(fields: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(field.split(".")) for field in fields)
 
 
-_NAME = re.compile(r"[^\W\d](?!.*\d{4})[\w .\-/()#]{0,39}")
+def _meant(wanted: str, names: Iterable[str]) -> str:
+    """The name that is nearly this one; no other, since in a file without a header they are data."""
+    near = difflib.get_close_matches(
+        wanted.casefold(), folded := {name.casefold(): name for name in names}, 1
+    )
+    return f" (did you mean '{folded[near[0]]}'?)" if near else ""
 
 
 # CSV ----------------------------------------------------------------------------------------------------
@@ -331,7 +339,7 @@ class Csv:
         names = [cell.text for cell in record] if self._header else [str(i + 1) for i in range(len(record))]
         for column in self._columns:
             if column not in names:
-                raise BadInput(f"no column '{column}'; there are: {_some(names)}", line=1)
+                raise BadInput(f"no column '{column}' among {len(names)}{_meant(column, names)}", line=1)
         if self._columns:
             self._wanted = frozenset(i for i, name in enumerate(names) if name in self._columns)
         self._names = [f"\n{name}: " if self._header and name else "\n" for name in names]
