@@ -143,6 +143,7 @@ FAULTS = {
     "expression syntax": (swapped("'E-[0-9]{6}'", "'E-[0-9'"), 19, "RE2 does not accept"),
     "look-ahead": (swapped("'E-[0-9]{6}'", "'E(?=a)'"), 19, "no look-ahead"),
     "look-behind": (swapped("'E-[0-9]{6}'", "'(?<!a)E'"), 19, "no look-ahead"),
+    "single byte": (swapped("'E-[0-9]{6}'", r"'E-\\\\\C'"), 19, "a single byte"),
     "back-reference": (swapped("'E-[0-9]{6}'", "'(a)\\1'"), 19, "no back-references"),
     "matches the empty": (swapped("'E-[0-9]{6}'", "'[0-9]*'"), 19, "empty string"),
     "matches a boundary": (swapped("'E-[0-9]{6}'", "'\\b'"), 19, "empty string"),

@@ -409,6 +409,8 @@ def _compiled(expression: object, *path: str | int) -> Any:
         compiled = re2.compile(expression, _RE2)
     except (re2.error, UnicodeError) as problem:
         raise _Fault(f"RE2 does not accept this expression: {_reason(problem)}", *path) from None
+    if _BYTE.search(expression):
+        raise _Fault(r"it has \C, a single byte, which may part a character: use . or \x{...}", *path)
     if any(found.start() == found.end() for found in compiled.finditer(_PROBE)) or compiled.fullmatch(""):
         raise _Fault("this expression matches the empty string, so it would match everywhere", *path)
     if _matches_nothing(compiled):
@@ -418,6 +420,7 @@ def _compiled(expression: object, *path: str | int) -> Any:
 
 _RE2 = re2.Options()
 _RE2.log_errors = False
+_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 _PROBE = "a b\n1-a.中文 \n"
 
 
