@@ -207,7 +207,6 @@ CLIENTS = ("README.md", "README.zh.md", "docs/quickstart.md", "docs/gateway.md")
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_clients_get_their_answer(name: str, port: int, tmp_path: Path) -> None:
-    pytest.importorskip("openai")
     programs = [block for block in blocks(ROOT / name, "python") if "127.0.0.1:8080" in block]
     assert programs, f"{name} shows no client"
     for program in programs:
@@ -226,7 +225,7 @@ def test_clients_get_their_answer(name: str, port: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CLIENTS)
 def test_curl_gets_its_answer(name: str, port: int, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
+        pytest.skip("no curl on the path to run the commands that are shown")
     commands = [block for block in blocks(ROOT / name, "sh") if block.startswith("curl ")]
     assert commands, f"{name} shows no curl"
     for command in commands:

@@ -30,7 +30,7 @@ def corpus(name: str) -> list[dict[str, Any]]:
         path = Path(folder) / "text" / name if folder else None
         if path and path.is_file():
             return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    pytest.skip(f"no text/{name} in $MASQUERADE_DATA or ../shared/data")
+    pytest.skip(f"the corpus text/{name} is not part of the project: point MASQUERADE_DATA at a copy")
 
 
 @cache

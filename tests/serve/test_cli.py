@@ -286,7 +286,9 @@ def test_debugging_shows_places_and_no_value(
     assert "in _mask" in err and "canary" not in err
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has /dev/full, the device that is always full"
+)
 @pytest.mark.parametrize("argv", [("mask", "a.txt", "--no-vault", "-o", "/dev/full"), ("find", "a.txt")])
 def test_a_full_device(argv: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -300,7 +302,7 @@ def big(path: str, lines: int = 60_000) -> None:
     Path(path).write_text("".join(f"line {i} of u{i}.canary@example.com, 138{i:08}\n" for i in range(lines)))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file size (RLIMIT_FSIZE)")
 @pytest.mark.parametrize("limit", [3000, 20_000, 300_000])
 def test_a_limit_on_file_size_leaves_nothing(limit: int) -> None:
     """The file or its vault stops growing, at its first page, within it, or late."""
@@ -317,14 +319,19 @@ def test_a_limit_on_file_size_leaves_nothing(limit: int) -> None:
     assert names() == ["a.txt", "big.txt"]
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs a mount of its own")
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0,
+    reason="filling a disk takes a small one of its own, which only root can mount on Linux",
+)
 @pytest.mark.parametrize("size", ["16k", "64k", "400k"])
 def test_a_full_disk_leaves_nothing(tmp_path: Path, size: str) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
     if not mount or subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]).returncode:
-        pytest.skip("mounting is not allowed here")
+        pytest.skip(
+            "root may not mount here (a container without that right), so there is no small disk to fill"
+        )
     try:
         (disk / "out").write_text("mine")
         big("big.txt", 4000)
@@ -338,7 +345,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, size: str) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX signals to end a run by")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
@@ -398,8 +405,10 @@ def test_a_reader_that_goes_away() -> None:
         assert err.count(b"\n") == 1 and b"has gone" in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals to be a person at")
 def test_a_bar_for_a_person_and_for_no_one_else() -> None:
-    pty = pytest.importorskip("pty")
+    import pty
+
     big("big.txt", 40_000)
     person, terminal = pty.openpty()
     running = spawn("mask", "big.txt", "-o", "b", stderr=terminal)

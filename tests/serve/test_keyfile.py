@@ -87,7 +87,7 @@ def test_a_missing_key_says_what_to_do(path: Path) -> None:
         load(path)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="modes are a POSIX matter")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX file modes to refuse by")
 @pytest.mark.parametrize("bits", [0o644, 0o640, 0o604, 0o620])
 def test_a_shared_file_is_refused_with_the_command_to_run(path: Path, bits: int) -> None:
     keyfile.load_or_create(path, {})
@@ -99,7 +99,7 @@ def test_a_shared_file_is_refused_with_the_command_to_run(path: Path, bits: int)
     assert [*path.parent.iterdir()] == [path]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="modes are a POSIX matter")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX file modes to refuse by")
 def test_a_folder_that_others_write_to_is_refused(path: Path) -> None:
     keyfile.load_or_create(path, {})
     path.parent.chmod(0o777)

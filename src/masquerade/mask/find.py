@@ -123,7 +123,8 @@ class _Rules:
             if row.at:
                 match = re.compile(f"(?:{row.expression})").match
             elif row.after:
-                match = re.compile(f"{GAPS[row.gap]}({row.expression}){_END}").match
+                value = _BACK_REFERENCE.sub(partial(_shift, by=1), row.expression)
+                match = re.compile(f"{GAPS[row.gap]}({value}){_END}").match
             for literal in (*row.at, *row.after):
                 literals.setdefault(literal, []).append((bool(row.after), match, row))
         self._automaton = AhoCorasick(list(literals), matchkind=MatchKind.LeftmostLongest)
@@ -135,8 +136,7 @@ class _Rules:
         found: list[_Found] = []
         self._find_forms(text, found)
         self._find_literals(text, found)
-        if "@" in text:
-            _find_emails(text, found)
+        _find_emails(text, found)
         if "://" in text:
             _find_urls(text, found)
         if not text.isascii():
@@ -246,7 +246,7 @@ def _rules() -> _Rules:
     return _Rules(ROWS)
 
 
-_EMAIL_DOMAIN = re.compile(patterns.EMAIL_DOMAIN)
+_EMAIL_DOMAINS = [(sign, re.compile(sign + patterns.EMAIL_DOMAIN)) for sign in patterns.EMAIL_SIGNS]
 _EMAIL_LOCAL = re.compile(patterns.EMAIL_LOCAL)
 _URL_REST = re.compile(patterns.URL_REST)
 _URL_CREDENTIALS = re.compile(patterns.URL_CREDENTIALS)
@@ -254,16 +254,16 @@ _SCHEME = re.compile(r"[A-Za-z0-9+.\-]{1,20}")
 
 
 def _find_emails(text: str, found: list[_Found]) -> None:
-    for match in _EMAIL_DOMAIN.finditer(text):
-        at = match.start()
-        local = _EMAIL_LOCAL.match(text[max(0, at - 64) : at][::-1])
-        if local:
-            start = at - local.end()
-            start += _is_escape(text, start)
-            while start < at and text[start] in "'.":
-                start += 1
-            if start < at:
-                found.append((start, match.end(), "EMAIL", patterns.EMAIL_SCORE))
+    for sign, domain in _EMAIL_DOMAINS:
+        for match in domain.finditer(text) if sign in text else ():
+            at = match.start()
+            local = _EMAIL_LOCAL.match(text[max(0, at - 64) : at][::-1])
+            if local:
+                start = at - local.end()
+                while start < at and text[start] in "'.":
+                    start += 1
+                if start < at:
+                    found.append((start, match.end(), "EMAIL", patterns.EMAIL_SCORE))
 
 
 def _find_urls(text: str, found: list[_Found]) -> None:

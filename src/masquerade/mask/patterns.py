@@ -120,7 +120,7 @@ _PASSWORD_LABELS = (
 )  # fmt: skip
 _PHONE_LABELS = (
     "phone", "telephone", "mobile", "cell", "cellphone", "tel", "fax", "whatsapp", "call me", "call us", "call", "dial", "sms", "answering", "reach me", "reach us", "ring",
-    "hotline", "contact number", "phone number", "mobile number", "电话", "手机", "手机号", "座机", "固话", "传真", "热线", "来电",
+    "hotline", "contact number", "phone number", "mobile number", "隐私号", "虚拟号", "电话", "手机", "手机号", "座机", "固话", "传真", "热线", "来电",
     "致电", "拨打", "联系方式", "联系号码", "電話", "手機", "傳真",
 )  # fmt: skip
 _BIRTH_LABELS = (
@@ -143,6 +143,7 @@ ROWS: tuple[Row, ...] = (
     # -- network ----------------------------------------------------------------------------------------
     Row("IP_ADDRESS", rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?!\.?[0-9])(?:/(?:3[0-2]|[12]?[0-9])(?![0-9]))?", 0.9, source="RFC 791", lead=(1, 2, 3)),
     Row("MAC_ADDRESS", r"[0-9A-Fa-f]{2}([:\-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}(?:(?:\1[0-9A-Fa-f]{2}){2})?(?![:\-][0-9A-Fa-f])", 0.9, source="IEEE 802-2014, 8.1", lead=(0, 1, 2)),
+    Row("MAC_ADDRESS", r"[0-9A-Fa-f]{2}([:\-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}|[0-9A-Fa-f]{12}", 0.9, after=("mac", "mac address", "hwaddr", "lladdr", "physical address", "物理地址", "mac地址"), source="IEEE 802-2014, 8.1"),
     Row("MAC_ADDRESS", r"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\.)", 0.7, lead=range(5)),
     Row("IP_ADDRESS", r"[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){1,6}(?::[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?", 0.9, checks.ipv6_length, source="RFC 4291", lead=range(5)),
     # -- mainland China ---------------------------------------------------------------------------------
@@ -236,6 +237,7 @@ ROWS: tuple[Row, ...] = (
     Row("SECRET", r"[0-9]{4,8}", 0.7, after=("pin", "pin code", "otp", "2fa code", "login code", "sms code", "one-time code"), gap="bare"),
     Row("SECRET", r"[0-9]{4,8}(?= (?:is|as) your [A-Za-z0-9 \-]{0,32}(?i:code|password|otp|pin)(?![A-Za-z]))", 0.9, source="one-time codes", lead=range(4, 9)),
     Row("SECRET", r"[a-z]{3,8}(?: [a-z]{3,8}){11,23}", 0.9, after=("seed phrase", "recovery phrase", "secret phrase", "mnemonic", "助记词"), gap="sign", source="BIP 39"),
+    Row("SECRET", r"[\u4e00-\u9fff]{1,8}[!-~]{2,32}+(?![\u4e00-\u9fff])", 0.7, after=("密码", "口令"), gap="sign"),
     Row("SECRET", _UNQUOTED, 0.85, checks.password_length, after=("--password", "--passwd", "--token", "--api-key", "--secret", "--access-token"), gap="space"),
     Row("SECRET", r"(?<=[\"'])[^\s\"'\\]{6,512}(?=[\"'])|[A-Za-z0-9_\-./+=~:|%#$!@^*]{6,4096}+", 0.85, checks.labelled_secret_length, after=_SECRET_LABELS, gap="sign"),
     Row("SECRET", r"[A-Za-z0-9_\-./+=~:|%]{8,4096}+", 0.8, checks.labelled_secret_length, after=_SECRET_LABELS, gap="spoken"),
@@ -246,7 +248,7 @@ ROWS: tuple[Row, ...] = (
     Row("BANK_ACCOUNT", r"[0-9](?:[ \-]?[0-9]){5,24}", 0.8, after=("account number", "account no", "account", "acct", "a/c", "bank account", "routing number", "routing", "sort code", "账号", "帐号", "账户", "帳號", "帳戶", "银行账号", "银行账户", "对公账户", "收款账号")),
     Row("BANK_ACCOUNT", r"[0-9]{2}-[0-9]{2}-[0-9]{2}", 0.8, after=("sort code", "sort-code")),
     Row("SWIFT", r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?", 0.9, checks.swift_length, after=("swift", "bic", "swift code", "swift/bic", "bic/swift", "swiftcode"), source="ISO 9362"),
-    Row("PASSPORT", r"[A-Z](?=[A-Z0-9]{0,6}[0-9][A-Z0-9]{0,6}[0-9])[A-Z0-9]{8}|(?i:[A-Z]{0,3}[0-9]{6,9}[A-Z]?)", 0.85, after=("passport", "护照", "護照", "通行证", "回乡证", "台胞证", "travel document")),
+    Row("PASSPORT", r"[A-Z]{1,2} [0-9]{6,7}|[A-Z](?=[A-Z0-9]{0,6}[0-9][A-Z0-9]{0,6}[0-9])[A-Z0-9]{8}|(?i:[A-Z]{0,3}[0-9]{6,9}[A-Z]?)", 0.85, after=("passport", "护照", "護照", "通行证", "回乡证", "台胞证", "travel document")),
     Row("DRIVER_LICENSE", r"(?i:[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9])){4,21})", 0.85, checks.some_digits_length, after=("driver's license", "drivers license", "driver license", "driver’s license", "driving licence", "driving license", "driver's licence", "driver licence", "driverlicense", "driverslicense", "drivinglicence", "dl number", "dl no", "dl#", "license number", "licence number", "驾驶证", "驾照", "驾驶执照")),
     Row("DRIVER_LICENSE", r"[A-Z0-9]{8,18}", 0.8, checks.some_digits_length, after=("驾驶证", "驾照", "驾驶执照"), gap="glued"),
     Row("LICENSE_PLATE", r"(?i:[A-Z0-9](?:[ \-·]?[A-Z0-9]){2,8})", 0.8, checks.any_digit_length, after=("license plate", "licence plate", "number plate", "plate number", "registration plate", "plate", "vehicle registration", "车牌", "车牌号", "車牌")),
@@ -274,8 +276,11 @@ ROWS: tuple[Row, ...] = (
 """Every row, most telling first: where several forms begin at one place, the first that passes its check wins."""
 
 
-# E-mail addresses and URLs are found from the character that makes them ('@', '://'), outwards to both sides.
-EMAIL_DOMAIN = r"@(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,62})?\.){1,8}(?:xn--[A-Za-z0-9\-]{2,59}|[A-Za-z]{2,24})(?![A-Za-z0-9])"
+# E-mail addresses and URLs are found from what makes them ('@', '%40', '://'), outwards to both sides.
+EMAIL_SIGNS = ("@", "%40")
+EMAIL_DOMAIN = (
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,62})?\.){1,8}(?:xn--[A-Za-z0-9\-]{2,59}|[A-Za-z]{2,24})(?![A-Za-z0-9])"
+)
 EMAIL_LOCAL = r"[A-Za-z0-9._%+\-'\u00c0-\u024f]{1,64}"
 EMAIL_SCORE = 0.95
 URL_REST = r"://[A-Za-z0-9\[%_.~\-:\u00c0-\u024f](?:[!#-;=?-Z_a-z~|\[\]\u00c0-\u024f]|(?<=[/=?&])[\u4e00-\u9fff]{1,64}){2,2048}"

@@ -363,9 +363,13 @@ def _iban(value: str, dice: _Dice) -> tuple[str, str]:
     return _whole(" ".join(text[i : i + 4] for i in range(0, 22, 4)) if " " in value else text)
 
 
+_HEAD_OFFICE = "X" * 3
+"""The branch code that names a bank's head office (ISO 9362)."""
+
+
 def _swift(value: str, dice: _Dice) -> tuple[str, str]:
     letters = "".join(chr(65 + dice.below(26)) for _ in range(5))
-    return _whole(f"{letters[:4]}ZZ{letters[4]}0" + ("XXX" if len(value) == 11 else ""))
+    return _whole(f"{letters[:4]}ZZ{letters[4]}0" + (_HEAD_OFFICE if len(value) == 11 else ""))
 
 
 def _cn_resident(value: str, dice: _Dice) -> tuple[str, str] | None:
