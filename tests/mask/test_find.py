@@ -441,3 +441,13 @@ def test_work_grows_no_faster_than_the_text(seed: str, monkeypatch: pytest.Monke
 def test_one_long_word_made_of_beginnings(seed: str) -> None:
     text = seed * (200_000 // len(seed))
     check_spans(text, Lookout(Policy()).find(text))
+
+
+def test_own_patterns_read_lines_and_the_plain_form() -> None:
+    anchored = Lookout(Policy(patterns=(Pattern("STAFF_ID", "^E-[0-9]{6}$"),)))
+    text = "staff:\nE-123456\nnot E-654321"
+    assert [text[a:b] for a, b, *_ in anchored.find(text)] == ["E-123456"]
+    wide = Lookout(Policy(patterns=(Pattern("STAFF_ID", "ＡＢ．[0-9]{4}"),)))
+    for text in ("see AB.1234 there", "see ＡＢ．１２３４ there"):
+        assert [text[a:b] for a, b, *_ in wide.find(text)] == [text[4:11]]
+    assert not wide.find("see ABx1234 there")

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from masquerade.errors import PolicyProblem
 from masquerade.mask import policy as module
-from masquerade.mask.policy import DEFAULT_FATES, Pattern, Policy, Words, explain
+from masquerade.mask.policy import (
+    DEFAULT_FATES,
+    Pattern,
+    Policy,
+    Words,
+    explain,
+    is_endless,
+    is_unbounded,
+)
 from masquerade.mask.span import KINDS, Fate
 
 GOOD = """\
@@ -236,6 +244,66 @@ def test_a_policy_made_in_a_program_is_checked_too(wrong: dict[str, object]) -> 
 def test_a_policy_made_in_a_program_may_name_a_finders_kind() -> None:
     policy = Policy(fates={"EMPLOYEE": "redact", "EMAIL": Fate.KEEP})  # type: ignore[dict-item]
     assert policy.fate("EMPLOYEE") is Fate.REDACT
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ('version = 1\nrules = false\n[fates]\nEMAIL = "block"', 4, "turns the built-in rules off"),
+        ("version = 1\nrules = false\n[thresholds]\nPHONE = 0.6", 4, "turns the built-in rules off"),
+        ('version = 1\nrules = false\n[[allow]]\nkind = "URL"\nwords = ["x"]', 4, "never fire"),
+        ('version = 1\n[fates]\nPERSON = "block"', 3, "no rule has it yet"),
+    ],
+)
+def test_without_finders_nothing_is_said_of_what_nothing_finds(text: str, line: int, says: str) -> None:
+    with pytest.raises(PolicyProblem, match=says) as caught:
+        Policy.parse(text, finders=False)
+    assert caught.value.line == line
+    Policy.parse(text)
+    Policy.parse(text + '\n[[deny]]\nkind = "PERSON"\nwords = ["Ada"]' if "PERSON" in text else text)
+
+
+@pytest.mark.parametrize("everything", [".+", "(?s).+", r"[\\s\\S]+", ".{1,}", "(?:.|x)+"])
+def test_an_allowance_of_everything_is_refused(everything: str) -> None:
+    assert problem(f'version = 1\n[[allow]]\nwords = ["{everything}"]\nmatch = "pattern"').line == 3
+
+
+def test_a_pattern_that_is_allowed_whole_is_refused() -> None:
+    text = """version = 1
+[[pattern]]
+kind = "STAFF_ID"
+expression = 'E-[0-9]{6}'
+[[allow]]
+words = ['E-[0-9]{6}']
+match = "pattern"
+"""
+    assert problem(text).line == 4
+
+
+def test_a_policy_nested_too_deeply() -> None:
+    with pytest.raises(PolicyProblem, match="nested too deeply"):
+        Policy.parse("x = " + "[" * 5_000)
+
+
+@pytest.mark.parametrize(
+    ("expression", "unbounded", "endless"),
+    [
+        ("E-[0-9]{6}", False, False),
+        ("E-[0-9]+", True, False),
+        (r"card\s+[0-9]{4}", True, False),
+        (r"<s>[^<]*</s>", True, True),
+        (r"<s>[^<\n]*</s>", True, False),
+        (r"(?s)begin.*end", True, True),
+        (r"begin.*end", True, False),
+        (r"(?:line\s)+", True, True),
+        (r"a\W{3,}b", True, True),
+        (r"a[^b]{1,900}b", False, False),
+        (r"a\+[*+]b", False, False),
+    ],
+)
+def test_what_an_expression_may_run_over(expression: str, unbounded: bool, endless: bool) -> None:
+    assert is_unbounded(expression) is unbounded
+    assert is_endless(expression) is endless
 
 
 def test_a_hundred_thousand_words() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from masquerade.errors import BadInput, Blocked, OutputProblem
 from masquerade.keys import Key
-from masquerade.mask.policy import Policy
+from masquerade.mask.policy import Pattern, Policy
 from masquerade.mask.span import Fate
 from masquerade.mask.text import Masker
 from masquerade.serve import files
@@ -165,6 +165,20 @@ def test_nothing_is_missed_at_a_cut(tmp_path: Path, value: str, canary: str) -> 
         text = filler[:place] + " " + value + " " + filler[place:]
         masked, _ = mask(tmp_path, text.encode())
         assert canary.encode() not in masked, f"at {place}"
+
+
+@pytest.mark.usefixtures("small_reads")
+@pytest.mark.parametrize(
+    ("expression", "joint"), [("<secret>[^<]*</secret>", "\n"), (r"<secret>[^<\n]*</secret>", " ")]
+)
+def test_own_patterns_without_a_bound_are_not_cut(tmp_path: Path, expression: str, joint: str) -> None:
+    own = Masker(KEY, Policy(patterns=(Pattern("SECRET", expression),)))
+    value = "<secret>" + joint.join(f"canary {i}" for i in range(400)) + "</secret>"
+    filler = prose(6000).encode("ascii", "ignore").decode()
+    for place in range(8192 - len(value) - 600, 8192 + 100, 611):
+        text = filler[:place] + joint + value + joint + filler[place:]
+        masked, _ = mask(tmp_path, text.encode(), masker=own)
+        assert b"canary" not in masked, f"at {place}"
 
 
 @pytest.mark.usefixtures("small_reads")

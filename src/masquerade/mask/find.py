@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import TypeAlias
 
+import re2
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from masquerade.mask import checks, patterns
 from masquerade.mask.normal import Normal, lowered
 from masquerade.mask.patterns import GAPS, ROWS, Row
-from masquerade.mask.policy import Pattern, Policy, Words
+from masquerade.mask.policy import Pattern, Policy, Words, readied
 from masquerade.mask.span import Finder, Span
 
 _END = r"(?![0-9A-Za-z])"
@@ -423,9 +424,7 @@ class _OwnPattern:
 
 
 def _re2(expression: str) -> re.Pattern[bytes]:
-    import re2
-
-    compiled: re.Pattern[bytes] = re2.compile(expression.encode())
+    compiled: re.Pattern[bytes] = re2.compile(readied(expression).encode())
     return compiled
 
 

@@ -46,6 +46,7 @@ import re2
 from masquerade import crypto
 from masquerade.errors import PolicyProblem
 from masquerade.mask import patterns
+from masquerade.mask.normal import Normal
 from masquerade.mask.span import KINDS, Fate
 from masquerade.mask.surrogate import PLAUSIBLE_KINDS
 
@@ -137,8 +138,11 @@ class Policy:
         _check_reach(self)
 
     @classmethod
-    def parse(cls, text: str, source: str = "policy.toml") -> Policy:
+    def parse(cls, text: str, source: str = "policy.toml", *, finders: bool = True) -> Policy:
         """Read a policy from TOML text; ``source`` names it in messages.
+
+        ``finders`` says whether finders may be passed beside the policy. Where none can be, as in the command
+        and the gateway, a rule about a kind that then nothing finds is refused too.
 
         Raises:
             PolicyProblem: it is not TOML, or says something impossible; carries ``source`` and the line.
@@ -148,10 +152,12 @@ class Policy:
         except tomllib.TOMLDecodeError as problem:
             message, line = _syntax(str(problem), text)
             raise PolicyProblem(message, source=source, line=line) from None
+        except RecursionError:
+            raise PolicyProblem("this is nested too deeply", source=source) from None
         lines = _lines(text)
         try:
             policy = _read(content, lines)
-            _check_kinds(policy)
+            _check_kinds(policy, finders)
         except _Fault as fault:
             raise PolicyProblem(fault.message, source=source, line=_line(fault.path, lines)) from None
         return policy
@@ -406,7 +412,7 @@ def _compiled(expression: object, *path: str | int) -> Any:
     if not isinstance(expression, str):
         raise _Fault("an expression is a string", *path)
     try:
-        compiled = re2.compile(expression, _RE2)
+        compiled = re2.compile(readied(expression), _RE2)
     except (re2.error, UnicodeError) as problem:
         raise _Fault(f"RE2 does not accept this expression: {_reason(problem)}", *path) from None
     if _BYTE.search(expression):
@@ -418,10 +424,64 @@ def _compiled(expression: object, *path: str | int) -> Any:
     return compiled
 
 
+_ATOM = re.compile(
+    r"\\Q.*?\\E|\\[pP](?:\{[^}]*\}|.)|\\x\{[^}]*\}|\\."
+    r"|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]])*\]|\(\?P?<\w+>|\(\?[A-Za-z\-]*[:)]|.",
+    re.DOTALL,
+)
+_ENDLESS = re.compile(r"[*+]|\{[0-9]+,\}")
+
+
+def is_unbounded(expression: str) -> bool:
+    """Whether a match may be of any length: some part is repeated without bound."""
+    return any(_ENDLESS.match(expression, match.end()) for match in _ATOM.finditer(expression))
+
+
+def is_endless(expression: str) -> bool:
+    """Whether a match may go on over any number of lines, so that only the whole text shows where it ends.
+
+    Told from the expression, and on the safe side: something that matches a line break is repeated without
+    bound. White space alone (``\\s+``) does not count.
+    """
+    dot = re.search(r"\(\?[a-zA-Z]*s[a-zA-Z\-]*[:)]", expression) is not None
+    atoms = [(match[0], match.end()) for match in _ATOM.finditer(expression)]
+    breaks = [_breaks(atom, dot) for atom, _ in atoms]
+    spaces = any("\\s" in atom or "space" in atom for atom, _ in atoms)
+    for (atom, end), is_break in zip(atoms, breaks, strict=True):
+        group = atom == ")" and (any(breaks) or spaces)
+        if (is_break or group) and _ENDLESS.match(expression, end):
+            return True
+    return False
+
+
+def _breaks(atom: str, dot: bool) -> bool:
+    """Whether one part of an expression may match a line break, other than as white space."""
+    if atom.startswith("[^"):
+        return not ("\\n" in atom or "\n" in atom or "\\s" in atom)
+    if atom.startswith("["):
+        return any(
+            part in atom for part in ("\\n", "\n", "\\s", "\\W", "\\D", "\\P", "[:^", "[:space", "[:cntrl")
+        )
+    if atom.startswith(("\\p", "\\P", "\\x", "\\Q")):
+        return True
+    return atom in ("\n", "\\n", "\\W", "\\D") or (atom == "." and dot)
+
+
 _RE2 = re2.Options()
 _RE2.log_errors = False
 _BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 _PROBE = "a b\n1-a.中文 \n"
+
+
+def readied(expression: str) -> str:
+    """``expression`` as it is compiled: ``^`` and ``$`` at every line, and in plain form.
+
+    Text is searched in its plain form (``normal.py``), where no full-width letter is left to match.
+    """
+    if expression.isascii():
+        return "(?m)" + expression
+    plain = ((char, Normal(char).text) for char in expression)
+    return "(?m)" + "".join(char if char == form else re.escape(form) for char, form in plain)
 
 
 def _reason(problem: Exception) -> str:
@@ -511,9 +571,33 @@ def _check_kinds_agree(policy: Policy) -> None:
                 )
 
 
+_ANYTHING = ("\u2603", "Zq9-@./ :#\u4e2d=")
+"""Two texts that have nothing in common but that an expression for all text matches both."""
+
+
 def _check_allowed(policy: Policy) -> None:
-    """No word is both denied and allowed: since denying wins, the allowance could never fire."""
-    for allow in policy.allow:
+    """Nothing is both denied and allowed: since denying wins, the allowance could never fire.
+
+    No pattern is allowed whole, and no allowance is of everything.
+    """
+    for at, allow in enumerate(policy.allow):
+        for j, word in enumerate(allow.words if allow.match == "pattern" else ()):
+            if all(map(re2.compile(readied(word), _RE2).fullmatch, _ANYTHING)):
+                raise _Fault(
+                    "this allows everything, so nothing would be masked: describe what is public, or say "
+                    "'KIND = \"keep\"' in [fates]",
+                    *("allow", at, "words", j),
+                )
+        for j, pattern in enumerate(policy.patterns):
+            if (
+                allow.kind in (None, pattern.kind)
+                and allow.match == "pattern"
+                and pattern.expression in allow.words
+            ):
+                raise _Fault(
+                    f"all that it matches is allowed{_at(allow.line)}: it is one or the other",
+                    *("pattern", j, "expression"),
+                )
         cancels = _canceller(allow)
         for i, deny in enumerate(policy.deny):
             if allow.kind not in (None, deny.kind):
@@ -534,7 +618,7 @@ def _canceller(allow: Words) -> Callable[[str, Match], bool]:
     if allow.match == "ignore-case":
         folded = frozenset(word.casefold() for word in words)
         return lambda word, match: match != "pattern" and word.casefold() in folded
-    patterns = [re2.compile(word, _RE2) for word in words]
+    patterns = [re2.compile(readied(word), _RE2) for word in words]
 
     def cancels(word: str, match: Match) -> bool:
         if match == "pattern":
@@ -545,9 +629,11 @@ def _canceller(allow: Words) -> Callable[[str, Match], bool]:
     return cancels
 
 
-def _check_kinds(policy: Policy) -> None:
+def _check_kinds(policy: Policy, finders: bool) -> None:
     """Every kind that a policy file gives a fate, a threshold or an exception is one that can be found."""
     known = [*KINDS, *policy.own_kinds]
+    found = {*(w.kind for w in policy.deny), *(p.kind for p in policy.patterns)}
+    found |= set(known) if finders else _rule_scores().keys() if policy.rules else set()
     named: list[tuple[str, _Path]] = [(kind, ("fates", kind)) for kind in policy.fates]
     named += [(kind, ("thresholds", kind)) for kind in policy.thresholds if kind != "default"]
     named += [(w.kind, ("allow", i, "kind")) for i, w in enumerate(policy.allow) if w.kind]
@@ -556,6 +642,11 @@ def _check_kinds(policy: Policy) -> None:
             near = _meant(kind, known)
             raise _Fault(
                 f"nothing finds {kind}{near}: it is no built-in kind, and no list or pattern has it", *path
+            )
+        if kind not in found:
+            why = "no rule has it yet" if policy.rules else "'rules = false' turns the built-in rules off"
+            raise _Fault(
+                f"nothing here finds {kind}, so this can never fire: {why}; list or describe it", *path
             )
 
 

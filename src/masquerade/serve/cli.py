@@ -377,7 +377,7 @@ def _policy(path: str | None) -> Policy:
     if path is None:
         return Policy()
     try:
-        return Policy.parse(Path(path).read_text(encoding="utf-8-sig"), source=path)
+        return Policy.parse(Path(path).read_text(encoding="utf-8-sig"), source=path, finders=False)
     except OSError as problem:
         raise Unreadable(f"cannot read the policy: {problem.strerror}", source=path) from None
     except UnicodeDecodeError:

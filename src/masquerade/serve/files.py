@@ -30,6 +30,7 @@ from ahocorasick_rs import AhoCorasick
 from masquerade import crypto
 from masquerade.errors import BadInput, OutputProblem
 from masquerade.keys import Key
+from masquerade.mask.policy import is_endless, is_unbounded
 from masquerade.mask.restore import Lexicon, Restorer
 from masquerade.mask.span import KINDS, Span
 from masquerade.mask.surrogate import BARRIER, BODY_LENGTH, body_ok, project
@@ -484,9 +485,16 @@ class _Mask:
     def __init__(self, masker: Masker, book: Vault | None, summary: Summary) -> None:
         self._masker, self._book, self._summary = masker, book, summary
         self._found: list[Span] = []
+        policy = masker.policy
+        listed = [word for words in policy.deny if words.match == "pattern" for word in words.words]
+        listed += [own.expression for own in policy.patterns]
+        self._endless = any(map(is_endless, listed))
+        self._marks = _LINES if any(map(is_unbounded, listed)) else _ANYWHERE
 
     def cut(self, text: str, last: bool) -> int:
         """The length of the next piece of ``text``; 0 when more must be seen first."""
+        if self._endless and not last:
+            return 0
         self._found = self._masker.find(text)
         if last:
             return len(text)
@@ -495,7 +503,7 @@ class _Mask:
         key = text.rfind("-----BEGIN ", max(0, len(text) - _LONGEST_KEY))
         if key >= 0 and text.find("-----END ", key) < 0:
             end = min(end, key)
-        return _cut(text, end, self._found, self._agrees)
+        return _cut(text, end, self._found, self._agrees, self._marks)
 
     def _agrees(self, text: str, at: int) -> bool:
         """Whether the same is found near ``at`` with the text parted there as without."""
@@ -624,12 +632,22 @@ _ALONE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{10}(?![0-9A-Za-z])")
 _OPEN = re.compile(r"[\[［【〔「〖《][^\]］】〕」〗》]*\Z")
 
 
-def _cut(text: str, end: int, spans: Sequence[Span], agrees: Callable[[str, int], bool]) -> int:
+_ANYWHERE = ("\n", " ", "")
+_LINES = ("\n",)
+
+
+def _cut(
+    text: str,
+    end: int,
+    spans: Sequence[Span],
+    agrees: Callable[[str, int], bool],
+    marks: Sequence[str] = _ANYWHERE,
+) -> int:
     """The last good place up to ``end`` to part ``text``; 0 if there is none.
 
-    After a line break if possible, else after a space, else anywhere.
+    After the first of ``marks`` if possible, else after the next, and so on; "" is anywhere.
     """
-    for mark in ("\n", " ", ""):
+    for mark in marks:
         at = end
         for _ in range(_TRIES):
             at = text.rfind(mark, 0, max(at, 0)) + 1 if mark else at - 17

@@ -466,7 +466,7 @@ def _listen(settings: Settings) -> socket.socket:
 def _policy(settings: Settings) -> Policy:
     if settings.policy is None:
         return Policy()
-    return Policy.parse(_read(settings.policy), source=str(settings.policy))
+    return Policy.parse(_read(settings.policy), source=str(settings.policy), finders=False)
 
 
 def _clients(settings: Settings) -> Clients | None:
