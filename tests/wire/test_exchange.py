@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -489,3 +490,42 @@ def test_an_unreadable_event_is_a_problem_upstream(data: bytes) -> None:
     restorer = exchange(stream=True).events()
     with pytest.raises(UpstreamProblem):
         restorer.feed(b"data: " + data + b"\n\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "more", "kind"),
+    [
+        ("stream_options", {"stream_options": {"n": "AKIAIOSFODNN7EXAMPLE"}}, "SECRET"),
+        (
+            "messages",
+            {"messages": [{"role": "tool", "tool_call_id": "call_4111111111111111"}]},
+            "CREDIT_CARD",
+        ),
+        ("model", {"model": "ft:4111111111111111:x"}, "CREDIT_CARD"),
+        (
+            "tools",
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {
+                "type": "object", "properties": {"AKIAIOSFODNN7EXAMPLE": {"type": "string"}}}}}]},
+            "SECRET",
+        ),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_proven_private_is_refused(field: str, more: dict[str, Any], kind: str) -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], **more}
+    with pytest.raises(BadInput, match=kind) as caught:
+        Exchange(MASKER, orjson.dumps(asked))
+    assert str(caught.value).startswith(field)
+    assert "4111" not in str(caught.value) and "AKIA" not in str(caught.value)
+
+
+def test_ids_of_services_pass() -> None:
+    for name in (
+        "call_9qXW1nVbT0kLr2mZ8yHc7D4e",
+        "chatcmpl-tool-0d3a1f2b9c8e4d5fa6b7c8d9e0f1a2b3",
+        "toolu_01A09q90qw90lq917835lq9",
+    ):
+        asked = {
+            "model": "gpt-4o-2024-08-06",
+            "messages": [{"role": "tool", "tool_call_id": name, "content": "x"}],
+        }
+        assert name.encode() in Exchange(MASKER, orjson.dumps(asked)).request

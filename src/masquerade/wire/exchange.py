@@ -9,7 +9,7 @@ same, because they are computed from the tenant's key.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from masquerade.wire import openai
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
 _ALIAS_BYTES = 15
+_PROVEN = 0.95
 _MOST_TEXTS = 4096
 _SHELL = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
@@ -54,6 +55,7 @@ class Exchange:
     def __init__(self, masker: Masker, body: bytes, *, alias: Callable[[str], str] | None = None) -> None:
         tree = _read(body)
         slots = openai.Slots(tree, alias)
+        _check_names(masker, slots.names)
         masked = masker.mask_all(slots.texts)
         slots.put(masked.texts)
         self._masked = masked
@@ -123,6 +125,19 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
+
+
+def _check_names(masker: Masker, names: Mapping[str, str]) -> None:
+    """Refuse what a check digit or a maker's prefix proves private where it cannot be masked: a masked id
+    would belong to nothing any more."""
+    for name, field in names.items():
+        for span in masker.find(name):
+            if span.score >= _PROVEN:
+                raise BadInput(
+                    f"a name or id in it holds what looks like {span.kind}, and names are sent as they are; "
+                    "put it into a text, or allow it in the policy",
+                    source=field,
+                )
 
 
 class ReplyStream:

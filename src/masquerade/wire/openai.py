@@ -203,6 +203,8 @@ _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NAMED = (PASS, NUMBER)
 _LONGEST_LABEL = 64
+_SHORTEST_HIDEOUT = 8
+_DIGIT = re.compile(r"[0-9]")
 _LONG_NUMBER = 10**8
 
 Put: TypeAlias = Callable[[Sequence[str]], None]
@@ -213,7 +215,9 @@ class Slots:
     """The texts of one request, and the way back to where they stand.
 
     ``texts`` are what a mask must look at. :meth:`put` takes as many masked ones and writes those that
-    changed into the request; what did not change stays as it was, byte for byte.
+    changed into the request; what did not change stays as it was, byte for byte. ``names`` are the names
+    and ids that go out as they are, each with the field of the request that has it; short ones and those
+    without a digit are left out.
 
     Raises:
         BadInput: the request has no messages, or something in it cannot be masked; ``source`` is the
@@ -222,6 +226,7 @@ class Slots:
 
     def __init__(self, request: dict[str, Any], alias: Callable[[str], str] | None = None) -> None:
         self.texts: list[str] = []
+        self.names: dict[str, str] = {}
         self._puts: list[Put] = []
         self._renames: list[tuple[dict[str, Any], str, int]] = []
         self._alias = alias
@@ -278,19 +283,24 @@ class Slots:
             named = listed or type(rule) is Names
             rule = rule.rule if type(rule) is Names else rule if listed else DEEP
             for name in list(value):
-                if not (named and _is_name(name)):
+                if named and _is_name(name):
+                    self._pass(name, path)
+                else:
                     self._renames.append((value, name, self._add(name)))
                 self._value(value, name, rule, (path, name))
         elif kind is str or rule is ALIAS:
             value = str(value)
-            self._string(holder, key, value, rule if type(rule) is How else TEXT)
+            self._string(holder, key, value, rule if type(rule) is How else TEXT, path)
         elif rule is DEEP or (rule is not NUMBER and abs(value) >= _LONG_NUMBER):
             # Whole numbers beyond 64 bits were read as floats: as 1.23e+23 no rule would know them.
             whole = kind is float and value.is_integer() and abs(value) >= _LONG_NUMBER
             self._leaf(holder, key, str(int(value) if whole else value))
 
-    def _string(self, holder: Any, key: Any, text: str, rule: Rule) -> None:
-        if not text or (rule in _NAMED and _is_name(text)) or (rule is OPAQUE and _SIGNED.fullmatch(text)):
+    def _string(self, holder: Any, key: Any, text: str, rule: Rule, path: tuple[object, ...]) -> None:
+        if rule in _NAMED and _is_name(text):
+            self._pass(text, path)
+            return
+        if not text or (rule is OPAQUE and _SIGNED.fullmatch(text)):
             return
         if rule is ALIAS:
             if self._alias is None:
@@ -302,6 +312,13 @@ class Slots:
             self._leaf(holder, key, text)
         else:
             self._write(holder, key, text, self._plain(text))
+
+    def _pass(self, name: str, path: tuple[object, ...]) -> None:
+        """Remember a name that goes out as it is, if a number or key could be hidden in it."""
+        if len(name) >= _SHORTEST_HIDEOUT and _DIGIT.search(name):
+            while path[0]:
+                path = path[0]  # type: ignore[assignment]
+            self.names.setdefault(name, str(path[1]))
 
     def _leaf(self, holder: Any, key: Any, text: str) -> None:
         self._write(holder, key, text, self._labelled(text, key if type(key) is str else "", None))
