@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
 JOBS ?= 2
+NATIVE := hatch_build.py $(wildcard src/masquerade/mask/csrc/*)
 
 .PHONY: run test heavy format bench clean
 .DELETE_ON_ERROR:
@@ -45,15 +46,15 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # A stamp says what is installed: a second run installs nothing, a changed pyproject.toml does.
-$(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/run.stamp: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/dev.stamp: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(VENV)/run.stamp $@
 
-.venv-bench/stamp: pyproject.toml bench/requirements.txt
+.venv-bench/stamp: pyproject.toml bench/requirements.txt $(NATIVE)
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -e . -r bench/requirements.txt
 	@touch $@

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -64,6 +65,12 @@ class Prf:
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()
+
+    @property
+    def states(self) -> tuple[Any, ...]:
+        """The two states and what is done with them, for native code that takes :meth:`digest` many times."""
+        kind = type(self._inner)
+        return self._inner, self._outer, kind.copy, kind.update, kind.digest
 
 
 def seal(key: bytes, plaintext: bytes, bound_to: bytes = b"") -> bytes:

@@ -153,7 +153,7 @@ VA59001123000012345678 VG96VPVG0000012345678901 XK051212012345678906 YE15CBYE000
 
 
 def test_an_example_of_every_country_with_ibans() -> None:
-    assert {iban[:2] for iban in IBANS} == set(checks._IBAN_LENGTH)
+    assert {iban[:2] for iban in IBANS} == set(checks.IBAN_LENGTH)
 
 
 @pytest.mark.parametrize("iban", IBANS)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masquerade.errors import PolicyProblem
-from masquerade.mask import find
+from masquerade.mask import rules
 from masquerade.mask.find import Lookout, find_rules
 from masquerade.mask.patterns import ROWS
 from masquerade.mask.policy import Pattern, Policy, Words
@@ -419,9 +419,9 @@ def work(text: str, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         changes = {"check": checked[id(row.check)]} if row.check else {}
         rows.append(type(row)(**{**{f: getattr(row, f) for f in row.__slots__}, **changes}))
     with monkeypatch.context() as patch:
-        patch.setattr(find._Forms, "at", tally.counted("tried", find._Forms.at, lambda *_: 1))
-        patch.setattr(find, "_word_start", tally.counted("led", find._word_start, lambda *_: 1))
-        tally.work["found"] = len(find._Rules(rows).find(text))
+        patch.setattr(rules._Forms, "at", tally.counted("tried", rules._Forms.at, lambda *_: 1))
+        patch.setattr(rules, "_word_start", tally.counted("led", rules._word_start, lambda *_: 1))
+        tally.work["found"] = len(rules.Rules(rows).find(text))
     return tally.work
 
 

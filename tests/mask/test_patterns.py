@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from masquerade.mask import find, patterns
+from masquerade.mask import patterns, rules
 from masquerade.mask.find import Lookout, find_rules
 from masquerade.mask.patterns import GAPS, ROWS, Row
 from masquerade.mask.policy import Policy
@@ -118,7 +118,7 @@ def test_rows_are_well_formed(row: Row) -> None:
     for literal in chain(row.at, row.after):
         assert literal == literal.lower(), "compared with the lower-cased text"
     assert len(set(row.after)) == len(row.after)
-    assert all(0 <= n < find._MOST_DIGITS for n in row.lead)
+    assert all(0 <= n < rules.MOST_DIGITS for n in row.lead)
 
 
 ASSERTION = re.compile(r"\(\?<?[!=](?:[^()\[\]]|\[[^\]]*\]|\([^()]*\))*\)")
@@ -135,7 +135,7 @@ def test_rows_say_how_many_digits_they_begin_with(row: Row, data: st.DataObject)
     example = data.draw(st.from_regex(re.compile(expression, re.ASCII), fullmatch=True))
     digits = len(re.match("[0-9]*", example)[0])  # type: ignore[index]
     if row.check is None or row.check(example):
-        assert min(digits, find._MOST_DIGITS - 1) in row.lead
+        assert min(digits, rules.MOST_DIGITS - 1) in row.lead
 
 
 # -- what is found -------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_left_alone(text: str) -> None:
 )
 def test_each_row_is_reached(row: Row) -> None:
     """Alone, each row still finds some case of its kind."""
-    alone = find._Rules([row])
+    alone = rules.Rules([row])
     wanted = [case for case in FOUND if case.kind == row.kind]
     assert any(set(case.places) & {span[:2] for span in alone.find(case.text)} for case in wanted)
 

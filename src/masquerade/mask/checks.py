@@ -44,19 +44,19 @@ def _luhn_ok(raw: bytes) -> bool:
 
 
 # Issuer ranges by leading digits with their lengths; ISO/IEC 7812-1 and the networks' published ranges.
-_ISSUER = re.compile(
-    rb"4(?:\d{12}|\d{15}|\d{18})"  # Visa
-    rb"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"  # Mastercard
-    rb"|3[47]\d{13}"  # American Express
-    rb"|3(?:0[0-59]|[689]\d)\d{11,16}"  # Diners Club
-    rb"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}"  # Discover
-    rb"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
-    rb"|(?:62|81)\d{14,17}"  # UnionPay
-    rb"|(?:5[06789]|6[0-9])\d{10,17}"  # Maestro, and debit cards that share its ranges
-    rb"|220[0-4]\d{12,15}"  # Mir
-    rb"|9792\d{12}"  # Troy
-    rb"|(?:60|65|81|82|508|353|356)\d{13,14}"  # RuPay
-    rb"|(?:4|9)\d{15,18}"  # mainland bank cards of older issues
+ISSUER = re.compile(
+    r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
+    r"|(?:5[1-5][0-9][0-9]|222[1-9]|22[3-9][0-9]|2[3-6][0-9][0-9]|27[01][0-9]|2720)[0-9]{12}"  # Mastercard
+    r"|3[47][0-9]{13}"  # American Express
+    r"|3(?:0[0-59]|[689][0-9])[0-9]{11,16}"  # Diners Club
+    r"|(?:6011|64[4-9][0-9]|65[0-9][0-9])[0-9]{12,15}"  # Discover
+    r"|35(?:2[89]|[3-8][0-9])[0-9]{12,15}"  # JCB
+    r"|(?:62|81)[0-9]{14,17}"  # UnionPay
+    r"|(?:5[06789]|6[0-9])[0-9]{10,17}"  # Maestro, and debit cards that share its ranges
+    r"|220[0-4][0-9]{12,15}"  # Mir
+    r"|9792[0-9]{12}"  # Troy
+    r"|(?:60|65|81|82|508|353|356)[0-9]{13,14}"  # RuPay
+    r"|(?:4|9)[0-9]{15,18}"  # mainland bank cards of older issues
 )
 
 
@@ -75,12 +75,12 @@ def _card_ok(raw: bytes) -> bool:
     return (
         12 <= len(raw) <= 19
         and _luhn_ok(raw)
-        and bool(_ISSUER.fullmatch(raw))
+        and bool(ISSUER.fullmatch(raw.decode()))
         and raw.count(raw[0]) < len(raw)
     )
 
 
-_IBAN_LENGTH = {
+IBAN_LENGTH = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29,
     "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DJ": 27, "DK": 18, "DO": 28, "EE": 20, "EG": 29,
     "ES": 24, "FI": 18, "FK": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28,
@@ -100,14 +100,14 @@ _IBAN_VALUES = {ord(c): str(int(c, 36)) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 def iban_ok(iban: str) -> bool:
     """ISO 13616-1: the country's length, and the remainder by 97 is 1 (ISO/IEC 7064, MOD 97-10)."""
     return (
-        len(iban) == _IBAN_LENGTH.get(iban[:2])
+        len(iban) == IBAN_LENGTH.get(iban[:2])
         and int((iban[4:] + iban[:4]).translate(_IBAN_VALUES)) % 97 == 1
     )
 
 
 def iban_length(text: str) -> int:
     """An IBAN at the beginning of ``text``; what follows its country's length is left out."""
-    wanted = _IBAN_LENGTH.get(text[:2].upper())
+    wanted = IBAN_LENGTH.get(text[:2].upper())
     if wanted is None:
         return 0
     letters = _NOT_ALNUM.sub("", text)
@@ -123,7 +123,7 @@ def iban_length(text: str) -> int:
     return end if end == len(text) or not text[end].isalnum() else 0
 
 
-_COUNTRIES = frozenset(
+COUNTRIES = frozenset(
     "AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY BZ CA CC CD "
     "CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG ER ES ET FI FJ FK FM FO FR GA GB GD GE "
     "GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IQ IR IS IT JE JM JO JP KE KG KH KI KM KN "
@@ -136,12 +136,12 @@ _COUNTRIES = frozenset(
 
 def swift_length(text: str) -> int:
     """A business identifier code: ISO 9362, four letters, an ISO 3166-1 country, two or five more."""
-    return len(text) if text[4:6].upper() in _COUNTRIES else 0
+    return len(text) if text[4:6].upper() in COUNTRIES else 0
 
 
 # -- mainland China, Hong Kong, Taiwan -----------------------------------------------------------------
 
-_PROVINCES = frozenset(
+PROVINCES = frozenset(
     "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
 )
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -154,7 +154,7 @@ def cn_resident_check(first17: str) -> str:
 
 def cn_resident_form_ok(number: str) -> bool:
     """A resident ID of 18 or 15 characters with an existing province and date; check character aside."""
-    if number[:2] not in _PROVINCES:
+    if number[:2] not in PROVINCES:
         return False
     if len(number) == 18:
         return date_ok(int(number[6:10]), int(number[10:12]), int(number[12:14]))
@@ -184,7 +184,7 @@ def uscc_length(text: str) -> int:
     """A unified social credit code: GB 32100-2015, MOD 31."""
     values = text.encode().translate(_USCC_VALUES)
     check = -sum(map(mul, values[:17], _USCC_WEIGHTS)) % 31
-    return len(text) if values[17] == check and (text[2:4] in _PROVINCES or text[2:4] == "10") else 0
+    return len(text) if values[17] == check and (text[2:4] in PROVINCES or text[2:4] == "10") else 0
 
 
 def hk_id_length(text: str) -> int:
@@ -236,7 +236,7 @@ def aba_ok(digits: str) -> bool:
 # -- telephone -----------------------------------------------------------------------------------------
 
 # Country codes as assigned by ITU-T E.164 (list of Recommendation E.164 assigned country codes).
-_CALLING_CODE = re.compile(
+CALLING_CODE = re.compile(
     r"1|7|2(?:0|7|1[1-368]|[2346][0-9]|5[0-8]|9[0-1789])|3(?:[0-469]|[57][0-9]|8[0-35-79])|4(?:[013-9]|2[0-13])"
     r"|5(?:[1-8]|0[0-9]|9[0-9])|6(?:[0-6]|7[02-9]|8[0-35-9]|9[0-2])|8(?:[12469]|0[08]|5[02356]|7[0-8]|8[0-368])"
     r"|9(?:[0-58]|6[0-8]|7[0-79]|9[2-68])"
@@ -244,7 +244,7 @@ _CALLING_CODE = re.compile(
 
 
 # Most digits of a number with its country code and, dialled in error, a trunk prefix; national numbering plans.
-_MOST_DIGITS = {"1": 11, "7": 11, "33": 12, "44": 13, "61": 12, "65": 10, "86": 14, "852": 11, "853": 11}
+MOST_DIGITS = {"1": 11, "7": 11, "33": 12, "44": 13, "61": 12, "65": 10, "86": 14, "852": 11, "853": 11}
 _GROUP = re.compile(r"[0-9]+\)?")
 _EXTENSION = re.compile(r"[^0-9A-Za-z]*(?:[Ee][Xx][Tt]|[Xx]|转)")
 
@@ -257,10 +257,10 @@ def international_phone_length(text: str) -> int:
     number = _EXTENSION.split(text, maxsplit=1)[0]
     digits = digits_of(number)
     prefix = 2 if digits.startswith("00") else 0
-    code = _CALLING_CODE.match(digits, prefix)
+    code = CALLING_CODE.match(digits, prefix)
     if not code or len(digits) < prefix + 7:
         return 0
-    most = prefix + _MOST_DIGITS.get(code[0], 15) + ("(0)" in number)
+    most = prefix + MOST_DIGITS.get(code[0], 15) + ("(0)" in number)
     if len(digits) <= most:
         return len(text)
     end = count = 0
@@ -270,6 +270,16 @@ def international_phone_length(text: str) -> int:
             break
         end, count = group.end(), here
     return end if count >= prefix + 7 else 0
+
+
+def mainland_length(text: str) -> int:
+    """A mainland mobile in groups of its owner's: eleven digits behind what dials the country."""
+    return len(text) if len(digits_of(text).removeprefix("00").removeprefix("86")) == 11 else 0
+
+
+def ten_digits_length(text: str) -> int:
+    """Ten digits, however they are grouped."""
+    return len(text) if len(digits_of(text)) == 10 else 0
 
 
 def phone_length(text: str) -> int:
@@ -367,11 +377,11 @@ def bech32_length(text: str) -> int:
 
 # -- secrets -------------------------------------------------------------------------------------------
 
-_PLACEHOLDER = re.compile(
-    r"(?i)(?:null|none|nil|true|false|undefined|string|str|text|required|optional|hidden|redacted|masked|protected|"
+PLACEHOLDER = re.compile(
+    r"(?i:null|none|nil|true|false|undefined|string|str|text|required|optional|hidden|redacted|masked|protected|"
     r"incorrect|invalid|wrong|expired|missing|empty|changed?|reset|must|should|cannot|will|with|your|here|"
     r"x+|\*+|\.+|-+|_+|#+|<[^>]*>|\$\{?[a-z_][a-z0-9_.]*\}?|%\(?[a-z_]*\)?s?|\{\{?[^}]*\}?\}|"
-    r"(?:os|process|sys|self|config|settings|env|args|request|req|ctx|user|input|getpass)[.\[(].*|[a-z_]+\(.*)"
+    r"(?:os|process|sys|self|config|settings|env|args|request|req|ctx|user|input|getpass)[.\[(][^\n]*|[a-z_]+\([^\n]*)"
 )
 
 
@@ -384,7 +394,7 @@ def entropy(text: str) -> float:
 def password_length(text: str) -> int:
     """A value after ``password:``: anything that is no placeholder, variable or ordinary remark."""
     bare = text.rstrip(".,;:!?)]}")
-    if len(bare) < 4 - bare.isdigit() or _PLACEHOLDER.fullmatch(text) or _PLACEHOLDER.fullmatch(bare):
+    if len(bare) < 4 - bare.isdigit() or PLACEHOLDER.fullmatch(text) or PLACEHOLDER.fullmatch(bare):
         return 0
     return len(text.rstrip(".,;:)]}"))
 

@@ -17,13 +17,14 @@ _GONE = "\u200b"
 """Stands for a character that vanishes or grows, until the slow path has dealt with it."""
 
 # What the mapping below leaves alone and ordinary text is made of; a test checks each character of it.
-_PLAIN = (
+USUAL = (
     "\x00-\x7f\u00a1-\u00a7\u00a9\u00ab\u00ac\u00ae\u00b0\u00b1\u00b6\u00b7\u00bb\u00bf\u00c0-\u0131\u0134-\u013e"
     "\u0141-\u0148\u014a-\u017e\u0391-\u03a1\u03a3-\u03c9\u0400-\u045f"
     "\u2014\u2015\u2018-\u201d\u2022\u3001-\u3003\u3008-\u3011\u3014-\u301b"
     "\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
-    "\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f\U0001f300-\U0001f5ff\U0001f600-\U0001f64f"
+    "\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
 )
+_PLAIN = USUAL + "\U0001f300-\U0001f5ff\U0001f600-\U0001f64f"
 _UNUSUAL = re.compile(f"[^{_PLAIN}]")
 _KEPT = re.compile(f"[{_PLAIN}]")
 

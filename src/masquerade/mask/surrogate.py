@@ -147,7 +147,8 @@ PROJECTION = _Projection()
 """Code point to symbol, or None for what is dropped."""
 
 
-_ASCII_PROJECTION = bytes(ord(PROJECTION[i] or "\0") if i < 128 else i for i in range(256))
+ASCII_PROJECTION = bytes(ord(PROJECTION[i] or "\0") if i < 128 else i for i in range(256))
+"""Each ASCII character to its symbol, or to 0 if it is dropped."""
 _ASCII_DROPPED = bytes(i for i in range(128) if PROJECTION[i] is None)
 
 
@@ -157,7 +158,7 @@ def project(text: str) -> str:
     Letters and digits in upper case, NFKC, with O as 0, I and L as 1, U as V; nothing else.
     """
     if text.isascii():
-        return text.encode().translate(_ASCII_PROJECTION, _ASCII_DROPPED).decode()
+        return text.encode().translate(ASCII_PROJECTION, _ASCII_DROPPED).decode()
     return text.translate(PROJECTION)
 
 
@@ -192,18 +193,19 @@ class Mint:
     ``attempt`` counts up from 0 while the result is one that may not be used (see ``mask.text``).
     """
 
-    __slots__ = ("_digest",)
+    __slots__ = ("digest", "prf")
 
     def __init__(self, key: TenantKey) -> None:
-        self._digest = Prf(key.purpose("token")).digest
+        self.prf = Prf(key.purpose("token"))
+        self.digest = self.prf.digest
 
     def token(self, kind: str, value: str, attempt: int = 0) -> Surrogate:
         """A token; each attempt changes the form part, and each 256th the entity part too."""
         plain = canonical(value)
-        digest = int.from_bytes(self._digest(_bytes(f"{kind}\0{plain}\0{chr(attempt >> 8)}"))[:6], "big")
+        digest = int.from_bytes(self.digest(_bytes(f"{kind}\0{plain}\0{chr(attempt >> 8)}"))[:6], "big")
         entity, form = digest >> 18, digest
         if attempt or plain != value:
-            exact = self._digest(_bytes(f"{kind}\1{value}\1{chr(attempt >> 8)}") + b"%c" % (attempt & 255))
+            exact = self.digest(_bytes(f"{kind}\1{value}\1{chr(attempt >> 8)}") + b"%c" % (attempt & 255))
             form = exact[0] << 8 | exact[1]
         body = _body(entity, form)
         if body.isdigit():
@@ -216,7 +218,7 @@ class Mint:
         if draw is None or not value.isascii() or attempt >= _PATIENCE:
             return None
         message = b"%b\2%b\2%c" % (kind.encode(), _bytes(value), attempt)
-        drawn = draw(value, _Dice(self._digest(message)))
+        drawn = draw(value, _Dice(self.digest(message)))
         if drawn is None or drawn[0] == value:
             return None
         text, core = drawn

@@ -16,26 +16,29 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from ahocorasick_rs import MatchKind
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
+from masquerade.mask import native
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
 from masquerade.mask.span import KINDS, Fate, Finder, Span
-from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, project
+from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, canonical, project
 
 _PASSES = 4
 """Times a text is read at most, so that no text costs more than this many plain ones."""
 
 _STANDARD = Policy()
-_TOKEN = Fate.TOKEN  # an enum member costs more to look up than a global
-_NAMES = {fate: fate.value for fate in Fate}
+# An enum member costs more to look up than a global.
+_TOKEN, _PLAUSIBLE, _REDACT, _BLOCK = Fate.TOKEN, Fate.PLAUSIBLE, Fate.REDACT, Fate.BLOCK
+_NATIVE = native.module()
 
 
 class Book(Protocol):
@@ -65,8 +68,9 @@ class Masker:
         self._mint = Mint(key.tenant(tenant))
         self._retired = tuple(Mint(old.tenant(tenant)) for old in key.retired)
         self._lookout = Lookout(policy, finders)
-        self._fates = _Fates(policy)
         self._kinds = frozenset((*KINDS, *policy.own_kinds, *policy.fates))
+        self._fates = _Fates(policy, self._kinds)
+        self._states = self._mint.prf.states
 
     def __repr__(self) -> str:
         return f"Masker(key={self.key_id}, policy={self.policy.version}, tenant={self.tenant!r})"
@@ -75,8 +79,8 @@ class Masker:
         """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over."""
         zones = _tokens_in(text, self._kinds)
         if not zones:
-            spans = self._lookout.find(text)
-            if not _ragged(text, spans):
+            spans, ragged = self._lookout.look(text)
+            if not ragged:
                 return spans
             zones = [(start, end) for start, end, _, _ in spans]
         else:
@@ -115,24 +119,22 @@ class Masker:
         found = _wherever_they_stand(texts, found, self._kinds)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
-        number: dict[str, int] = {}
-        for spans in found:
-            for span in spans:
-                number[span[2]] = number.get(span[2], 0) + 1
+        if book is None and (masked := self._replace_in_c(texts, found)):
+            return masked
+        number = Counter(span.kind for spans in found for span in spans)
         fates = {kind: self._fates[kind] for kind in number}
-        blocked = {kind: number[kind] for kind, fate in fates.items() if fate is Fate.BLOCK}
+        blocked = {kind: number[kind] for kind, fate in fates.items() if fate is _BLOCK}
         if blocked:
             raise Blocked(blocked)
         masked = self._replace(texts, found, fates, book)
-        if Fate.PLAUSIBLE in fates.values() and not masked._comes_back(texts):
-            fates = {k: Fate.TOKEN if fate is Fate.PLAUSIBLE else fate for k, fate in fates.items()}
+        if _PLAUSIBLE in fates.values() and not masked._comes_back(texts):
+            fates = {kind: _TOKEN if fate is _PLAUSIBLE else fate for kind, fate in fates.items()}
             masked = self._replace(texts, found, fates, book)
         if book is not None:
             for surrogate in masked._surrogates:
                 if book.get(surrogate.needle) is None:
                     book.put(surrogate)
-        masked.counts = {kind: {_NAMES[fates[kind]]: n} for kind, n in number.items()}
-        masked.redacted = {kind: n for kind, n in number.items() if fates[kind] is Fate.REDACT}
+        masked._number, masked._fates = number, fates
         return masked
 
     def _replace(
@@ -148,7 +150,7 @@ class Masker:
             for start, end, kind, _ in spans
         ]
         crowded: set[tuple[str, str]] = set()
-        if Fate.PLAUSIBLE in fates.values():
+        if _PLAUSIBLE in fates.values():
             for text, spans in zip(texts, found, strict=True):
                 crowded |= {
                     (kind, text[start:end])
@@ -169,6 +171,21 @@ class Masker:
             outputs.append("".join(parts))
         return Masked(tuple(outputs), found, surrogates)
 
+    def _replace_in_c(self, texts: tuple[str, ...], found: tuple[list[Span], ...]) -> Masked | None:
+        """What :meth:`_replace` gives, where all becomes tokens and labels and no two stand-ins clash."""
+        scanner = native.scanner()
+        quick = scanner and scanner.inner.replace(
+            texts, found, self._fates, self._states, canonical, shadow, Surrogate, _TOKEN, _REDACT
+        )
+        if not quick:
+            return None
+        outputs, surrogates, number = quick
+        if self._retired:
+            surrogates += self._former(surrogates, texts)
+        masked = Masked(outputs, found, surrogates)
+        masked._number, masked._fates = number, self._fates
+        return masked
+
     def _assign(
         self,
         shown: dict[tuple[str, str], str],
@@ -185,7 +202,7 @@ class Masker:
             fate = fates[kind]
             if fate is _TOKEN or place in crowded:
                 first.append(token(kind, value))
-            elif fate is Fate.PLAUSIBLE:
+            elif fate is _PLAUSIBLE:
                 first.append(self._mint.plausible(kind, value) or token(kind, value))
             else:
                 shown[place] = f"[{kind}_REDACTED]"
@@ -219,21 +236,29 @@ class Masker:
             taken[needle] = surrogate
             shown[kind, original] = text
         surrogates = list(taken.values())
-        for mint in self._retired if book is None else ():  # a book remembers them by itself
-            former = [_again(mint, surrogate, 0) for surrogate in first]
-            clashing = _among(readable, [old.needle for old in former])
-            for old in former:
-                if old.needle not in taken and old.needle not in clashing:
-                    taken[old.needle] = old
-                    surrogates.append(old)
+        if book is None:  # a book remembers former ones by itself
+            surrogates += self._former(surrogates, texts)
         return surrogates
+
+    def _former(self, surrogates: list[Surrogate], texts: tuple[str, ...]) -> list[Surrogate]:
+        """What stood for the same values under retired keys, as far as it can be told from all else."""
+        taken = {surrogate.needle for surrogate in surrogates}
+        former: list[Surrogate] = []
+        for mint in self._retired if surrogates else ():
+            old = [_again(mint, surrogate, 0) for surrogate in surrogates]
+            taken |= _among(shadow(texts), [one.needle for one in old])
+            for one in old:
+                if one.needle not in taken:
+                    taken.add(one.needle)
+                    former.append(one)
+        return former
 
 
 class _Fates(dict[str, Fate]):
-    """The fate of each kind, worked out when it is first met."""
+    """The fate of each kind; that of one that a finder made up, when it is first met."""
 
-    def __init__(self, policy: Policy) -> None:
-        super().__init__()
+    def __init__(self, policy: Policy, kinds: Iterable[str]) -> None:
+        super().__init__((kind, policy.fate(kind)) for kind in kinds)
         self._policy = policy
 
     def __missing__(self, kind: str) -> Fate:
@@ -244,17 +269,24 @@ class _Fates(dict[str, Fate]):
 class Masked:
     """Masked texts, and the way back. ``repr`` shows counts only."""
 
-    counts: dict[str, dict[str, int]]
-    """Kind to fate to number of places."""
-    redacted: dict[str, int]
-    """Kind to number of places that do not come back."""
+    _number: Mapping[str, int]
+    _fates: Mapping[str, Fate]
 
     def __init__(
         self, texts: tuple[str, ...], spans: tuple[list[Span], ...], surrogates: Sequence[Surrogate]
     ) -> None:
         self.texts, self.all_spans = texts, spans
         self._surrogates = surrogates
-        self.counts, self.redacted = {}, {}
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Kind to fate to number of places."""
+        return {kind: {self._fates[kind].value: n} for kind, n in self._number.items()}
+
+    @cached_property
+    def redacted(self) -> dict[str, int]:
+        """Kind to number of places that do not come back."""
+        return {kind: n for kind, n in self._number.items() if self._fates[kind] is _REDACT}
 
     @property
     def text(self) -> str:
@@ -305,7 +337,7 @@ class Masked:
 def _again(mint: Mint, surrogate: Surrogate, attempt: int) -> Surrogate:
     """Another surrogate for the same value; a token once the plausible range is exhausted."""
     _, _, value, kind, fate = surrogate
-    drawn = mint.plausible(kind, value, attempt) if fate is Fate.PLAUSIBLE else None
+    drawn = mint.plausible(kind, value, attempt) if fate is _PLAUSIBLE else None
     return drawn or mint.token(kind, value, attempt)
 
 
@@ -330,30 +362,6 @@ def _tokens_in(text: str, kinds: frozenset[str]) -> list[tuple[int, int]]:
 
 
 _LONGEST_KIND = 31
-
-
-_RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
-_RAGGED_AFTER = re.compile(r"[ ().\-/]?[0-9]|[A-Za-z@_]|[.:/+\-][A-Za-z]")
-
-
-def _ragged(text: str, spans: list[Span]) -> bool:
-    """Whether a span ends where its text seems to go on, so that the rest may count as something else."""
-    for start, end, _, _ in spans:
-        if _goes_on_after(text[end : end + 2]) or _goes_on_before(
-            text[start - 2 if start > 1 else 0 : start]
-        ):
-            return True
-    return False
-
-
-@lru_cache(4096)
-def _goes_on_before(two: str) -> bool:
-    return _RAGGED_BEFORE.search(two) is not None
-
-
-@lru_cache(4096)
-def _goes_on_after(two: str) -> bool:
-    return _RAGGED_AFTER.match(two) is not None
 
 
 def _blank(text: str, zones: list[tuple[int, int]]) -> str:
@@ -390,19 +398,16 @@ def _wherever_they_stand(
     texts: tuple[str, ...], found: tuple[list[Span], ...], kinds: frozenset[str]
 ) -> tuple[list[Span], ...]:
     """``found``, and the same values wherever else they stand for themselves; secrets also within words."""
+    if _NATIVE and not _NATIVE.repeats(texts, found):
+        return found
     known: dict[str, Span] = {}
-    number: dict[str, int] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
             value = text[span[0] : span[1]]
-            if value in number:
-                number[value] += 1
-            elif len(value) >= _SHORTEST_ELSEWHERE and _DIGIT.search(value):
-                number[value], known[value] = 1, span
+            if value not in known and len(value) >= _SHORTEST_ELSEWHERE and _DIGIT.search(value):
+                known[value] = span
     values = list(known)
     many = len(values) * sum(map(len, texts)) >= LITTLE
-    if not many and all(sum(text.count(v) for text in texts) == n for v, n in number.items()):
-        return found
     search = automaton(values, MatchKind.LeftmostLongest) if many else None
     more = []
     for text, spans in zip(texts, found, strict=True):

@@ -1,0 +1,639 @@
+/* Stand-ins, and the texts with them in place. surrogate.py, text.py and restore.py have the same in Python. */
+
+#ifndef MASQUERADE_COVER_H
+#define MASQUERADE_COVER_H
+
+#include "scanner.h"
+
+static const char ALPHABET[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+enum { BODY_LENGTH = 10 };
+
+/* Multiply by alpha in GF(32). */
+static unsigned doubled(unsigned v) { return v & 16 ? (v << 1 ^ 37) & 31 : v << 1; }
+
+static void write_body(uint32_t entity, uint32_t form, char *out)
+{
+    unsigned symbols[9], check = 0;
+    for (int i = 0; i < 6; i++)
+        symbols[i] = entity >> (25 - 5 * i) & 31;
+    for (int i = 0; i < 3; i++)
+        symbols[6 + i] = form >> (10 - 5 * i) & 31;
+    for (int i = 0; i < 9; i++) {
+        check = doubled(check ^ symbols[i]);
+        out[i] = ALPHABET[symbols[i]];
+    }
+    out[9] = ALPHABET[check];
+}
+
+static int all_digits(const char *s, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (s[i] < '0' || s[i] > '9')
+            return 0;
+    return 1;
+}
+
+/* The value without case, spaces, hyphens and parentheses, if it is ASCII; returns its length. */
+static Place write_canonical(const Py_UCS1 *value, Place n, char *out)
+{
+    Place count = 0;
+    for (Place i = 0; i < n; i++) {
+        const Py_UCS1 c = value[i];
+        if (c == ' ' || c == '-' || c == '(' || c == ')' || (c >= 9 && c <= 13) || (c >= 28 && c <= 31))
+            continue;
+        out[count++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    return count;
+}
+
+typedef struct {
+    PyObject *kind, *value, *text; /* borrowed, owned, owned */
+    Py_hash_t hash;
+} Shown;
+
+typedef struct {
+    PyObject *inner, *outer, *copy, *update, *finish, *canonical, *surrogate, *fates, *token, *redact;
+    PyObject *minted;
+    char *room;
+    Place size;
+    Shown *shown; /* by hash of kind and value; `mask` is its size less one */
+    size_t mask;
+    uint64_t *taken; /* bodies, likewise */
+} Cover;
+
+/* A hash state that has read some bytes more: its digest. The state stays as it was. */
+static PyObject *hashed(const Cover *c, PyObject *state, PyObject *message)
+{
+    PyObject *copy = PyObject_CallOneArg(c->copy, state), *digest = NULL;
+    PyObject *both[] = {copy, message};
+    PyObject *none = copy ? PyObject_Vectorcall(c->update, both, 2, NULL) : NULL;
+    if (none)
+        digest = PyObject_CallOneArg(c->finish, copy);
+    Py_XDECREF(none);
+    Py_XDECREF(copy);
+    return digest;
+}
+
+/* The PRF (crypto.py, Prf) of `kind mark value mark \0 [\0]`, as bytes. */
+static PyObject *digest_of(const Cover *c, PyObject *kind, const char *value, Place n, char mark)
+{
+    Place length;
+    const char *name = PyUnicode_AsUTF8AndSize(kind, &length);
+    if (!name)
+        return NULL;
+    const Place zeros = mark + 1;
+    PyObject *message = PyBytes_FromStringAndSize(NULL, length + n + 2 + zeros);
+    if (!message)
+        return NULL;
+    char *at = PyBytes_AS_STRING(message);
+    memcpy(at, name, (size_t)length);
+    at += length;
+    *at++ = mark;
+    memcpy(at, value, (size_t)n);
+    at += n;
+    *at++ = mark;
+    memset(at, 0, (size_t)zeros);
+    PyObject *inner = hashed(c, c->inner, message);
+    PyObject *answer = inner ? hashed(c, c->outer, inner) : NULL;
+    Py_DECREF(message);
+    Py_XDECREF(inner);
+    if (answer && (!PyBytes_Check(answer) || PyBytes_GET_SIZE(answer) < 6)) {
+        Py_DECREF(answer);
+        PyErr_SetString(PyExc_TypeError, "a digest is bytes");
+        return NULL;
+    }
+    return answer;
+}
+
+/* A new token for `value`, as a Surrogate. */
+static PyObject *mint(Cover *c, PyObject *kind, PyObject *value)
+{
+    Place n, k;
+    const char *exact = PyUnicode_AsUTF8AndSize(value, &n), *plain;
+    if (!exact)
+        return NULL;
+    PyObject *form = NULL, *other = NULL, *result = NULL;
+    if (PyUnicode_IS_ASCII(value)) {
+        if (n > c->size) {
+            char *more = PyMem_Realloc(c->room, (size_t)n);
+            if (!more)
+                return PyErr_NoMemory();
+            c->room = more;
+            c->size = n;
+        }
+        k = write_canonical(PyUnicode_1BYTE_DATA(value), n, c->room);
+        plain = c->room;
+    } else {
+        other = PyObject_CallOneArg(c->canonical, value);
+        plain = other ? PyUnicode_AsUTF8AndSize(other, &k) : NULL;
+        if (!plain)
+            goto done;
+    }
+    form = digest_of(c, kind, plain, k, 0);
+    if (!form)
+        goto done;
+    const unsigned char *d = (const unsigned char *)PyBytes_AS_STRING(form);
+    const uint64_t head = (uint64_t)d[0] << 40 | (uint64_t)d[1] << 32 | (uint64_t)d[2] << 24 | (uint64_t)d[3] << 16
+        | (uint64_t)d[4] << 8 | d[5];
+    const uint32_t entity = (uint32_t)(head >> 18) & 0x3FFFFFFF;
+    uint32_t last = (uint32_t)head & 0x7FFF;
+    if (k != n || memcmp(plain, exact, (size_t)n)) {
+        Py_SETREF(form, digest_of(c, kind, exact, n, 1));
+        if (!form)
+            goto done;
+        d = (const unsigned char *)PyBytes_AS_STRING(form);
+        last = ((uint32_t)d[0] << 8 | d[1]) & 0x7FFF;
+    }
+    char body[BODY_LENGTH];
+    write_body(entity, last, body);
+    if (all_digits(body, BODY_LENGTH))
+        write_body(entity ^ 0x3FFFFFFF, last, body);
+    const Place length = PyUnicode_GET_LENGTH(kind);
+    PyObject *text = PyUnicode_New(length + BODY_LENGTH + 3, PyUnicode_MAX_CHAR_VALUE(kind));
+    PyObject *needle = PyUnicode_New(BODY_LENGTH, 127);
+    if (text && needle && PyUnicode_IS_ASCII(kind)) {
+        Py_UCS1 *at = PyUnicode_1BYTE_DATA(text);
+        *at++ = '[';
+        memcpy(at, PyUnicode_1BYTE_DATA(kind), (size_t)length);
+        at += length;
+        *at++ = '_';
+        memcpy(at, body, BODY_LENGTH);
+        at[BODY_LENGTH] = ']';
+        memcpy(PyUnicode_1BYTE_DATA(needle), body, BODY_LENGTH);
+        PyTypeObject *type = (PyTypeObject *)c->surrogate;
+        result = type->tp_alloc(type, 5);
+        if (result) {
+            PyTuple_SET_ITEM(result, 0, Py_NewRef(text));
+            PyTuple_SET_ITEM(result, 1, Py_NewRef(needle));
+            PyTuple_SET_ITEM(result, 2, Py_NewRef(value));
+            PyTuple_SET_ITEM(result, 3, Py_NewRef(kind));
+            PyTuple_SET_ITEM(result, 4, Py_NewRef(c->token));
+        }
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(needle);
+done:
+    Py_XDECREF(form);
+    Py_XDECREF(other);
+    return result;
+}
+
+/* Whether a body is taken already; it is from now on. */
+static int take(Cover *c, const char *body)
+{
+    uint64_t value = 1;
+    for (int i = 0; i < BODY_LENGTH; i++)
+        value = value << 5 ^ (uint64_t)(strchr(ALPHABET, body[i]) - ALPHABET);
+    size_t at = (size_t)(value * 0x9E3779B97F4A7C15ull >> 20) & c->mask;
+    for (; c->taken[at]; at = (at + 1) & c->mask)
+        if (c->taken[at] == value)
+            return 1;
+    c->taken[at] = value;
+    return 0;
+}
+
+/* What stands for (kind, value): a borrowed reference. Sets *again where the Python way must decide. */
+static PyObject *stand_in(Cover *c, PyObject *kind, PyObject *value, int *again)
+{
+    const Py_hash_t hash = PyObject_Hash(value) ^ (Py_hash_t)((uintptr_t)kind >> 4);
+    size_t at = (size_t)hash & c->mask;
+    for (; c->shown[at].text; at = (at + 1) & c->mask) {
+        const Shown *known = &c->shown[at];
+        if (known->hash == hash && (known->kind == kind || PyUnicode_Compare(known->kind, kind) == 0)
+            && PyUnicode_Compare(known->value, value) == 0)
+            return known->text;
+    }
+    PyObject *text = NULL, *fate = PyDict_GetItemWithError(c->fates, kind);
+    if (fate == c->redact)
+        text = PyUnicode_FromFormat("[%U_REDACTED]", kind);
+    else if (fate != c->token)
+        *again = !PyErr_Occurred();
+    else {
+        PyObject *surrogate = mint(c, kind, value);
+        if (surrogate) {
+            if (take(c, (const char *)PyUnicode_1BYTE_DATA(PyTuple_GET_ITEM(surrogate, 1))))
+                *again = 1;
+            else if (PyList_Append(c->minted, surrogate) == 0)
+                text = Py_NewRef(PyTuple_GET_ITEM(surrogate, 0));
+            Py_DECREF(surrogate);
+        }
+    }
+    if (text)
+        c->shown[at] = (Shown){kind, Py_NewRef(value), text, hash};
+    return text;
+}
+
+static PyObject *part_of(PyObject *text, PyObject *spans, PyObject *shown)
+{
+    const Place count = PyList_GET_SIZE(spans);
+    Py_UCS4 most = 0;
+    Place total = 0, at = 0;
+    const int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    const Place n = PyUnicode_GET_LENGTH(text);
+    const int ascii = PyUnicode_IS_ASCII(text);
+    for (Place i = 0; i <= count; i++) {
+        const Place start = i < count ? PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 0)) : n;
+        if (start < at || start > n) {
+            PyErr_SetString(PyExc_ValueError, "spans are sorted, disjoint and within their text");
+            return NULL;
+        }
+        total += start - at;
+        if (!ascii)
+            for (Place k = at; k < start; k++) {
+                const Py_UCS4 c = PyUnicode_READ(kind, data, k);
+                most = c > most ? c : most;
+            }
+        if (i < count) {
+            PyObject *stand = PyList_GET_ITEM(shown, i);
+            at = PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 1));
+            total += PyUnicode_GET_LENGTH(stand);
+            if (PyUnicode_MAX_CHAR_VALUE(stand) > most)
+                most = PyUnicode_MAX_CHAR_VALUE(stand);
+        }
+    }
+    PyObject *out = PyUnicode_New(total, ascii && most < 128 ? 127 : most);
+    if (!out)
+        return NULL;
+    const int to_kind = PyUnicode_KIND(out);
+    void *to = PyUnicode_DATA(out);
+    Place put = 0;
+    at = 0;
+    for (Place i = 0; i <= count; i++) {
+        const Place start = i < count ? PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 0)) : n;
+        if (kind == to_kind)
+            memcpy((char *)to + put * kind, (const char *)data + at * kind, (size_t)((start - at) * kind));
+        else
+            for (Place k = at; k < start; k++)
+                PyUnicode_WRITE(to_kind, to, put + k - at, PyUnicode_READ(kind, data, k));
+        put += start - at;
+        if (i < count) {
+            PyObject *stand = PyList_GET_ITEM(shown, i);
+            const Place length = PyUnicode_GET_LENGTH(stand);
+            if (PyUnicode_KIND(stand) == to_kind)
+                memcpy((char *)to + put * to_kind, PyUnicode_DATA(stand), (size_t)(length * to_kind));
+            else
+                for (Place k = 0; k < length; k++)
+                    PyUnicode_WRITE(to_kind, to, put + k, PyUnicode_READ_CHAR(stand, k));
+            put += length;
+            at = PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 1));
+        }
+    }
+    return out;
+}
+
+/* -- what a restorer could read in a text: restore.py, shadow() -------------------------------------------- */
+
+/* Whether no escape can stand in it, nor a character that stands for others; else Python reads it. */
+static int is_simple(const Scanner *s, PyObject *text)
+{
+    const int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    const Place n = PyUnicode_GET_LENGTH(text);
+    for (Place i = 0; i < n; i++) {
+        const Py_UCS4 c = PyUnicode_READ(kind, data, i);
+        if (c > 127) {
+            if (c > 0xFFFF)
+                return 0;
+            const Symbol symbol = s->symbols[c];
+            if (!(s->bits[s->usual * s->words + (symbol >> 6)] >> (symbol & 63) & 1))
+                return 0;
+        } else if (c == '&' || c == '\\' || c == '%' || c == '<') {
+            Symbol next[2];
+            for (int k = 0; k < 2; k++) {
+                const Py_UCS4 after = i + 1 + k < n ? PyUnicode_READ(kind, data, i + 1 + k) : ' ';
+                next[k] = after < 128 ? (Symbol)after : ' ';
+            }
+            if (c == '%' && is_hex(next[0]) && is_hex(next[1]))
+                return 0;
+            if (c == '\\' && (next[0] == 'u' || next[0] == 'n' || next[0] == 'r' || next[0] == 't'))
+                return 0;
+            if (c == '<' && (is_alpha(next[0]) || next[0] == '/'))
+                return 0;
+            if (c == '&')
+                for (Place k = i + 1; k < n; k++) { /* a character reference ends with a semicolon */
+                    const Py_UCS4 after = PyUnicode_READ(kind, data, k);
+                    if (after == ';')
+                        return 0;
+                    if (after > 127 || !(is_alnum((Symbol)after) || after == '#'))
+                        break;
+                }
+        }
+    }
+    return 1;
+}
+
+enum { NEEDLE_BITS = 14 };
+
+static inline uint32_t needle_hash(const char *four)
+{
+    uint32_t head;
+    memcpy(&head, four, 4);
+    return head * 2654435761u >> (32 - NEEDLE_BITS);
+}
+
+/* Whether one of the needles stands in what the restorer could read: a few bits of each say where to look. */
+static int stands_in(PyObject *minted, const uint64_t *seen, const char *symbols, Place n)
+{
+    for (Place at = 0; at + BODY_LENGTH <= n; at++) {
+        const uint32_t hash = needle_hash(symbols + at);
+        if (!(seen[hash >> 6] >> (hash & 63) & 1))
+            continue;
+        for (Place i = 0; i < PyList_GET_SIZE(minted); i++)
+            if (!memcmp(PyUnicode_1BYTE_DATA(PyTuple_GET_ITEM(PyList_GET_ITEM(minted, i), 1)), symbols + at,
+                        BODY_LENGTH))
+                return 1;
+    }
+    return 0;
+}
+
+static int clash(const Scanner *s, PyObject *minted, PyObject *texts, PyObject *shadow)
+{
+    uint64_t seen[(1 << NEEDLE_BITS) / 64] = {0};
+    for (Place i = 0; i < PyList_GET_SIZE(minted); i++) {
+        PyObject *needle = PyTuple_GET_ITEM(PyList_GET_ITEM(minted, i), 1);
+        const uint32_t hash = needle_hash((const char *)PyUnicode_1BYTE_DATA(needle));
+        seen[hash >> 6] |= 1ull << (hash & 63);
+    }
+    int answer = 0;
+    for (Place i = 0; i < PyTuple_GET_SIZE(texts) && !answer; i++) {
+        PyObject *text = PyTuple_GET_ITEM(texts, i);
+        const Place n = PyUnicode_GET_LENGTH(text);
+        char *symbols = PyMem_Malloc((size_t)n + 4);
+        if (!symbols) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        if (is_simple(s, text)) {
+            const int kind = PyUnicode_KIND(text);
+            const void *data = PyUnicode_DATA(text);
+            Place count = 0;
+            for (Place k = 0; k < n; k++) {
+                const Py_UCS4 c = PyUnicode_READ(kind, data, k);
+                const char symbol = c < 128 ? (char)s->projection[c] : 0;
+                symbols[count] = symbol;
+                count += symbol != 0;
+            }
+            answer = stands_in(minted, seen, symbols, count);
+        } else {
+            PyObject *one = PyTuple_Pack(1, text), *read = one ? PyObject_CallOneArg(shadow, one) : NULL;
+            answer = read ? 0 : -1;
+            for (Place k = 0; read && !answer && k < PyList_GET_SIZE(minted); k++) {
+                PyObject *needle = PyTuple_GET_ITEM(PyList_GET_ITEM(minted, k), 1);
+                const Place there = PyUnicode_Find(read, needle, 0, PyUnicode_GET_LENGTH(read), 1);
+                answer = there == -2 ? -1 : there >= 0;
+            }
+            Py_XDECREF(one);
+            Py_XDECREF(read);
+        }
+        PyMem_Free(symbols);
+    }
+    return answer;
+}
+
+/* How often each kind was found, as a dictionary. */
+static PyObject *tally(PyObject *found)
+{
+    enum { MOST_KINDS = 64 };
+    PyObject *kinds[MOST_KINDS], *number = PyDict_New();
+    Place times[MOST_KINDS];
+    int count = 0;
+    for (Place i = 0; number && i < PyTuple_GET_SIZE(found); i++) {
+        PyObject *spans = PyTuple_GET_ITEM(found, i);
+        for (Place k = 0; k < PyList_GET_SIZE(spans); k++) {
+            PyObject *kind = PyTuple_GET_ITEM(PyList_GET_ITEM(spans, k), 2);
+            int at = 0;
+            while (at < count && kinds[at] != kind && PyUnicode_Compare(kinds[at], kind))
+                at++;
+            if (at == MOST_KINDS) {
+                Py_DECREF(number);
+                return Py_NewRef(Py_None);
+            }
+            if (at == count) {
+                kinds[count] = kind;
+                times[count++] = 0;
+            }
+            times[at]++;
+        }
+    }
+    for (int i = 0; number && i < count; i++) {
+        PyObject *value = PyLong_FromSsize_t(times[i]);
+        if (!value || PyDict_SetItem(number, kinds[i], value) < 0)
+            Py_CLEAR(number);
+        Py_XDECREF(value);
+    }
+    return number;
+}
+
+/* replace(texts, found, fates, (inner, outer, copy, update, digest), canonical, shadow, Surrogate, token, redact)
+   -> (masked texts, surrogates, number of each kind), or None where stand-ins clash or another fate is met */
+static PyObject *scanner_replace(PyObject *self, PyObject *args)
+{
+    PyObject *texts, *found, *shadow, *result = NULL, *outputs = NULL;
+    Cover c = {0};
+    if (!PyArg_ParseTuple(args, "O!O!O!(OOOOO)OOOOO", &PyTuple_Type, &texts, &PyTuple_Type, &found, &PyDict_Type,
+                          &c.fates, &c.inner, &c.outer, &c.copy, &c.update, &c.finish, &c.canonical, &shadow,
+                          &c.surrogate, &c.token, &c.redact))
+        return NULL;
+    const Place count = PyTuple_GET_SIZE(texts);
+    int again = PyTuple_GET_SIZE(found) != count;
+    size_t places_in_all = 0, size = 64;
+    for (Place i = 0; i < count && !again; i++)
+        places_in_all += (size_t)PyList_GET_SIZE(PyTuple_GET_ITEM(found, i));
+    while (size < 2 * places_in_all)
+        size *= 2;
+    c.mask = size - 1;
+    c.shown = PyMem_Calloc(size, sizeof *c.shown);
+    c.taken = PyMem_Calloc(size, sizeof *c.taken);
+    c.minted = PyList_New(0);
+    outputs = PyTuple_New(count);
+    if (!c.shown || !c.taken || !c.minted || !outputs) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (Place i = 0; i < count && !again; i++) {
+        PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i), *masked;
+        const Place places = PyList_GET_SIZE(spans);
+        if (!places) {
+            PyTuple_SET_ITEM(outputs, i, Py_NewRef(text));
+            continue;
+        }
+        PyObject *stands = PyList_New(places);
+        for (Place k = 0; stands && k < places && !again; k++) {
+            PyObject *span = PyList_GET_ITEM(spans, k);
+            PyObject *value = PyUnicode_Substring(text, PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 0)),
+                                                  PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 1)));
+            PyObject *stand = value ? stand_in(&c, PyTuple_GET_ITEM(span, 2), value, &again) : NULL;
+            Py_XDECREF(value);
+            if (!stand)
+                Py_CLEAR(stands);
+            else
+                PyList_SET_ITEM(stands, k, Py_NewRef(stand));
+        }
+        masked = stands ? part_of(text, spans, stands) : NULL;
+        Py_XDECREF(stands);
+        if (!masked)
+            goto done;
+        PyTuple_SET_ITEM(outputs, i, masked);
+    }
+    if (!again && PyList_GET_SIZE(c.minted))
+        again = clash((const Scanner *)self, c.minted, texts, shadow);
+    if (!again) {
+        PyObject *number = tally(found);
+        if (number == Py_None)
+            again = 1;
+        else if (number)
+            result = PyTuple_Pack(3, outputs, c.minted, number);
+        Py_XDECREF(number);
+    }
+done:
+    /* Half a character has no bytes: the Python way knows what to do. */
+    if (again > 0 || (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))) {
+        PyErr_Clear();
+        result = Py_NewRef(Py_None);
+    }
+    Py_XDECREF(outputs);
+    for (size_t i = 0; c.shown && i < size; i++) {
+        Py_XDECREF(c.shown[i].value);
+        Py_XDECREF(c.shown[i].text);
+    }
+    Py_XDECREF(c.minted);
+    PyMem_Free(c.shown);
+    PyMem_Free(c.taken);
+    PyMem_Free(c.room);
+    return result;
+}
+
+/* -- the same value elsewhere --------------------------------------------------------------------------- */
+
+enum { SHORTEST_ELSEWHERE = 6, LONGEST_CHAIN = 32 };
+
+typedef struct {
+    PyObject *text; /* borrowed: where the value stands */
+    Place start, length;
+    int32_t next;
+} Known;
+
+static int same_value(const Known *known, PyObject *text, Place at)
+{
+    const int kind = PyUnicode_KIND(text), own = PyUnicode_KIND(known->text);
+    const void *data = PyUnicode_DATA(text), *value = PyUnicode_DATA(known->text);
+    if (at + known->length > PyUnicode_GET_LENGTH(text))
+        return 0;
+    if (kind == own)
+        return !memcmp((const char *)data + at * kind, (const char *)value + known->start * own,
+                       (size_t)(known->length * own));
+    for (Place i = 0; i < known->length; i++)
+        if (PyUnicode_READ(kind, data, at + i) != PyUnicode_READ(own, value, known->start + i))
+            return 0;
+    return 1;
+}
+
+static inline uint32_t hash_six(int kind, const void *data, Place at, Place n)
+{
+    uint64_t hash = 0;
+    if (kind == PyUnicode_1BYTE_KIND && at + 8 <= n) {
+        memcpy(&hash, (const char *)data + at, 8);
+#if PY_BIG_ENDIAN
+        hash >>= 16;
+#else
+        hash <<= 16;
+#endif
+    } else if (kind == PyUnicode_1BYTE_KIND) {
+        for (int i = 0; i < SHORTEST_ELSEWHERE; i++) {
+            const uint64_t c = ((const uint8_t *)data)[at + i];
+#if PY_BIG_ENDIAN
+            hash |= c << (40 - 8 * i);
+#else
+            hash |= c << (16 + 8 * i);
+#endif
+        }
+    } else
+        for (int i = 0; i < SHORTEST_ELSEWHERE; i++)
+            hash = hash << 8 ^ PyUnicode_READ(kind, data, at + i);
+    return (uint32_t)(hash * 0x9E3779B97F4A7C15ull >> 32);
+}
+
+/* repeats(texts, found) -> whether a value with a digit in it may stand in a place that is not among the
+   found ones: never no where there is one. */
+static PyObject *repeats(PyObject *self, PyObject *args)
+{
+    (void)self;
+    PyObject *texts, *found;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyTuple_Type, &texts, &PyTuple_Type, &found))
+        return NULL;
+    const Place count = PyTuple_GET_SIZE(texts) < PyTuple_GET_SIZE(found) ? PyTuple_GET_SIZE(texts)
+                                                                          : PyTuple_GET_SIZE(found);
+    Place all = 0;
+    for (Place i = 0; i < count; i++)
+        all += PyList_GET_SIZE(PyTuple_GET_ITEM(found, i));
+    uint32_t size = 256;
+    while (size < 16 * (uint64_t)all && size < 1u << 30)
+        size *= 2;
+    Known *known = PyMem_Malloc((size_t)(all + 1) * sizeof *known);
+    int32_t *heads = PyMem_Calloc(size, sizeof *heads);
+    int answer = 0;
+    if (!known || !heads) {
+        PyMem_Free(known);
+        PyMem_Free(heads);
+        return PyErr_NoMemory();
+    }
+    Place values = 0;
+    for (Place i = 0; i < count && !answer; i++) {
+        PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i);
+        const int kind = PyUnicode_KIND(text);
+        const void *data = PyUnicode_DATA(text);
+        for (Place k = 0; k < PyList_GET_SIZE(spans) && !answer; k++) {
+            PyObject *span = PyList_GET_ITEM(spans, k);
+            const Place start = PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 0));
+            const Place end = PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 1));
+            int digit = 0;
+            for (Place at = start; at < end && !digit; at++) {
+                const Py_UCS4 c = PyUnicode_READ(kind, data, at);
+                digit = c >= '0' && c <= '9';
+            }
+            if (!digit || end - start < SHORTEST_ELSEWHERE)
+                continue;
+            const uint32_t hash = hash_six(kind, data, start, PyUnicode_GET_LENGTH(text)) & (size - 1);
+            int length = 0, there = 0;
+            for (int32_t at = heads[hash]; at && !there; at = known[at - 1].next) {
+                there = known[at - 1].length == end - start && same_value(&known[at - 1], text, start);
+                length++;
+            }
+            if (there)
+                continue;
+            if (length >= LONGEST_CHAIN || values >= INT32_MAX - 1)
+                answer = 1; /* too many that begin alike: somebody else decides */
+            known[values] = (Known){text, start, end - start, heads[hash]};
+            heads[hash] = (int32_t)++values;
+        }
+    }
+    for (Place i = 0; i < count && !answer && values; i++) {
+        PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i);
+        const int kind = PyUnicode_KIND(text);
+        const void *data = PyUnicode_DATA(text);
+        const Place n = PyUnicode_GET_LENGTH(text), places = PyList_GET_SIZE(spans);
+        Place span = 0;
+        for (Place at = 0; at + SHORTEST_ELSEWHERE <= n && !answer; at++) {
+            int32_t one = heads[hash_six(kind, data, at, n) & (size - 1)];
+            for (; one && !answer; one = known[one - 1].next) {
+                const Place length = known[one - 1].length;
+                if (!same_value(&known[one - 1], text, at))
+                    continue;
+                while (span < places
+                       && PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, span), 0)) < at)
+                    span++;
+                PyObject *here = span < places ? PyList_GET_ITEM(spans, span) : NULL;
+                answer = !here || PyLong_AsSsize_t(PyTuple_GET_ITEM(here, 0)) != at
+                    || PyLong_AsSsize_t(PyTuple_GET_ITEM(here, 1)) != at + length;
+            }
+        }
+    }
+    PyMem_Free(known);
+    PyMem_Free(heads);
+    if (answer < 0 || PyErr_Occurred())
+        return NULL;
+    return PyBool_FromLong(answer);
+}
+
+#endif

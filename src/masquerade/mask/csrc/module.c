@@ -1,0 +1,313 @@
+/* Finding and masking in C.
+
+   program.py compiles the table of patterns.py into programs, native.py makes a scanner of them. The Python
+   code beside it does the same and is the reference: what this does otherwise is a fault here, and tests look
+   for it. Nothing of the table is written down twice; only check digits are. Nothing is kept between calls. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "cover.h"
+#include "judge.h"
+
+#define FORMAT 1 /* program.py has the same number */
+
+static const void *bytes_of(PyObject *tables, const char *name, Py_ssize_t *size)
+{
+    PyObject *item = PyDict_GetItemString(tables, name); /* borrowed; the dictionary is held */
+    if (!item || !PyBytes_Check(item)) {
+        PyErr_Format(PyExc_ValueError, "no bytes called %s", name);
+        return NULL;
+    }
+    if (size)
+        *size = PyBytes_Size(item);
+    return PyBytes_AsString(item);
+}
+
+static long number_at(PyObject *sequence, Py_ssize_t i)
+{
+    PyObject *item = PySequence_GetItem(sequence, i);
+    const long value = item ? (long)PyLong_AsUnsignedLongMask(item) : -1;
+    Py_XDECREF(item);
+    return value;
+}
+
+static Program program_of(PyObject *pair)
+{
+    Program p = {(uint32_t)number_at(pair, 0), (uint32_t)number_at(pair, 1), number_at(pair, 2), number_at(pair, 3)};
+    return p;
+}
+
+static Program program_named(PyObject *tables, const char *name)
+{
+    Program none = {0, 0, 0, 0};
+    PyObject *pair = PyDict_GetItemString(tables, name);
+    if (!pair) {
+        PyErr_Format(PyExc_ValueError, "no program called %s", name);
+        return none;
+    }
+    return program_of(pair);
+}
+
+static long number_named(PyObject *tables, const char *name)
+{
+    PyObject *item = PyDict_GetItemString(tables, name);
+    if (!item) {
+        PyErr_Format(PyExc_ValueError, "no number called %s", name);
+        return -1;
+    }
+    return PyLong_AsLong(item);
+}
+
+static PyObject *object_named(PyObject *tables, const char *name)
+{
+    PyObject *item = PyDict_GetItemString(tables, name);
+    if (!item)
+        PyErr_Format(PyExc_ValueError, "nothing called %s", name);
+    return item;
+}
+
+static Named named_in(PyObject *tables, const char *name)
+{
+    PyObject *pair = object_named(tables, name);
+    Named result = {0};
+    if (pair) {
+        result.kind_number = (int)number_at(pair, 0);
+        result.score = PyTuple_GetItem(pair, 1);
+        result.sure = PyFloat_AsDouble(result.score);
+    }
+    return result;
+}
+
+static int native_check(PyObject *check)
+{
+    PyObject *name = PyObject_GetAttrString(check, "__name__");
+    int found = -1;
+    if (!name) {
+        PyErr_Clear();
+        return -1;
+    }
+    for (int i = 0; i < CHECK_COUNT && found < 0; i++)
+        if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, CHECKS[i].name) == 0)
+            found = i;
+    Py_DECREF(name);
+    return found;
+}
+
+/* kinds: their names. rows: (number of kind, score, check or None, left, (start, first)) */
+static int take_rows(Scanner *s, PyObject *kinds, PyObject *rows)
+{
+    s->kind_count = (int)PyList_Size(kinds);
+    s->kinds = PyMem_Calloc((size_t)s->kind_count + 1, sizeof *s->kinds);
+    if (!s->kinds)
+        return -1;
+    for (int i = 0; i < s->kind_count; i++)
+        s->kinds[i] = PyList_GetItem(kinds, i);
+    s->row_count = (int)PyList_Size(rows);
+    s->rows = PyMem_Calloc((size_t)s->row_count + 1, sizeof *s->rows);
+    if (!s->rows)
+        return -1;
+    for (int i = 0; i < s->row_count; i++) {
+        PyObject *item = PyList_GetItem(rows, i), *check = PyTuple_GetItem(item, 2);
+        Row *row = &s->rows[i];
+        row->kind_number = (int)PyLong_AsLong(PyTuple_GetItem(item, 0));
+        row->kind = s->kinds[row->kind_number];
+        row->score = PyTuple_GetItem(item, 1);
+        row->sure = PyFloat_AsDouble(row->score);
+        row->check = check == Py_None ? NULL : check;
+        row->native = row->check ? native_check(check) : -1;
+        row->left = (int)PyLong_AsLong(PyTuple_GetItem(item, 3));
+        row->phone = PyUnicode_CompareWithASCIIString(row->kind, "PHONE") == 0;
+        row->program = program_of(PyTuple_GetItem(item, 4));
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int take_forms(Scanner *s, PyObject *forms)
+{
+    s->form_count = (int)PyList_Size(forms);
+    s->forms = PyMem_Calloc((size_t)s->form_count + 1, sizeof *s->forms);
+    if (!s->forms)
+        return -1;
+    for (int i = 0; i < s->form_count; i++) {
+        PyObject *rows = PyList_GetItem(forms, i);
+        const int count = (int)PyList_Size(rows);
+        s->forms[i].rows = PyMem_Calloc((size_t)count + 1, sizeof(int));
+        if (!s->forms[i].rows)
+            return -1;
+        s->forms[i].count = count;
+        for (int k = 0; k < count; k++)
+            s->forms[i].rows[k] = (int)number_at(rows, k);
+    }
+    return 0;
+}
+
+/* literals: [(after, row), ...] each */
+static int take_literals(Scanner *s, PyObject *literals)
+{
+    s->literal_count = (int)PyList_Size(literals);
+    s->literals = PyMem_Calloc((size_t)s->literal_count + 1, sizeof *s->literals);
+    if (!s->literals)
+        return -1;
+    for (int i = 0; i < s->literal_count; i++) {
+        PyObject *entries = PyList_GetItem(literals, i);
+        Literal *literal = &s->literals[i];
+        literal->count = (int)PyList_Size(entries);
+        literal->entries = PyMem_Calloc((size_t)literal->count + 1, sizeof(Entry));
+        if (!literal->entries)
+            return -1;
+        for (int k = 0; k < literal->count; k++) {
+            PyObject *entry = PyList_GetItem(entries, k);
+            literal->entries[k] = (Entry){(int)number_at(entry, 0), (int)number_at(entry, 1)};
+        }
+    }
+    return 0;
+}
+
+static int take_tables(Scanner *s, PyObject *tables)
+{
+    Py_ssize_t fold_size = 0;
+    s->code = bytes_of(tables, "code", NULL);
+    s->bits = bytes_of(tables, "bits", NULL);
+    s->symbols = bytes_of(tables, "symbols", NULL);
+    s->fold = bytes_of(tables, "fold", &fold_size);
+    s->words = number_named(tables, "words");
+    s->node_literal = bytes_of(tables, "node_literal", NULL);
+    s->node_first = bytes_of(tables, "node_first", NULL);
+    s->node_symbol = bytes_of(tables, "node_symbol", NULL);
+    s->node_target = bytes_of(tables, "node_target", NULL);
+    s->digit = program_named(tables, "digit");
+    s->emails[0] = program_named(tables, "email_at");
+    s->emails[1] = program_named(tables, "email_percent");
+    s->url = program_named(tables, "url");
+    s->credentials = program_named(tables, "credentials");
+    s->issuer = program_named(tables, "issuer");
+    s->calling = program_named(tables, "calling");
+    s->placeholder = program_named(tables, "placeholder");
+    s->projection = bytes_of(tables, "projection", NULL);
+    s->usual = (uint32_t)number_named(tables, "usual");
+    s->local = (uint32_t)number_named(tables, "local");
+    s->scheme = (uint32_t)number_named(tables, "scheme");
+    s->solid = (uint32_t)number_named(tables, "solid");
+    s->in_ext = (uint32_t)number_named(tables, "extension");
+    s->tries = number_named(tables, "tries");
+    s->waste = number_named(tables, "waste");
+    s->email = named_in(tables, "email");
+    s->address = named_in(tables, "address");
+    s->secret = named_in(tables, "secret");
+    s->iban = bytes_of(tables, "iban", NULL);
+    s->countries = bytes_of(tables, "countries", NULL);
+    s->provinces = bytes_of(tables, "provinces", NULL);
+    s->most_digits = bytes_of(tables, "most_digits", NULL);
+    s->double_sha256 = object_named(tables, "double_sha256");
+    PyObject *elsewhere = object_named(tables, "elsewhere");
+    if (PyErr_Occurred())
+        return -1;
+    const Py_ssize_t count = PyList_Size(elsewhere);
+    for (Py_ssize_t i = 0; i < count && i < 8; i++)
+        s->elsewhere[s->elsewhere_count++] = (int)number_at(elsewhere, i);
+    s->fold_count = fold_size / (Py_ssize_t)sizeof(Symbol);
+    const uint32_t branches = s->node_first[1] - s->node_first[0];
+    s->root = PyMem_Calloc((size_t)s->fold_count, sizeof *s->root);
+    s->pairs = PyMem_Calloc((size_t)(branches + 1) * (size_t)s->fold_count, sizeof *s->pairs);
+    if (!s->root || !s->pairs)
+        return -1;
+    for (uint32_t i = 0; i < branches; i++) {
+        const uint32_t edge = s->node_first[0] + i, node = s->node_target[edge];
+        s->root[s->node_symbol[edge]] = (uint16_t)(i + 1);
+        if (s->node_literal[node] != NO_LIMIT) {
+            PyErr_SetString(PyExc_ValueError, "a literal has two characters or more");
+            return -1;
+        }
+        for (uint32_t k = s->node_first[node]; k < s->node_first[node + 1]; k++) {
+            if (s->node_target[k] > UINT16_MAX) {
+                PyErr_SetString(PyExc_ValueError, "too many literals");
+                return -1;
+            }
+            s->pairs[(i + 1) * s->fold_count + s->node_symbol[k]] = (uint16_t)s->node_target[k];
+        }
+    }
+    return 0;
+}
+
+static void scanner_free(PyObject *self)
+{
+    Scanner *s = (Scanner *)self;
+    for (int i = 0; s->forms && i < s->form_count; i++)
+        PyMem_Free(s->forms[i].rows);
+    for (int i = 0; s->literals && i < s->literal_count; i++)
+        PyMem_Free(s->literals[i].entries);
+    PyMem_Free(s->forms);
+    PyMem_Free(s->literals);
+    PyMem_Free(s->rows);
+    PyMem_Free(s->kinds);
+    PyMem_Free(s->root);
+    PyMem_Free(s->pairs);
+    Py_XDECREF(s->held);
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *scanner_new(PyTypeObject *type, PyObject *args, PyObject *names)
+{
+    PyObject *tables, *kinds, *rows, *forms, *literals;
+    if (names && PyDict_Size(names)) {
+        PyErr_SetString(PyExc_TypeError, "Scanner takes no named arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!", &PyDict_Type, &tables, &PyList_Type, &kinds, &PyList_Type, &rows,
+                          &PyList_Type, &forms, &PyList_Type, &literals))
+        return NULL;
+    Scanner *s = (Scanner *)type->tp_alloc(type, 0);
+    if (!s)
+        return NULL;
+    s->held = Py_NewRef(args);
+    if (take_tables(s, tables) || take_rows(s, kinds, rows) || take_forms(s, forms) || take_literals(s, literals)
+        || PyErr_Occurred()) {
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        Py_DECREF(s);
+        return NULL;
+    }
+    return (PyObject *)s;
+}
+
+static PyMethodDef scanner_methods[] = {
+    {"find", scanner_find, METH_O, "find(text) -> [(start, end, kind, score), ...]: every form, as the rules know it."},
+    {"look", scanner_look, METH_VARARGS, "What a policy makes of a text: see find.py."},
+    {"replace", scanner_replace, METH_VARARGS, "Masked texts and surrogates, or None where stand-ins clash."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot scanner_slots[] = {
+    {Py_tp_new, scanner_new},
+    {Py_tp_dealloc, scanner_free},
+    {Py_tp_methods, scanner_methods},
+    {Py_tp_doc, "Scanner(tables, kinds, rows, forms, literals): made by find.py, from what program.py compiled."},
+    {0, NULL},
+};
+
+static PyType_Spec scanner_spec = {
+    "masquerade.mask._scan.Scanner", sizeof(Scanner), 0, Py_TPFLAGS_DEFAULT, scanner_slots};
+
+static PyMethodDef functions[] = {
+    {"repeats", repeats, METH_VARARGS, "Whether a found value may stand elsewhere too: see text.py."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int module_exec(PyObject *module)
+{
+    PyObject *type = PyType_FromSpec(&scanner_spec);
+    if (!type || PyModule_AddObjectRef(module, "Scanner", type) < 0)
+        return -1;
+    Py_DECREF(type);
+    return PyModule_AddIntConstant(module, "FORMAT", FORMAT);
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+
+static PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_scan", "Finding and masking in C.", 0, functions, module_slots, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__scan(void) { return PyModuleDef_Init(&module); }

@@ -1,0 +1,106 @@
+/* What a scanner is made of, and what one walk over a text carries along. */
+
+#ifndef MASQUERADE_SCANNER_H
+#define MASQUERADE_SCANNER_H
+
+#include "matcher.h"
+
+typedef struct {
+    uint32_t start, first;
+    Place least, most; /* letters and digits that a match begins with */
+} Program;
+
+typedef struct {
+    PyObject *kind, *score, *check; /* check: a callable, or NULL */
+    int kind_number;
+    double sure;
+    int native; /* number of the check below, or -1 */
+    int left, phone;
+    Program program;
+} Row;
+
+typedef struct {
+    int after, row;
+} Entry;
+
+typedef struct {
+    int count;
+    Entry *entries;
+} Literal;
+
+typedef struct {
+    int count;
+    int *rows;
+} Forms;
+
+typedef struct { /* a kind that is found in a way of its own */
+    int kind_number;
+    PyObject *score;
+    double sure;
+} Named;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *held; /* what the pointers below point into */
+    const uint32_t *code;
+    const uint64_t *bits;
+    const Symbol *symbols, *fold;
+    Py_ssize_t words;
+    const uint32_t *node_literal, *node_first, *node_target;
+    const Symbol *node_symbol;
+    uint16_t *root; /* by folded symbol: which row of pairs, from 1 */
+    uint16_t *pairs; /* by row and folded symbol: the node two symbols down */
+    Py_ssize_t fold_count;
+    Row *rows;
+    Forms *forms;
+    Literal *literals;
+    int row_count, form_count, literal_count, elsewhere_count, elsewhere[8];
+    Program digit, emails[2], url, credentials, issuer, calling, placeholder;
+    PyObject *double_sha256;
+    const uint8_t *projection;
+    uint32_t usual, local, scheme, solid, in_ext;
+    PyObject **kinds;
+    int kind_count;
+    Named email, address, secret;
+    const uint8_t *iban, *countries, *provinces, *most_digits;
+    Place tries, waste;
+} Scanner;
+
+typedef struct {
+    Place start, end;
+    PyObject *kind, *score; /* borrowed from the scanner */
+    double sure;
+    int kind_number;
+} Found;
+
+typedef struct {
+    Matcher m;
+    const Scanner *s;
+    PyObject *string;
+    Found *found;
+    Place count, room;
+    int failed;
+} Scan;
+
+static void report(Scan *scan, Found found)
+{
+    if (scan->count == scan->room) {
+        Place room = scan->room ? 2 * scan->room : 64;
+        Found *more = PyMem_Realloc(scan->found, room * sizeof *more);
+        if (!more) {
+            scan->failed = 1;
+            PyErr_NoMemory();
+            return;
+        }
+        scan->found = more;
+        scan->room = room;
+    }
+    scan->found[scan->count++] = found;
+}
+
+static Found named(const Scanner *s, const Named *what, Place start, Place end)
+{
+    return (Found){start, end, s->kinds[what->kind_number], what->score, what->sure, what->kind_number};
+}
+
+#endif
