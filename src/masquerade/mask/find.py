@@ -91,10 +91,12 @@ class Lookout:
         return array("d", [number for kind in kinds for number in self._verdicts[kind]]).tobytes()
 
     def look(self, text: str) -> tuple[list[Span], bool]:
-        """:meth:`find`, and whether a span ends where the text seems to go on, so that more may stand there."""
-        looked: tuple[list[Span], bool] | None
-        if self._scanner and (looked := self._scanner.inner.look(text, self._judgement, Span, False)):
-            return looked
+        """:meth:`find`, and whether a span ends where the text seems to go on: more may stand there."""
+        looked: tuple[list[Span], bool] | None = None
+        if self._scanner:
+            looked = self._scanner.inner.look(text, self._judgement, Span, False)
+            if looked:
+                return looked
         plain = Normal(text)
         if self._scanner and plain.same_offsets:
             looked = self._scanner.inner.look(plain.text, self._judgement, Span, True)

@@ -28,7 +28,7 @@ def module() -> ModuleType | None:
         built = importlib.import_module("masquerade.mask._scan")
     except ImportError:
         return None
-    return built if built.FORMAT == program.FORMAT else None
+    return built if getattr(built, "FORMAT", None) == program.FORMAT else None
 
 
 class Scanner(NamedTuple):
@@ -92,7 +92,8 @@ def compiled(built: ModuleType, table: Iterable[Row]) -> Scanner:
         **_facts(),
     }  # fmt: skip
     words = list(literals)
-    tables = compiler.finish({form for word in words for char in word for form in (char, char.upper())})
+    own = {form for word in words for char in word for form in (char, char.upper())}
+    tables = compiler.finish(own | {_EXTENSION})
     fold = _fold(words, tables.symbols)
     trie = program.trie([[fold[tables.symbols[ord(char)]] for char in word] for word in words])
     raw = {
@@ -105,7 +106,7 @@ def compiled(built: ModuleType, table: Iterable[Row]) -> Scanner:
             **numbers,
             **{name: values.tobytes() for name, values in raw.items()},
             "words": tables.words,
-            "extension": tables.symbols[ord("转")],
+            "extension": tables.symbols[ord(_EXTENSION)],
         },
         list(map(intern, kinds)),
         rows,
@@ -113,6 +114,10 @@ def compiled(built: ModuleType, table: Iterable[Row]) -> Scanner:
         list(literals.values()),
     )
     return Scanner(inner, tuple(kinds))
+
+
+_EXTENSION = "转"
+"""What stands before an extension: a check in C looks for it."""
 
 
 def _fold(words: list[str], symbols: array[int]) -> array[int]:

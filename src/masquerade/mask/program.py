@@ -5,7 +5,7 @@
     programs   instructions for a matcher that goes back where it must, as ``re`` does
 
 The parser is that of ``re``, so a row means the same here and there; what this matcher cannot do in bounded
-time or memory raises :class:`NotCompilable` when the table is compiled, never when a text is read.
+time or memory raises ``ValueError`` when the table is compiled, never when a text is read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FORMAT = 1
 MATCH, CHAR, SET, REPEAT, ALT, JUMP, MARK, LOOK, BACK, END, ATOMIC, LOOP, PEEK = range(13)
 """Instructions, each with the 32-bit words that follow it::
 
-    CHAR symbol                           REPEAT set least most possessive    one character, many times
-    SET set                               ALT set other                       if the next symbol is in the set,
-    JUMP to                                                                   go on and remember ``other``
-    MARK slot                             LOOK how width after                a program up to its MATCH: ahead,
-    BACK group                                                                or ``width`` before; may, or must not
-    END                                   PEEK how set                        the same for one character
-    MATCH                                 LOOP least most after               possessive
-                                          ATOMIC after
+    CHAR symbol, SET set                one character
+    REPEAT set least most possessive    one character, many times
+    ALT set other                       if the next symbol is in the set; ``other`` is remembered, or next
+    JUMP to, MARK slot, BACK group
+    LOOK how width after                the program that follows, up to its MATCH, ahead or ``width`` before
+    PEEK how set                        the same for one character
+    ATOMIC after, LOOP least most after the program that follows, once or many times, with no way back into it
+    END, MATCH                          the end of the text, and that of the program
 """
 
 ANY_SET = 0xFFFFFFFF
@@ -40,10 +40,6 @@ _MOST_UNROLLED = 32
 
 Items: TypeAlias = tuple[tuple[Any, Any], ...]
 Tree: TypeAlias = Sequence[tuple[Any, Any]]
-
-
-class NotCompilable(ValueError):
-    """An expression outside the dialect."""
 
 
 class _Class(NamedTuple):
@@ -127,7 +123,7 @@ class Compiler:
             items = tuple((o, tuple(w) if o is c.RANGE else w) for o, w in what if o is not c.NEGATE)
             for o, w in items:
                 if o not in (c.LITERAL, c.RANGE) and w is not c.CATEGORY_SPACE:
-                    raise NotCompilable(f"a class may hold characters, ranges and \\s, not {w}")
+                    raise ValueError(f"a class may hold characters, ranges and \\s, not {w}")
             return self._intern(_Class(negated, items, fold))
         return self._intern(_Class(op is c.NOT_LITERAL, ((c.LITERAL, what),), fold))
 
@@ -154,7 +150,7 @@ class Compiler:
         elif op is c.SUBPATTERN:
             group, added, removed, inner = what
             if removed:
-                raise NotCompilable("a flag is taken back")
+                raise ValueError("a flag is taken back")
             if group is not None:
                 code += MARK, 2 * group
             self._sequence(inner, fold or bool(added & re.IGNORECASE))
@@ -176,12 +172,12 @@ class Compiler:
         elif op is c.ATOMIC_GROUP:
             self._apart(ATOMIC, (), what, fold)
         else:
-            raise NotCompilable(f"the dialect has no {op}")
+            raise ValueError(f"the dialect has no {op}")
 
     def _apart(self, op: int, words: tuple[int, ...], tree: Tree, fold: bool) -> None:
         """A program of its own in line, with the place behind it as the last word before it."""
         if _captures(tree):
-            raise NotCompilable("a group inside a look-around or a possessive repetition")
+            raise ValueError("a group inside a look-around or a possessive repetition")
         self.code += op, *words, 0
         behind = len(self.code) - 1
         self._sequence(tree, fold)
@@ -196,7 +192,7 @@ class Compiler:
         elif possessive:
             self._apart(LOOP, (least, limit), tree, fold)
         elif limit > _MOST_UNROLLED:
-            raise NotCompilable(f"up to {most} repetitions of a group: make it possessive")
+            raise ValueError(f"up to {most} repetitions of a group: make it possessive")
         else:
             for _ in range(least):
                 self._sequence(tree, fold)
@@ -266,7 +262,7 @@ class Compiler:
         cuts = {cut for ranges in listed.values() for low, high in ranges for cut in (low, high + 1)}
         cuts.update(ord(char) + step for char in own for step in (0, 1))
         if max(cuts) > _ABOVE:
-            raise NotCompilable("a class tells characters above U+FFFF apart")
+            raise ValueError("a class tells characters above U+FFFF apart")
         starts = [*range(128), *sorted(cut for cut in cuts if 128 < cut < _ABOVE), _ABOVE]
         starts.insert(128, 128)
         symbols = array("H", range(128))
