@@ -325,7 +325,7 @@ def url_length(text: str) -> int:
     end = len(text)
     if ")" in text:
         end = _BALANCED.match(text).end()  # type: ignore[union-attr]
-    while text[end - 1] in ".,;:!?'\"*_~|":
+    while end and text[end - 1] in ".,;:!?'\"*_~|":
         end -= 1
     return end
 

@@ -323,71 +323,100 @@ static int is_simple(const Scanner *s, PyObject *text)
     return 1;
 }
 
-enum { NEEDLE_BITS = 14 };
+/* The needles that were minted, by the hash of their first symbols. */
+typedef struct {
+    PyObject *minted;
+    int32_t *heads, *next; /* numbers of needles, from 1 */
+    uint32_t mask;
+} Needles;
 
-static inline uint32_t needle_hash(const char *four)
+static inline uint32_t needle_hash(const char *symbols)
 {
-    uint32_t head;
-    memcpy(&head, four, 4);
-    return head * 2654435761u >> (32 - NEEDLE_BITS);
+    uint64_t head;
+    memcpy(&head, symbols, sizeof head);
+    return (uint32_t)(head * 0x9E3779B97F4A7C15ull >> 32);
 }
 
-/* Whether one of the needles stands in what the restorer could read: a few bits of each say where to look. */
-static int stands_in(PyObject *minted, const uint64_t *seen, const char *symbols, Place n)
+static const char *needle_at(const Needles *needles, Place i)
 {
-    for (Place at = 0; at + BODY_LENGTH <= n; at++) {
-        const uint32_t hash = needle_hash(symbols + at);
-        if (!(seen[hash >> 6] >> (hash & 63) & 1))
-            continue;
-        for (Place i = 0; i < PyList_GET_SIZE(minted); i++)
-            if (!memcmp(PyUnicode_1BYTE_DATA(PyTuple_GET_ITEM(PyList_GET_ITEM(minted, i), 1)), symbols + at,
-                        BODY_LENGTH))
-                return 1;
+    return (const char *)PyUnicode_1BYTE_DATA(PyTuple_GET_ITEM(PyList_GET_ITEM(needles->minted, i), 1));
+}
+
+static int index_needles(Needles *needles, PyObject *minted)
+{
+    const Place count = PyList_GET_SIZE(minted);
+    uint32_t size = 256;
+    while (size < 8 * (uint64_t)count && size < 1u << 30)
+        size *= 2;
+    needles->minted = minted;
+    needles->mask = size - 1;
+    needles->heads = PyMem_Calloc(size, sizeof *needles->heads);
+    needles->next = PyMem_Calloc((size_t)count + 1, sizeof *needles->next);
+    if (!needles->heads || !needles->next) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Place i = 0; i < count; i++) {
+        const uint32_t hash = needle_hash(needle_at(needles, i)) & needles->mask;
+        needles->next[i + 1] = needles->heads[hash];
+        needles->heads[hash] = (int32_t)(i + 1);
     }
     return 0;
 }
 
+/* Whether one of the needles stands in symbols that a restorer could read; their room ends 8 bytes later. */
+static int stands_in(const Needles *needles, const char *symbols, Place n)
+{
+    for (Place at = 0; at + BODY_LENGTH <= n; at++)
+        for (int32_t one = needles->heads[needle_hash(symbols + at) & needles->mask]; one; one = needles->next[one])
+            if (!memcmp(needle_at(needles, one - 1), symbols + at, BODY_LENGTH))
+                return 1;
+    return 0;
+}
+
+/* What the restorer reads in a text, for whoever looks for needles: other letters are left out. Returns how many
+   symbols it wrote. */
+static Place write_symbols(const Scanner *s, PyObject *text, char *out)
+{
+    const int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    const Place n = PyUnicode_GET_LENGTH(text);
+    Place count = 0;
+    for (Place k = 0; k < n; k++) {
+        const Py_UCS4 c = PyUnicode_READ(kind, data, k);
+        const char symbol = c < 128 ? (char)s->projection[c] : 0;
+        out[count] = symbol;
+        count += symbol != 0;
+    }
+    return count;
+}
+
 static int clash(const Scanner *s, PyObject *minted, PyObject *texts, PyObject *shadow)
 {
-    uint64_t seen[(1 << NEEDLE_BITS) / 64] = {0};
-    for (Place i = 0; i < PyList_GET_SIZE(minted); i++) {
-        PyObject *needle = PyTuple_GET_ITEM(PyList_GET_ITEM(minted, i), 1);
-        const uint32_t hash = needle_hash((const char *)PyUnicode_1BYTE_DATA(needle));
-        seen[hash >> 6] |= 1ull << (hash & 63);
-    }
-    int answer = 0;
+    Needles needles = {0};
+    int answer = index_needles(&needles, minted);
     for (Place i = 0; i < PyTuple_GET_SIZE(texts) && !answer; i++) {
-        PyObject *text = PyTuple_GET_ITEM(texts, i);
-        const Place n = PyUnicode_GET_LENGTH(text);
-        char *symbols = PyMem_Malloc((size_t)n + 4);
-        if (!symbols) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        if (is_simple(s, text)) {
-            const int kind = PyUnicode_KIND(text);
-            const void *data = PyUnicode_DATA(text);
-            Place count = 0;
-            for (Place k = 0; k < n; k++) {
-                const Py_UCS4 c = PyUnicode_READ(kind, data, k);
-                const char symbol = c < 128 ? (char)s->projection[c] : 0;
-                symbols[count] = symbol;
-                count += symbol != 0;
-            }
-            answer = stands_in(minted, seen, symbols, count);
-        } else {
-            PyObject *one = PyTuple_Pack(1, text), *read = one ? PyObject_CallOneArg(shadow, one) : NULL;
-            answer = read ? 0 : -1;
-            for (Place k = 0; read && !answer && k < PyList_GET_SIZE(minted); k++) {
-                PyObject *needle = PyTuple_GET_ITEM(PyList_GET_ITEM(minted, k), 1);
-                const Place there = PyUnicode_Find(read, needle, 0, PyUnicode_GET_LENGTH(read), 1);
-                answer = there == -2 ? -1 : there >= 0;
-            }
+        PyObject *text = PyTuple_GET_ITEM(texts, i), *read = NULL;
+        if (is_simple(s, text))
+            read = Py_NewRef(text);
+        else {
+            PyObject *one = PyTuple_Pack(1, text);
+            read = one ? PyObject_CallOneArg(shadow, one) : NULL;
             Py_XDECREF(one);
-            Py_XDECREF(read);
+        }
+        char *symbols = read ? PyMem_Calloc((size_t)PyUnicode_GET_LENGTH(read) + 8, 1) : NULL;
+        if (symbols)
+            answer = stands_in(&needles, symbols, write_symbols(s, read, symbols));
+        else {
+            if (read)
+                PyErr_NoMemory();
+            answer = -1;
         }
         PyMem_Free(symbols);
+        Py_XDECREF(read);
     }
+    PyMem_Free(needles.heads);
+    PyMem_Free(needles.next);
     return answer;
 }
 
