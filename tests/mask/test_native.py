@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -18,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masquerade.keys import Key
-from masquerade.mask import checks, native, program, rules, text
+from masquerade.mask import checks, native, program, rules, scanner, text
 from masquerade.mask.find import Lookout
 from masquerade.mask.normal import Normal
 from masquerade.mask.patterns import ROWS, Row
@@ -91,8 +90,8 @@ def built() -> ModuleType:
     return module
 
 
-def scanner() -> native.Scanner:
-    found = native.scanner()
+def whole() -> scanner.Scanner:
+    found = scanner.whole()
     assert found is not None
     return found
 
@@ -160,7 +159,7 @@ def matches(expression: str, where: str) -> list[tuple[int, int]]:
     row = Row("X", expression, 0.9)
     return [
         (start, end)
-        for start, end, kind, _ in native.compiled(built(), [row]).inner.find(where)
+        for start, end, kind, _ in scanner.compiled(built(), [row]).inner.find(where)
         if kind == "X"
     ]
 
@@ -222,7 +221,7 @@ def test_symbols_tell_apart_what_classes_do(code: int) -> None:
 
 def same(where: str) -> None:
     plain = Normal(where).text
-    assert sorted(scanner().inner.find(plain)) == sorted(rules.rules().find(plain)), plain
+    assert sorted(whole().inner.find(plain)) == sorted(rules.rules().find(plain)), plain
 
 
 @needs_native
@@ -275,7 +274,7 @@ def test_a_check_in_c_is_that_in_python(where: str) -> None:
             continue
         row = Row("X", r"[^\n]{2,60}+", 0.9, check, at=("~~",))
         text_ = "~~" + plain.replace("\n", " ")
-        alike = native.compiled(built(), [row]).inner.find(text_), rules.Rules([row]).find(text_)
+        alike = scanner.compiled(built(), [row]).inner.find(text_), rules.Rules([row]).find(text_)
         assert sorted(alike[0]) == sorted(alike[1]), name
 
 
@@ -325,18 +324,37 @@ def test_a_check_in_c_is_that_in_python_over_its_forms(name: str, data: st.DataO
     values = data.draw(st.lists(st.from_regex(_FORMS[name], fullmatch=True), min_size=1, max_size=8))
     for value in values:
         where = f"~~{value}"
-        assert native.compiled(built(), [row]).inner.find(where) == rules.Rules([row]).find(where), value
+        assert scanner.compiled(built(), [row]).inner.find(where) == rules.Rules([row]).find(where), value
+
+
+@needs_native
+@laws
+@given(texts | st.text())
+def test_plain_forms_are_alike(where: str) -> None:
+    here = Normal(where)
+    with pytest.MonkeyPatch.context() as patch:
+        hide(patch)
+        there = Normal(where)
+    assert here.text == there.text
+    assert here.same_offsets == there.same_offsets
+    for at in range(len(here.text)):
+        assert here.original(at, at + 1) == there.original(at, at + 1)
+    assert [here.here(i) for i in range(len(where))] == [there.here(i) for i in range(len(where))]
 
 
 # -- masking against the reference ------------------------------------------------------------------------
 
 
-@pytest.fixture
-def without(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def hide(patch: pytest.MonkeyPatch) -> None:
     """As if it had not been built."""
-    monkeypatch.setattr(native, "scanner", lambda: None)
-    monkeypatch.setattr(text, "_NATIVE", None)
-    yield
+    patch.setattr(native, "module", lambda: None)
+    patch.setattr(scanner, "whole", lambda: None)
+    patch.setattr(text, "_NATIVE", None)
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide(monkeypatch)
 
 
 POLICIES = {
@@ -360,8 +378,7 @@ def test_texts_are_masked_alike(policy: str, monkeypatch: pytest.MonkeyPatch) ->
     samples += [(f"{one} and again {one}",) for one in LINES[:40]] + [("\ud800 ada@example.org",)]
     here = [told(Masker(KEY, POLICIES[policy]).mask_all(sample)) for sample in samples]
     with monkeypatch.context() as patch:
-        patch.setattr(native, "scanner", lambda: None)
-        patch.setattr(text, "_NATIVE", None)
+        hide(patch)
         there = [told(Masker(KEY, POLICIES[policy]).mask_all(sample)) for sample in samples]
     for sample, a, b in zip(samples, here, there, strict=True):
         assert a == b, sample
@@ -407,7 +424,7 @@ def test_a_process_without_it_makes_the_same_tokens() -> None:
 
 @needs_native
 def test_wrong_arguments_are_errors_and_no_crash() -> None:
-    inner = scanner().inner
+    inner = whole().inner
     with pytest.raises(TypeError):
         inner.find(b"bytes")
     with pytest.raises(ValueError, match="threshold"):
@@ -434,7 +451,7 @@ def test_an_error_in_a_check_comes_through() -> None:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        native.compiled(built(), [Row("X", "[0-9]{4}", 0.9, refuses, lead=(4,))]).inner.find("at 1234:")
+        scanner.compiled(built(), [Row("X", "[0-9]{4}", 0.9, refuses, lead=(4,))]).inner.find("at 1234:")
 
 
 @needs_native

@@ -17,7 +17,7 @@ from functools import cache
 import re2
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-from masquerade.mask import native
+from masquerade.mask import scanner
 from masquerade.mask.normal import Normal, lowered
 from masquerade.mask.policy import Pattern, Policy, Words, readied
 from masquerade.mask.rules import Found, rules
@@ -47,8 +47,8 @@ def _find_rules(text: str) -> list[Found]:
 
 @cache
 def _walk() -> Callable[[str], list[Found]]:
-    scanner = native.scanner()
-    return scanner.inner.find if scanner else rules().find
+    built = scanner.whole()
+    return built.inner.find if built else rules().find
 
 
 _RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
@@ -83,7 +83,7 @@ class Lookout:
         self._patterns = [_OwnPattern(pattern) for pattern in policy.patterns]
         self._verdicts = _Verdicts(policy)
         plain = policy.rules and not (self._finders or policy.deny or policy.allow or policy.patterns)
-        self._scanner = native.scanner() if plain else None
+        self._scanner = scanner.whole() if plain else None
         self._judgement = self._for_scanner()
 
     def _for_scanner(self) -> bytes:

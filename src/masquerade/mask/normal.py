@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
+
+from masquerade.mask import native
 
 _DASHES = "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d"
 _FILLERS = "\u115f\u1160\u17b4\u17b5\u3164\uffa0\u034f"
@@ -73,6 +77,19 @@ class _Table(dict[int, str]):
 _TABLE = _Table()
 
 
+class _Forms(dict[int, str]):
+    """Every character to its plain form, filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= MOST_CHARACTERS:
+            self.clear()
+        form = self[code] = _plain(chr(code))
+        return form
+
+
+_FORMS = _Forms()
+
+
 def is_plain(text: str) -> bool:
     """Whether ``text`` is in plain form already: nothing in it stands for other characters."""
     return text.isascii() or _UNUSUAL.search(text) is None
@@ -84,9 +101,14 @@ class Normal:
     __slots__ = ("_offsets", "text")
 
     def __init__(self, text: str) -> None:
-        self._offsets: list[int] | None = None
+        self._offsets: Sequence[int] | None = None
         if is_plain(text):
             self.text = text
+            return
+        built = native.module()
+        if built:
+            self.text, offsets = built.plain(text, _FORMS)
+            self._offsets = offsets and array("q", offsets)
             return
         plain = text.translate(_TABLE)
         if _GONE not in plain:

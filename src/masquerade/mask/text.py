@@ -25,7 +25,7 @@ from ahocorasick_rs import MatchKind
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
-from masquerade.mask import native
+from masquerade.mask import native, scanner
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
@@ -173,8 +173,8 @@ class Masker:
 
     def _replace_in_c(self, texts: tuple[str, ...], found: tuple[list[Span], ...]) -> Masked | None:
         """What :meth:`_replace` gives, where all becomes tokens and labels and no two stand-ins clash."""
-        scanner = native.scanner()
-        quick = scanner and scanner.inner.replace(
+        built = scanner.whole()
+        quick = built and built.inner.replace(
             texts, found, self._fates, self._states, canonical, shadow, Surrogate, _TOKEN, _REDACT
         )
         if not quick:

@@ -539,7 +539,7 @@ enum { SHORTEST_ELSEWHERE = 6, LONGEST_CHAIN = 32 };
 
 typedef struct {
     PyObject *text; /* borrowed: where the value stands */
-    Place start, length;
+    Place start, length, offset; /* offset: of the six characters that it is found by */
     int32_t next;
 } Known;
 
@@ -583,6 +583,97 @@ static inline uint32_t hash_six(int kind, const void *data, Place at, Place n)
     return (uint32_t)(hash * 0x9E3779B97F4A7C15ull >> 32);
 }
 
+/* Values by six of their characters: those, of three places in each, that fewest others have. */
+typedef struct {
+    Known *known;
+    int32_t *heads, count;
+    uint32_t mask;
+    uint8_t *lengths;
+} Values;
+
+enum { KNOWN, NEW, CROWDED };
+
+static int remember_value(Values *values, PyObject *text, Place start, Place end)
+{
+    const int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    const Place n = PyUnicode_GET_LENGTH(text), last = end - start - SHORTEST_ELSEWHERE;
+    const Place offsets[] = {last, last / 2, 0};
+    Place offset = 0;
+    uint32_t best = 0;
+    int shortest = 256;
+    for (int i = 0; i < 3; i++) {
+        const uint32_t hash = hash_six(kind, data, start + offsets[i], n) & values->mask;
+        for (int32_t at = values->heads[hash]; at; at = values->known[at - 1].next) {
+            const Known *other = &values->known[at - 1];
+            if (other->length == end - start && other->offset == offsets[i] && same_value(other, text, start))
+                return KNOWN;
+        }
+        if (values->lengths[hash] < shortest) {
+            shortest = values->lengths[hash];
+            best = hash;
+            offset = offsets[i];
+        }
+    }
+    if (shortest >= LONGEST_CHAIN || values->count == INT32_MAX - 1)
+        return CROWDED;
+    values->known[values->count] = (Known){text, start, end - start, offset, values->heads[best]};
+    values->heads[best] = ++values->count;
+    values->lengths[best]++;
+    return NEW;
+}
+
+static Place start_of(PyObject *spans, Place i)
+{
+    return PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 0));
+}
+
+static Place end_of(PyObject *spans, Place i)
+{
+    return PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 1));
+}
+
+static int is_span(PyObject *spans, Place start, Place end)
+{
+    Place low = 0, high = PyList_GET_SIZE(spans);
+    while (low < high) {
+        const Place middle = (low + high) / 2;
+        if (start_of(spans, middle) < start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < PyList_GET_SIZE(spans) && start_of(spans, low) == start && end_of(spans, low) == end;
+}
+
+static int has_digit(PyObject *text, Place start, Place end)
+{
+    const int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    for (Place at = start; at < end; at++) {
+        const Py_UCS4 c = PyUnicode_READ(kind, data, at);
+        if (c >= '0' && c <= '9')
+            return 1;
+    }
+    return 0;
+}
+
+static int stands_elsewhere(const Values *values, PyObject *text, PyObject *spans)
+{
+    const int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    const Place n = PyUnicode_GET_LENGTH(text);
+    for (Place at = 0; at + SHORTEST_ELSEWHERE <= n; at++)
+        for (int32_t one = values->heads[hash_six(kind, data, at, n) & values->mask]; one;
+             one = values->known[one - 1].next) {
+            const Known *known = &values->known[one - 1];
+            const Place start = at - known->offset;
+            if (start >= 0 && same_value(known, text, start) && !is_span(spans, start, start + known->length))
+                return 1;
+        }
+    return 0;
+}
+
 /* repeats(texts, found) -> whether a value with a digit in it may stand in a place that is not among the
    found ones: never no where there is one. */
 static PyObject *repeats(PyObject *self, PyObject *args)
@@ -591,78 +682,43 @@ static PyObject *repeats(PyObject *self, PyObject *args)
     PyObject *texts, *found;
     if (!PyArg_ParseTuple(args, "O!O!", &PyTuple_Type, &texts, &PyTuple_Type, &found))
         return NULL;
-    const Place count = PyTuple_GET_SIZE(texts) < PyTuple_GET_SIZE(found) ? PyTuple_GET_SIZE(texts)
-                                                                          : PyTuple_GET_SIZE(found);
-    Place all = 0;
+    Place count = PyTuple_GET_SIZE(texts), all = 0;
+    if (PyTuple_GET_SIZE(found) != count) {
+        PyErr_SetString(PyExc_ValueError, "as many lists of spans as texts");
+        return NULL;
+    }
     for (Place i = 0; i < count; i++)
         all += PyList_GET_SIZE(PyTuple_GET_ITEM(found, i));
     uint32_t size = 256;
     while (size < 16 * (uint64_t)all && size < 1u << 30)
         size *= 2;
-    Known *known = PyMem_Malloc((size_t)(all + 1) * sizeof *known);
-    int32_t *heads = PyMem_Calloc(size, sizeof *heads);
+    Values values = {0};
+    values.mask = size - 1;
+    values.known = PyMem_Malloc((size_t)(all + 1) * sizeof *values.known);
+    values.heads = PyMem_Calloc(size, sizeof *values.heads);
+    values.lengths = PyMem_Calloc(size, 1);
     int answer = 0;
-    if (!known || !heads) {
-        PyMem_Free(known);
-        PyMem_Free(heads);
-        return PyErr_NoMemory();
-    }
-    Place values = 0;
-    for (Place i = 0; i < count && !answer; i++) {
-        PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i);
-        const int kind = PyUnicode_KIND(text);
-        const void *data = PyUnicode_DATA(text);
-        for (Place k = 0; k < PyList_GET_SIZE(spans) && !answer; k++) {
-            PyObject *span = PyList_GET_ITEM(spans, k);
-            const Place start = PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 0));
-            const Place end = PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 1));
-            int digit = 0;
-            for (Place at = start; at < end && !digit; at++) {
-                const Py_UCS4 c = PyUnicode_READ(kind, data, at);
-                digit = c >= '0' && c <= '9';
-            }
-            if (!digit || end - start < SHORTEST_ELSEWHERE)
-                continue;
-            const uint32_t hash = hash_six(kind, data, start, PyUnicode_GET_LENGTH(text)) & (size - 1);
-            int length = 0, there = 0;
-            for (int32_t at = heads[hash]; at && !there; at = known[at - 1].next) {
-                there = known[at - 1].length == end - start && same_value(&known[at - 1], text, start);
-                length++;
-            }
-            if (there)
-                continue;
-            if (length >= LONGEST_CHAIN || values >= INT32_MAX - 1)
-                answer = 1; /* too many that begin alike: somebody else decides */
-            known[values] = (Known){text, start, end - start, heads[hash]};
-            heads[hash] = (int32_t)++values;
-        }
-    }
-    for (Place i = 0; i < count && !answer && values; i++) {
-        PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i);
-        const int kind = PyUnicode_KIND(text);
-        const void *data = PyUnicode_DATA(text);
-        const Place n = PyUnicode_GET_LENGTH(text), places = PyList_GET_SIZE(spans);
-        Place span = 0;
-        for (Place at = 0; at + SHORTEST_ELSEWHERE <= n && !answer; at++) {
-            int32_t one = heads[hash_six(kind, data, at, n) & (size - 1)];
-            for (; one && !answer; one = known[one - 1].next) {
-                const Place length = known[one - 1].length;
-                if (!same_value(&known[one - 1], text, at))
-                    continue;
-                while (span < places
-                       && PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, span), 0)) < at)
-                    span++;
-                PyObject *here = span < places ? PyList_GET_ITEM(spans, span) : NULL;
-                answer = !here || PyLong_AsSsize_t(PyTuple_GET_ITEM(here, 0)) != at
-                    || PyLong_AsSsize_t(PyTuple_GET_ITEM(here, 1)) != at + length;
+    if (!values.known || !values.heads || !values.lengths)
+        PyErr_NoMemory();
+    else {
+        for (Place i = 0; i < count && !answer; i++) {
+            PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i);
+            for (Place k = 0; k < PyList_GET_SIZE(spans) && !answer; k++) {
+                const Place start = start_of(spans, k), end = end_of(spans, k);
+                if (start < 0 || end > PyUnicode_GET_LENGTH(text)) {
+                    PyErr_SetString(PyExc_ValueError, "spans are within their text");
+                    answer = 1;
+                } else if (end - start >= SHORTEST_ELSEWHERE && has_digit(text, start, end))
+                    answer = remember_value(&values, text, start, end) == CROWDED; /* the Python way decides */
             }
         }
+        for (Place i = 0; i < count && !answer && values.count; i++)
+            answer = stands_elsewhere(&values, PyTuple_GET_ITEM(texts, i), PyTuple_GET_ITEM(found, i));
     }
-    PyMem_Free(known);
-    PyMem_Free(heads);
-    if (answer < 0 || PyErr_Occurred())
-        return NULL;
-    return PyBool_FromLong(answer);
+    PyMem_Free(values.known);
+    PyMem_Free(values.heads);
+    PyMem_Free(values.lengths);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(answer);
 }
 
 #endif

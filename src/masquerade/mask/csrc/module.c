@@ -9,6 +9,7 @@
 
 #include "cover.h"
 #include "judge.h"
+#include "plain.h"
 
 #define FORMAT 1 /* program.py has the same number */
 
@@ -292,6 +293,7 @@ static PyType_Spec scanner_spec = {
     "masquerade.mask._scan.Scanner", sizeof(Scanner), 0, Py_TPFLAGS_DEFAULT, scanner_slots};
 
 static PyMethodDef functions[] = {
+    {"plain", plain, METH_VARARGS, "The plain form of a text, and where its characters stood: see normal.py."},
     {"repeats", repeats, METH_VARARGS, "Whether a found value may stand elsewhere too: see text.py."},
     {NULL, NULL, 0, NULL},
 };
