@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from masquerade.errors import BadInput
 
-
 Tensor: TypeAlias = Any
-"""A ``torch.Tensor``. PyTorch is looked for only where it is loaded, and loaded only to give a tensor back."""
+"""A ``torch.Tensor``: PyTorch is looked at only if it is loaded, and loaded only to give a tensor back."""
 
 
 @dataclass(frozen=True)
