@@ -29,9 +29,11 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 PIECE_BYTES = 1 << 20
 """Data bytes in a piece of a masked message; the last has what is left."""
 
-_MAGIC = b"MQARRAY1"
+MAGIC = b"MQARRAY1"
+"""What every message begins with."""
+
 _SALT_BYTES = 16
-_HEAD_BYTES = len(_MAGIC) + 4 + _SALT_BYTES + 4
+_HEAD_BYTES = len(MAGIC) + 4 + _SALT_BYTES + 4
 _LARGEST_CONTENT = 1 << 24
 
 
@@ -159,7 +161,7 @@ class RandomMask:
 
     def _begin(self, content_bytes: int) -> tuple[bytes, crypto.Pieces]:
         """The head of a new message: magic (8) | key id (4) | salt (16) | length of the content (4)."""
-        head = _MAGIC + bytes.fromhex(self.key_id) + crypto.random_bytes(_SALT_BYTES)
+        head = MAGIC + bytes.fromhex(self.key_id) + crypto.random_bytes(_SALT_BYTES)
         head += content_bytes.to_bytes(4, "big")
         return head, self._pieces_of(head)
 
@@ -184,7 +186,7 @@ class RandomMask:
 
 def _content_bytes(head: bytes) -> int:
     """The length of the sealed content, as the head says it (which the key of the message covers)."""
-    if len(head) < _HEAD_BYTES or not head.startswith(_MAGIC):
+    if len(head) < _HEAD_BYTES or not head.startswith(MAGIC):
         raise BadInput("this is no message of a RandomMask: it does not begin as one")
     length = int.from_bytes(head[-4:], "big")
     if length > _LARGEST_CONTENT:
