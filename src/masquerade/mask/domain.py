@@ -101,6 +101,12 @@ class Codes:
 
     def _rows(self, characters: NDArray[Any], first: int, step: _Step) -> None:
         """Permute some rows in place; ``first`` is the number of the first of them."""
+        if self._in_a_run and characters.size:
+            numerals = characters - characters.dtype.type(self._codes[0])
+            if int(numerals.max()) < len(self.alphabet):  # all of one length, with nothing between
+                moved = self._stepped(step, numerals, np.arange(first, first + len(numerals)))
+                np.add(moved, self._codes[0], out=characters, casting="unsafe")
+                return
         places = self._place_of[np.minimum(characters, len(self._place_of) - 1)]
         _refuse_first((places == _UNKNOWN).any(axis=1), "has a character that is not in the alphabet", first)
         inside = places >= 0
@@ -112,16 +118,24 @@ class Codes:
             numerals = (
                 places[rows, :length] if block else places[inside & chosen[:, None]].reshape(-1, length)
             )
-            try:
-                moved = self._codes[step(numerals.astype(np.uint16))]
-            except _Row as fault:
-                raise BadInput(f"row {first + int(np.flatnonzero(chosen)[fault.row])} {fault}") from None
-            except BadInput as fault:
-                raise BadInput(f"row {first + int(chosen.argmax())}: {fault}") from None
+            moved = self._codes[self._stepped(step, numerals, first + np.flatnonzero(chosen))]
             if block:
                 characters[rows, :length] = moved
             else:
                 characters[inside & chosen[:, None]] = moved.reshape(-1)
+
+    def _stepped(self, step: _Step, numerals: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
+        try:
+            return step(numerals.astype(np.uint8 if len(self.alphabet) <= 256 else np.uint16))
+        except _Row as fault:
+            raise BadInput(f"row {rows[fault.row]} {fault}") from None
+        except BadInput as fault:
+            raise BadInput(f"row {rows[0]}: {fault}") from None
+
+    @cached_property
+    def _in_a_run(self) -> bool:
+        """Whether the alphabet's characters follow each other, as the digits do, and any dtype holds them."""
+        return bool((np.diff(self._codes.astype(np.int64)) == 1).all() and self._codes[-1] < 256)
 
     @cached_property
     def _codes(self) -> NDArray[np.uint32]:

@@ -89,8 +89,8 @@ class FF1:
     def _strings(self, numerals: NDArray[Any], *, forward: bool) -> NDArray[Any]:
         count, length = numerals.shape
         shape = self._shape(length)
-        wrong = (numerals >= self.radix).any(axis=1) if count and self.radix <= _largest(numerals) else None
-        if wrong is not None and wrong.any():
+        if count and int(numerals.max()) >= self.radix:
+            wrong = (numerals >= self.radix).any(axis=1)
             raise BadInput(f"row {int(wrong.argmax())} has a numeral that is not below {self.radix}")
         out = np.empty_like(numerals, order="C")
         for start in range(0, count, _ROWS):
@@ -222,10 +222,6 @@ class _Shape:
 
 def _xor(a: bytes, b: bytes) -> bytes:
     return bytes(x ^ y for x, y in zip(a, b, strict=True))
-
-
-def _largest(numerals: NDArray[Any]) -> int:
-    return int(np.iinfo(numerals.dtype).max)
 
 
 def _split(column: NDArray[Any]) -> Limbs:
