@@ -119,7 +119,7 @@ def memory(size: int, turns: int, seed: int) -> dict[str, Any]:
 
 
 def peers() -> dict[str, Callable[[str], str]]:
-    """FF1 of those that are installed: AES-256, digits, no tweak; one value a call, which is what they offer."""
+    """FF1 of those that are installed: AES-256, digits, no tweak; one value a call is what they offer."""
     found: dict[str, Callable[[str], str]] = {}
     if version("libffx"):
         import ffx

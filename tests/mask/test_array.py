@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from masquerade import crypto, errors
 from masquerade.errors import BadInput, KeyProblem, Tampered
 from masquerade.keys import Key
-from masquerade.mask.array import PIECE_BYTES, Content, DifferenceMask, RandomMask
+from masquerade.mask.array import (
+    PIECE_BYTES,
+    Codes,
+    Content,
+    DifferenceMask,
+    Digits,
+    Integers,
+    PrivacyMask,
+    RandomMask,
+    Table,
+)
 
 KEY = Key.generate()
 MASK = RandomMask(KEY)
@@ -26,12 +43,12 @@ MASK = RandomMask(KEY)
 # -- random ----------------------------------------------------------------------------------------------
 
 
-def by_the_page(message: bytes, key: Key) -> tuple[dict[str, Any], bytes]:
+def by_the_page(message: bytes, key: Key, tenant: str = "default") -> tuple[dict[str, Any], bytes]:
     """A message read as docs/arrays.md describes it, by nothing of ours but the tenant's key."""
     assert message[:8] == b"MQARRAY1"
     assert message[8:12].hex() == key.id
     head, length = message[:32], int.from_bytes(message[28:32], "big")
-    secret = key.tenant("default").purpose("random mask")
+    secret = key.tenant(tenant).purpose("random mask")
     label = b"masquerade random mask"
     own = HKDFExpand(SHA256(), 32, len(label).to_bytes(2, "big") + label + head).derive(secret)
     content = AESGCM(own).decrypt(bytes(12), message[32 : 48 + length], None)
@@ -136,6 +153,17 @@ def test_buffers_are_used_again() -> None:
     for small in (bytearray(9), bytes(len(message)), np.empty(len(message), np.int8)):
         with pytest.raises(BadInput):
             MASK.mask(data, out=small)
+
+
+def test_a_buffer_does_not_lie_over_the_data() -> None:
+    room = np.zeros(4096, np.uint8)
+    with pytest.raises(BadInput, match="lies over"):
+        MASK.mask(room[100:200], out=room)
+    message = MASK.mask(b"canary" * 10, out=room)
+    with pytest.raises(BadInput, match="lies over"):
+        MASK.unmask(message, out=room)
+    with pytest.raises(BadInput, match="16 MiB"):
+        next(MASK.mask_stream([], Content(note={"n": "x" * (1 << 24)})))
 
 
 def test_nothing_is_given_out_of_a_changed_message() -> None:
@@ -297,3 +325,93 @@ def test_a_date_never_wraps_around() -> None:
             DifferenceMask(KEY).mask(dates, names)
         assert str(end) not in str(caught.value)
     assert np.isnat(DifferenceMask(KEY).mask(np.array(["NaT"], "M8[ns]"), "ada")).all()
+
+
+# -- vectors ---------------------------------------------------------------------------------------------
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "arrays.json").read_text(encoding="utf-8"))
+PUBLIC = Key.parse(VECTORS["key"])
+DOMAINS = {"Integers": Integers, "Digits": Digits, "Codes": Codes, "Table": Table}
+
+
+@pytest.mark.parametrize("vector", VECTORS["messages"])
+def test_vectors_of_messages(vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = RandomMask(PUBLIC, vector["tenant"])
+    message = bytes.fromhex(vector["message"])
+    content, data = by_the_page(message, PUBLIC, vector["tenant"])
+    assert (content, data.hex()) == (vector["content"], vector["data"])
+    found = mask.unmask(message)
+    monkeypatch.setattr(crypto, "random_bytes", lambda n: bytes.fromhex(vector["salt"])[:n])
+    assert mask.mask(found).tobytes() == message
+
+
+def test_a_vector_of_two_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    vector = VECTORS["long"]
+    monkeypatch.setattr(crypto, "random_bytes", lambda n: bytes.fromhex(vector["salt"])[:n])
+    message = RandomMask(PUBLIC).mask(bytes(PIECE_BYTES + 1)).tobytes()
+    assert crypto.sha256(message).hex() == vector["sha256"]
+    assert by_the_page(message, PUBLIC)[1] == bytes(PIECE_BYTES + 1)
+
+
+@pytest.mark.parametrize("vector", VECTORS["bad"], ids=lambda v: v["why"])
+def test_vectors_that_are_refused(vector: dict[str, Any]) -> None:
+    mask, message = RandomMask(PUBLIC), bytes.fromhex(vector["message"])
+    for read in (mask.unmask, lambda m: list(mask.unmask_stream([m])[1])):
+        with pytest.raises(getattr(errors, vector["error"])):
+            read(message)
+
+
+def expanded(key: bytes, label: str, *context: bytes) -> bytes:
+    info = len(label).to_bytes(2, "big") + label.encode() + b"".join(context)
+    return HKDFExpand(SHA256(), 32, info).derive(key)
+
+
+@pytest.mark.parametrize("vector", VECTORS["differences"])
+def test_vectors_of_differences(vector: dict[str, Any]) -> None:
+    mask = DifferenceMask(PUBLIC, vector["tenant"], vector["series"], days=vector["days"])
+    values, masked = (np.array(vector[name], vector["dtype"]) for name in ("values", "masked"))
+    found = mask.mask(values, vector["subject"])
+    assert found.tobytes() == masked.tobytes()
+    root = PUBLIC.tenant(vector["tenant"]).purpose("difference mask")
+    own = expanded(root, "masquerade subjects", vector["series"].encode())
+    size = 0 if values.dtype.kind == "M" else values.dtype.itemsize
+    secret = hmac.digest(own, bytes([size]) + vector["subject"].encode(), "sha256")
+    if size:
+        s = int.from_bytes(secret[:size], "little")
+        assert (int(masked[0]) - int(values[0]) - s) % 256**size == 0
+    else:
+        shift = int.from_bytes(secret, "little") % (2 * vector["days"]) - vector["days"]
+        assert masked[0] - values[0] == np.timedelta64(shift + (shift >= 0), "D")
+
+
+@pytest.mark.parametrize("vector", VECTORS["sums"])
+def test_vectors_of_sums(vector: dict[str, Any]) -> None:
+    mask, nonce = DifferenceMask(PUBLIC, vector["tenant"], vector["series"]), bytes.fromhex(vector["nonce"])
+    values, masked = (np.array(vector[name], vector["dtype"]) for name in ("values", "masked"))
+    assert np.array_equal(mask.unmask_keeping_sum(masked, nonce, vector["axis"]), values)
+    root = PUBLIC.tenant(vector["tenant"]).purpose("difference mask")
+    own = expanded(root, "masquerade shares", vector["series"].encode())
+    own = expanded(own, "masquerade zero sum", nonce, bytes([values.dtype.itemsize]))
+    stream = Cipher(AES(own), CTR(bytes(16))).encryptor().update(bytes(values[1:].nbytes))
+    assert np.array_equal((masked - values)[:-1].reshape(-1), np.frombuffer(stream, "<u4"))
+
+
+@pytest.mark.parametrize("vector", VECTORS["forms"])
+def test_vectors_of_forms(vector: dict[str, Any]) -> None:
+    domain: Any = DOMAINS[vector["domain"]](**vector["of"])
+    mask = PrivacyMask(PUBLIC, domain, tenant=vector["tenant"], column=vector["column"])
+    assert mask.mask(np.array(vector["values"])).tolist() == vector["masked"]
+    assert mask.unmask(np.array(vector["masked"])).tolist() == vector["values"]
+
+
+def test_a_table_is_as_the_page_says() -> None:
+    values, column = ["0", "A", "AB", "B"], "blood"
+    array = np.array(values, "<U2")
+    digest = hashlib.sha256(b"<U2\0" + array.tobytes()).digest()
+    own = expanded(
+        PUBLIC.tenant("default").purpose("privacy mask"), "masquerade table", digest, column.encode()
+    )
+    stream = Cipher(AES(own), CTR(bytes(16))).encryptor().update(bytes(64))
+    numbers = [int.from_bytes(stream[16 * i : 16 * i + 16], "little") for i in range(4)]
+    images = [values[place] for place in sorted(range(4), key=numbers.__getitem__)]
+    assert PrivacyMask(PUBLIC, Table(values), column=column).mask(values).tolist() == images

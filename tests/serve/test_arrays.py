@@ -90,6 +90,7 @@ def test_npz_there_and_back(run: Any) -> None:
         with zipfile.ZipFile("a.npz", "a", zipfile.ZIP_BZIP2) as archive:
             archive.writestr("notes.txt", "canary" * 1000)
             archive.writestr("empty.txt", "")
+            archive.writestr("folder/", "")
         assert run("mask", "--array", "a.npz", "-o", "m", "--force").code == 0
         assert b"canary" not in Path("m").read_bytes() and b"notes" not in Path("m").read_bytes()
         assert run("restore", "m", "-o", "b.npz", "--force").code == 0

@@ -78,6 +78,7 @@ class RandomMask:
         content, source = taken(data)
         packed, total = content.packed(), self._size(content, len(source))
         message = np.empty(total, np.uint8) if out is None else room_of(out, total)
+        _keep_apart(message.data, source)
         view = message.data
         head, pieces = self._begin(len(packed))
         view[: len(head)] = head
@@ -112,6 +113,7 @@ class RandomMask:
         if total < 0:
             raise Tampered("the message ends before its data does: it was cut")
         target, result = target_of(content, total, out)
+        _keep_apart(target, view)
         try:
             for number, start, end, last in _pieces(total):
                 stop = at + end - start + crypto.TAG_BYTES
@@ -123,9 +125,12 @@ class RandomMask:
         return result() if callable(result) else result
 
     def mask_stream(self, chunks: Iterable[Bytes], content: Content | None = None) -> Iterator[bytes]:
-        """The message for data that comes in chunks, in constant memory; the same bytes however it is cut.
+        """The message for data that comes in chunks, however it is cut, in constant memory.
 
         The data is bytes, unless ``content`` says what else it is.
+
+        Raises:
+            BadInput: the packed ``content`` has more than 16 MiB.
         """
         packed = (content or Content()).packed()
         head, pieces = self._begin(len(packed))
@@ -161,6 +166,8 @@ class RandomMask:
 
     def _begin(self, content_bytes: int) -> tuple[bytes, crypto.Pieces]:
         """The head of a new message: magic (8) | key id (4) | salt (16) | length of the content (4)."""
+        if content_bytes > _LARGEST_CONTENT:
+            raise BadInput("the description of what is masked has more than 16 MiB: mask it in parts")
         head = MAGIC + bytes.fromhex(self.key_id) + crypto.random_bytes(_SALT_BYTES)
         head += content_bytes.to_bytes(4, "big")
         return head, self._pieces_of(head)
@@ -182,6 +189,11 @@ class RandomMask:
         packed = bytearray(length - crypto.TAG_BYTES)
         pieces.open_into(0, False, message[_HEAD_BYTES:end], packed)
         return Content.unpacked(bytes(packed)), pieces, end
+
+
+def _keep_apart(out: memoryview, data: memoryview) -> None:
+    if len(out) and len(data) and np.may_share_memory(np.frombuffer(out, "u1"), np.frombuffer(data, "u1")):
+        raise BadInput("the buffer to write to lies over what is read: give another one")
 
 
 def _content_bytes(head: bytes) -> int:

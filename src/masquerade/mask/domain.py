@@ -212,7 +212,8 @@ class Table:
 
     def _order(self, key: bytes, column: str) -> NDArray[np.intp]:
         """A uniform permutation: the places sorted by 128 random bits each."""
-        what = crypto.sha256(self._values.dtype.str.encode() + b"\0" + self._values.tobytes())
+        same_everywhere = self._values.astype(self._values.dtype.newbyteorder("<"))
+        what = crypto.sha256(same_everywhere.dtype.str.encode() + b"\0" + same_everywhere.tobytes())
         own = crypto.derive(key, "masquerade table", what + column.encode())
         chance = np.frombuffer(crypto.keystream(own, 16 * len(self._values)), "<u8")
         order: NDArray[np.intp] = np.lexsort((chance[::2], chance[1::2]))

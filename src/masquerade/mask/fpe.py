@@ -40,7 +40,8 @@ class FF1:
 
     ``key`` has 16, 24 or 32 bytes; ``radix`` is from 2 to 65536; ``tweak`` is public, and separates columns
     under one key. Under the secrecy of ``key`` the permutation of each length is indistinguishable from a
-    random one, as far as FF1 is. It is deterministic: equal strings stay equal, and show it.
+    random one, as far as FF1 is. It is deterministic: equal strings stay equal, and show it. One thread at a
+    time.
 
     Raises:
         ValueError: an impossible radix, or a key of another length.
@@ -156,7 +157,7 @@ class FF1:
                     work.input[:, column] = constant
             if block:
                 work.input ^= work.out
-            self._blocks.encrypt_into(work.read.data, work.room.data)
+            self._blocks.encrypt_into(work.given.data, work.room.data)
         return self._stretch(work, shape.digest_words)
 
     def _stretch(self, work: _Scratch, wanted: int) -> Limbs:
@@ -168,7 +169,7 @@ class FF1:
             for j in range(1, (wanted + 3) // 4):
                 work.input[:] = first
                 work.input[:, 1] ^= np.uint64(j)
-                self._blocks.encrypt_into(work.read.data, work.room.data)
+                self._blocks.encrypt_into(work.given.data, work.room.data)
                 words += _split(work.out[:, 0]) + _split(work.out[:, 1])
         return words[: wanted - 1]
 
@@ -177,8 +178,8 @@ class _Scratch:
     """What AES reads and writes for one run of rows: blocks as pairs of big-endian columns of 64 bits."""
 
     def __init__(self, rows: int) -> None:
-        self.read = np.empty(rows * 16, np.uint8)
-        self.input = self.read.view(">u8").reshape(rows, 2)
+        self.given = np.empty(rows * 16, np.uint8)
+        self.input = self.given.view(">u8").reshape(rows, 2)
         self.room = np.empty(rows * 16 + 16, np.uint8)
         self.out = self.room[: rows * 16].view(">u8").reshape(rows, 2)
 

@@ -31,7 +31,7 @@ from masquerade.mask.content import dtype_from_json, dtype_to_json
 from masquerade.serve.files import Landing, Source, Summary, Unreadable
 
 _READ_BYTES = 1 << 18
-_LONGEST_HEAD = 1 << 20
+_LONGEST_HEAD = 1 << 18
 _NPY = b"\x93NUMPY"
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -41,6 +41,10 @@ _DAMAGED = (
     ValueError,
     zlib.error,
     lzma.LZMAError,
+)
+_UNREADABLE = (
+    *(ValueError, SyntaxError, TypeError, LookupError, AttributeError, OverflowError, RecursionError),
+    MemoryError,
 )
 _COMPRESSED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 
@@ -139,7 +143,7 @@ def _head(chunks: Iterator[bytes]) -> tuple[bytes, bytes]:
     fill(12)
     length = int.from_bytes(data[8 : 12 if wide else 10], "little")
     if length > _LONGEST_HEAD:
-        raise BadInput("the head of this .npy is longer than 1 MiB: give it another ending to mask it raw")
+        raise BadInput("the head of this .npy is longer than 256 KiB: give it another ending to mask it raw")
     end = (12 if wide else 10) + length
     fill(end)
     return data[:end], data[end:]
@@ -152,7 +156,7 @@ def _described(head: bytes) -> Content:
         told: Any = ast.literal_eval(head[start:].decode("utf-8" if head[6] > 2 else "latin-1").strip())
         dtype = np.lib.format.descr_to_dtype(told["descr"])
         shape, order = tuple(map(int, told["shape"])), "F" if told["fortran_order"] else "C"
-    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, MemoryError, RecursionError):
+    except _UNREADABLE:
         raise BadInput("the head of this .npy cannot be read: save the array anew") from None
     if min(shape, default=0) < 0:
         raise BadInput("the head of this .npy cannot be read: save the array anew")
