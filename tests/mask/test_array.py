@@ -304,6 +304,8 @@ def test_what_has_no_differences_to_keep() -> None:
     for bad in (np.zeros(2), np.zeros(2, bool), np.zeros(2, "m8[s]"), np.array([None]), np.array(["canary"])):
         with pytest.raises(BadInput):
             mask.mask(bad, "ada")
+    with pytest.raises(BadInput, match="masked array"):
+        mask.mask(np.ma.array([1, 2], mask=[0, 1]), "ada")
     for unit in ("Y", "M", "W", "ps", "7h", "generic"):
         with pytest.raises(BadInput, match="whole days"):
             mask.mask(np.array(["NaT"], f"M8[{unit}]" if unit != "generic" else "M8"), "ada")

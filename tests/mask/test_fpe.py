@@ -165,6 +165,11 @@ def test_what_is_outside_is_named_by_its_row() -> None:
     assert "float64" in refusal(Digits(), np.array([1.0]))
     assert "objects" in refusal(Digits(), np.array(["424242", None]))
     assert "U" in refusal(Table(["a", "b"]), np.array([1, 2]))
+    assert "masked array" in refusal(big, np.ma.array([1, 2], mask=[0, 1]))
+    assert "ASCII" in refusal(Codes("名字ab"), np.array(["canary"], "S"))
+    assert "row 0" in refusal(Digits(), np.zeros(2, "S0"))
+    with pytest.raises(BadInput, match="bounds"):
+        Integers(0, 1e9)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="not below 10"):
         FF1(bytes(16), 10).encrypt(np.full((1, 8), 10, np.uint8))
 
@@ -177,7 +182,7 @@ def test_impossible_tables(values: list[object]) -> None:
         Table(values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("alphabet", ["", "a", "aa", "ab\0", "ab-"])
+@pytest.mark.parametrize("alphabet", ["", "a", "aa", "ab\0", "ab-", "".join(map(chr, range(1, 65_539)))])
 def test_impossible_alphabets(alphabet: str) -> None:
     with pytest.raises(BadInput):
         Codes(alphabet, "-")

@@ -59,6 +59,7 @@ ARRAYS: dict[str, Any] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
 @pytest.mark.parametrize("name", ARRAYS)
 def test_npy_there_and_back(run: Any, name: str) -> None:
     np.save("a.npy", ARRAYS[name])
@@ -84,6 +85,7 @@ def test_versions_and_hand_written_heads(run: Any, version: tuple[int, int]) -> 
     assert Path("b").read_bytes() == data
 
 
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
 def test_npz_there_and_back(run: Any) -> None:
     for save in (np.savez, np.savez_compressed):
         save("a.npz", **{name.replace(" ", "_"): value for name, value in ARRAYS.items()})

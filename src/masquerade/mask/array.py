@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from masquerade import crypto
 from masquerade.errors import BadInput, KeyProblem, Tampered
 from masquerade.keys import Key
-from masquerade.mask.content import Content, Tensor, flat, room_of, taken, target_of
+from masquerade.mask.content import Content, Tensor, flat, plain, room_of, taken, target_of
 from masquerade.mask.domain import Codes, Digits, Domain, Integers, Table
 
 __all__ = ["Codes", "Content", "DifferenceMask", "Digits", "Integers", "PrivacyMask", "RandomMask", "Table"]
@@ -311,7 +311,7 @@ class DifferenceMask:
         return self._with_shares(values, nonce, axis, -1)
 
     def _moved(self, values: NDArray[Any], subject: Any, sign: int) -> NDArray[Any]:
-        values = np.asarray(values)
+        values = plain(values)
         if values.dtype.kind == "M":
             ticks = _ticks_in_a_day(values.dtype)
             names, which = _subjects(subject, values.shape)
@@ -332,7 +332,7 @@ class DifferenceMask:
         return place - self.days + (place >= self.days)
 
     def _with_shares(self, values: NDArray[Any], nonce: bytes, axis: int, sign: int) -> NDArray[Any]:
-        values = np.asarray(values)
+        values = plain(values)
         word = _word_of(values)
         if not -values.ndim <= axis < values.ndim or values.shape[axis] < 2:
             raise BadInput("a sum needs at least two values along its axis: one alone would keep itself")
@@ -449,7 +449,7 @@ class PrivacyMask:
         return self._permuted(values, forward=False)
 
     def _permuted(self, values: ArrayLike, *, forward: bool) -> Any:
-        array = np.asarray(values)
+        array = plain(values)
         if array.dtype.hasobject:
             raise BadInput(
                 "an array of Python objects has no form to keep: use astype(str), or an integer dtype"

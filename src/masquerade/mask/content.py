@@ -96,11 +96,9 @@ def taken(data: Any) -> tuple[Content, memoryview]:
         )
     if (torch := sys.modules.get("torch")) is not None and isinstance(data, torch.Tensor):
         return _taken_tensor(data, torch)
-    if isinstance(data, np.ma.MaskedArray):
-        raise BadInput("a masked array is two arrays: mask its data and its mask each by itself")
     if not isinstance(data, np.ndarray | np.generic):
         raise BadInput(f"bytes, arrays and tensors can be masked, and this is a {type(data).__name__}")
-    array = np.asarray(data)
+    array = plain(data)
     content = Content.of(array)
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         array = np.ascontiguousarray(array).reshape(array.shape)
@@ -127,6 +125,17 @@ def _tensor_bytes(tensor: Any, torch: Any) -> memoryview:
         return memoryview(bytearray())
     view: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
     return view
+
+
+def plain(values: Any) -> NDArray[Any]:
+    """``values`` as an array.
+
+    Raises:
+        BadInput: a masked array, whose hidden values would show.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise BadInput("a masked array is two arrays: mask its data and its mask each by itself")
+    return np.asarray(values)
 
 
 def flat(buffer: Any, what: str) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ Table                     a shuffle    any list of values, however short
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,6 +47,12 @@ class Integers:
     high: int
 
     def __post_init__(self) -> None:
+        try:
+            bounds = operator.index(self.low), operator.index(self.high)
+        except TypeError:
+            raise BadInput("the bounds of a range are integers") from None
+        object.__setattr__(self, "low", bounds[0])
+        object.__setattr__(self, "high", bounds[1])
         size = self.high - self.low + 1
         if size < MIN_DOMAIN:
             raise BadInput(
@@ -82,8 +89,10 @@ class Codes:
 
     def __post_init__(self) -> None:
         together = self.alphabet + self.separators
-        if len(self.alphabet) < 2 or len(set(together)) < len(together) or "\0" in together:
-            raise BadInput("an alphabet is two or more different characters, no separator or NUL among them")
+        if not 2 <= len(self.alphabet) <= 1 << 16 or len(set(together)) < len(together) or "\0" in together:
+            raise BadInput(
+                "an alphabet is 2 to 65,536 different characters, no separator and no NUL among them"
+            )
 
     def permute(self, key: bytes, column: str, values: NDArray[Any], forward: bool) -> NDArray[Any]:
         """As :meth:`Domain.permute`; dtypes ``U`` and ``S``."""
@@ -95,6 +104,8 @@ class Codes:
         cipher = FF1(key, len(self.alphabet), column.encode())
         step = cipher.encrypt if forward else cipher.decrypt
         out, characters = _characters(values)
+        if out.dtype.kind == "S" and not (self.alphabet + self.separators).isascii():
+            raise BadInput("an array of bytes holds ASCII only: give one of dtype U for this alphabet")
         for start in range(0, len(characters), _ROWS):
             self._rows(characters[start : start + _ROWS], start, lambda numerals: turn(step, numerals))
         return out
@@ -260,8 +271,8 @@ def _characters(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         raise BadInput(f"strings are of dtype U or S, or a list of str, and this is {values.dtype}")
     out = values.astype(values.dtype.newbyteorder("="), order="C")
     code = np.dtype(np.uint32 if out.dtype.kind == "U" else np.uint8)
-    if not out.size:
-        return out, np.empty((0, 0), code)
+    if not out.nbytes:
+        return out, np.empty((out.size, 0), code)
     return out, out.reshape(-1).view(code).reshape(out.size, -1)
 
 
