@@ -35,6 +35,7 @@ format: $(VENV)/dev.stamp
 bench: .venv-bench/stamp
 	.venv-bench/bin/python bench/text.py
 	.venv-bench/bin/python bench/gateway.py
+	.venv-bench/bin/python bench/arrays.py
 
 clean:
 	rm -rf $(VENV) .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

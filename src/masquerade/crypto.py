@@ -1,6 +1,7 @@
 """Every call into a cryptographic library, and every random byte, comes from this file.
 
-Nothing here keeps state between calls except the two hash states inside a ``Prf``.
+Nothing here keeps state between calls except the two hash states inside a ``Prf``, and the key schedules
+inside ``Pieces`` and ``Blocks``.
 """
 
 from __future__ import annotations
@@ -9,20 +10,30 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from masquerade.errors import Tampered
 
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Where bytes may lie; those that are written to are a bytearray, or a memoryview of something writable."""
+
 KEY_BYTES = 32
 """Length of every symmetric key, in bytes (256 bits)."""
 
+TAG_BYTES = 16
+"""What :class:`Pieces` adds to each piece, in bytes."""
+
 _NONCE_BYTES = 12
 _BLOCK_BYTES = 64
+_ZEROS = bytes(1 << 18)  # in pieces of 256 KiB the keystream stays in the second-level cache
 
 
 def random_bytes(n: int) -> bytes:
@@ -93,6 +104,71 @@ def open_sealed(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
     except (InvalidTag, ValueError):
         raise Tampered("sealed data did not authenticate: it was changed, or this is the wrong key") from None
+
+
+class Pieces:
+    """One message in numbered pieces: AES-256-GCM, its nonce the number and whether this is the last.
+
+    This is STREAM (Hoang, Reyhanitabar, Rogaway and Vizar, CRYPTO 2015, section 7) with an 11-byte counter: a
+    piece that was changed, left out, repeated, moved or cut off is refused. ``key`` must be used for one
+    message only, since the nonces of every message are the same.
+    """
+
+    __slots__ = ("_aead",)
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(key)
+
+    def seal_into(self, number: int, last: bool, piece: Buffer, out: Buffer) -> None:
+        """Write ciphertext and tag to ``out``, which has exactly ``TAG_BYTES`` more than ``piece``."""
+        self._aead.encrypt_into(_piece_nonce(number, last), piece, None, out)
+
+    def open_into(self, number: int, last: bool, sealed: Buffer, out: Buffer) -> None:
+        """The inverse. When it raises, what is in ``out`` means nothing and must not be used.
+
+        Raises:
+            Tampered: this is not piece ``number`` of the message, or was changed, or the key is another.
+        """
+        try:
+            self._aead.decrypt_into(_piece_nonce(number, last), sealed, None, out)
+        except (InvalidTag, ValueError):
+            raise Tampered(
+                "sealed data did not authenticate: it was changed or cut, or this is the wrong key"
+            ) from None
+
+
+def _piece_nonce(number: int, last: bool) -> bytes:
+    return number.to_bytes(_NONCE_BYTES - 1, "big") + bytes([last])
+
+
+class Blocks:
+    """AES (FIPS 197) on many single blocks at once, each by itself: the building block of FF1.
+
+    This is no way to encrypt data: equal blocks give equal results. ``key`` has 16, 24 or 32 bytes.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, key: bytes) -> None:
+        self._context = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - see the docstring
+
+    def encrypt_into(self, blocks: Buffer, out: Buffer) -> None:
+        """``out`` gets each 16 bytes of ``blocks`` enciphered; it must have room for 15 bytes more."""
+        self._context.update_into(blocks, out)
+
+
+def keystream(key: bytes, size: int) -> bytearray:
+    """``size`` bytes of AES-CTR (NIST SP 800-38A, section 6.5) from counter zero: always the same for a key.
+
+    Without ``key`` they are indistinguishable from random. A key may cover one thing only: xor of two things
+    under one keystream shows how they differ.
+    """
+    out = bytearray(size)
+    view, stream = memoryview(out), Cipher(AES(key), CTR(bytes(16))).encryptor()
+    for start in range(0, size, len(_ZEROS)):
+        piece = view[start : start + len(_ZEROS)]
+        stream.update_into(_ZEROS[: len(piece)], piece)
+    return out
 
 
 def sha256(data: bytes) -> bytes:

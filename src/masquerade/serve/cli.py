@@ -5,7 +5,7 @@ Exit codes, the same for every verb (after sysexits.h where it has one):
     0    done
     1    find --exit-code: something was found; mask: the policy blocks this text
     2    the command line is wrong
-    65   the input is malformed, or a vault was changed
+    65   the input is malformed, or a vault or a masked array was changed
     66   the input cannot be read
     70   a fault of Masquerade's own
     73   an output file cannot be made, or exists
@@ -71,6 +71,9 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (Blocked, 1),
     (UpstreamProblem, 70),
 )
+
+
+_ARRAY = b"MQARRAY1"  # as mask.array has it, which is not loaded for texts
 
 
 class _Usage(MasqueradeError):
@@ -160,6 +163,8 @@ def _stoppable(wanted: bool) -> Iterator[None]:
 
 
 def _mask(args: argparse.Namespace) -> int:
+    if args.array:
+        return _mask_array(args)
     vault = _vault_path(args)
     policy, options = _policy(args.policy), _options(args)
     key = keyfile.load_or_create()
@@ -173,6 +178,50 @@ def _mask(args: argparse.Namespace) -> int:
         landing.land()
     _report(args, summary, _masked_words(summary, key), key=key.id, policy=policy.version)
     return 0
+
+
+def _mask_array(args: argparse.Namespace) -> int:
+    from masquerade.mask.array import RandomMask
+    from masquerade.serve import arrays
+
+    _only_for_arrays(args)
+    key = keyfile.load_or_create()
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(Source.open(args.input))
+        landing = stack.enter_context(_landing(args))
+        with _progress(source, "masking", args):
+            summary = arrays.mask_file(source, landing, RandomMask(key, args.tenant))
+        landing.land()
+    _report(args, summary, [f"masked all of it; to restore it: the key {key.id}"], key=key.id)
+    return 0
+
+
+def _restore_array(args: argparse.Namespace) -> int:
+    from masquerade.mask.array import RandomMask
+    from masquerade.serve import arrays
+
+    _only_for_arrays(args)
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(Source.open(args.input))
+        mask = RandomMask(keyfile.load(), args.tenant)
+        landing = stack.enter_context(_landing(args, private=True))
+        with _progress(source, "restoring", args):
+            summary = arrays.restore_file(source, landing, mask)
+        landing.land()
+    _report(args, summary, ["restored all of it"], key=mask.key_id)
+    return 0
+
+
+def _only_for_arrays(args: argparse.Namespace) -> None:
+    """Arrays are masked whole: nothing is looked for in them, and restoring needs their key and no vault."""
+    for name in (
+        *("format", "encoding", "delimiter", "policy", "vault", "no_vault", "column", "field", "no_header"),
+        "rejected",
+    ):
+        if getattr(args, name, None):
+            raise _Usage(f"--{name.replace('_', '-')} is for texts: with --array, all bytes are masked")
+    if args.on_error != "stop":
+        raise _Usage("--on-error is for texts: with --array, all bytes are masked")
 
 
 def _vault_path(args: argparse.Namespace) -> Path | None:
@@ -204,6 +253,8 @@ def _masked_words(summary: Summary, key: Key) -> Iterator[str]:
 
 
 def _restore(args: argparse.Namespace) -> int:
+    if args.array or _is_masked_array(args):
+        return _restore_array(args)
     if not args.vault and args.input == "-":
         raise _Usage("a pipe has no vault beside it: name it with --vault")
     path = Path(args.vault or args.input + ".vault")
@@ -217,6 +268,19 @@ def _restore(args: argparse.Namespace) -> int:
         landing.land()
     _report(args, summary, _restored_words(summary), key=vault.key_id)
     return 0
+
+
+def _is_masked_array(args: argparse.Namespace) -> bool:
+    """A masked array says itself what it is, where it is a file and nothing was said about a vault."""
+    if args.vault or args.input == "-" or Path(args.input + ".vault").exists():
+        return False
+    try:
+        if not Path(args.input).is_file():  # a pipe would be read here
+            return False
+        with Path(args.input).open("rb") as file:
+            return file.read(len(_ARRAY)) == _ARRAY
+    except OSError:
+        return False
 
 
 def _restored_words(summary: Summary) -> Iterator[str]:
@@ -489,6 +553,9 @@ def _parser() -> argparse.ArgumentParser:
     _reads(mask)
     _writes(mask)
     mask.add_argument(
+        "--array", action="store_true", help="mask all bytes of a .npy, .npz or any other binary file"
+    )
+    mask.add_argument(
         "--policy", metavar="FILE", help="what becomes of each kind (default: the built-in policy)"
     )
     mask.add_argument(
@@ -504,6 +571,13 @@ def _parser() -> argparse.ArgumentParser:
     _reads(restore)
     _writes(restore)
     restore.add_argument("--vault", metavar="PATH", help="the vault (default: IN.vault)")
+    restore.add_argument(
+        "--array", action="store_true", help="IN was masked with --array (a file says so itself)"
+    )
+    restore.add_argument(
+        "--tenant", default="default", metavar="NAME",
+        help="whose key masked an array (default: %(default)s); a vault knows its own",
+    )  # fmt: skip
 
     find = verb("find", _find, "say where something private stands: line, column, kind and score")
     _reads(find)

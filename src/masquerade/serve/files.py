@@ -286,6 +286,11 @@ class Source:
         with file:
             yield cls(file, path, status.st_size if stat.S_ISREG(status.st_mode) else None)
 
+    @property
+    def file(self) -> BinaryIO:
+        """The open file itself, for formats that are not read from the beginning to the end."""
+        return self._file
+
     def read(self) -> bytes:
         """Some more bytes; none at the end."""
         if self._back:
