@@ -51,7 +51,7 @@ SIDE_EFFECTS = {
 CORE = {"mask", "compute", "wire"}
 """Rooms without side effects."""
 
-ARRAYS = {"masquerade.compute.field", "masquerade.compute.sharing"}
+ARRAYS = {f"masquerade.compute.{name}" for name in "field sharing graph messages protocol".split()}
 """Modules of the core that compute with NumPy; it stays out of `import masquerade` all the same."""
 
 
