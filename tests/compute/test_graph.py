@@ -76,8 +76,10 @@ def test_between_255_and_300_clients_the_degree_is_the_largest_there_is() -> Non
 
 @pytest.mark.parametrize(
     ("told", "words"),
-    [((2,), "at least three"), ((0,), "at least three"), ((10, 0.5, 0.5), "no plan"), ((5000, 0.4, 0.2), "no plan"),
-     ((10, -0.1), "fractions"), ((10, 0.1, 1.0), "fractions"), ((10, float("nan")), "fractions")],
+    [((2,), "at least three"), ((0,), "at least three"), ((10, 0.5, 0.5), "no plan"),
+     ((5000, 0.4, 0.2), "no plan"), ((10, -0.1), "fractions"),
+     ((10, 0.1, 1.0), "fractions"),
+     ((10, float("nan")), "fractions")],
 )  # fmt: skip
 def test_impossible_plans_are_refused(told: tuple[float, ...], words: str) -> None:
     with pytest.raises(ProtocolProblem, match=words):

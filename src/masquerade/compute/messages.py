@@ -98,7 +98,8 @@ def read_table(body: memoryview, dtype: np.dtype[Any], kind: Kind, most: int) ->
     """The rows of a table, whose clients must ascend; (n,) with n <= ``most``.
 
     Raises:
-        ProtocolProblem: the length is not that of the count, the count is too large, or clients do not ascend.
+        ProtocolProblem: the length is not that of the count, the count is too large, or clients do not
+            ascend.
     """
     if len(body) < 4:
         raise ProtocolProblem(f"{kind.name} has no table")
