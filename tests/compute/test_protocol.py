@@ -408,6 +408,10 @@ def finish_the_rest(table: Table, kind: Kind) -> None:
         answer()
 
 
+def _last(round: Round) -> Aggregator:
+    return Table(round).play(Kind.OPENING).aggregator
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -427,7 +431,7 @@ def finish_the_rest(table: Table, kind: Kind) -> None:
         (lambda: Client(a_round(4), 0, signers(4)[0], np.zeros(7, np.uint32), b"short"), "32 random bytes"),
         (lambda: Aggregator(a_round(4)).finish(), "stage KEYS"),
         (Aggregator(a_round(4)).close, "0 clients sent KEYS"),
-        (lambda: Table(a_round(4)).play(Kind.OPENING).aggregator.close(), r"ends with finish"),
+        (lambda: _last(a_round(4)).close(), "ends with finish"),
     ],
 )
 def test_impossible_rounds_and_turns_are_refused(make: Callable[[], object], told: str) -> None:
