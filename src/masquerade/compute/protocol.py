@@ -168,15 +168,16 @@ def run(
         for i, (signer, words) in enumerate(zip(signers, vectors, strict=True))
     ]
     silent = silent or {}
-    sent = {i: client.start() for i, client in enumerate(clients)}
-    for kind in (Kind.KEYS, Kind.SHARES, Kind.UPLOAD, Kind.SIGNATURE):
-        for i, message in sent.items():
-            if silent.get(i, Kind.OPENING + 1) > kind:
-                aggregator.receive(message)
-        sent = {i: clients[i].receive(message) for i, message in aggregator.close().items()}
-    for i, message in sent.items():
-        if i not in silent:
+
+    def arrive(client: int, message: bytes) -> None:
+        if client not in silent or aggregator.stage < silent[client]:
             aggregator.receive(message)
+
+    for i, client in enumerate(clients):
+        arrive(i, client.start())
+    while aggregator.stage != Kind.OPENING:
+        for i, message in aggregator.close().items():
+            arrive(i, clients[i].receive(message))
     return aggregator.finish()
 
 
