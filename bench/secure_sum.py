@@ -284,8 +284,8 @@ def main() -> None:
         "A secure sum: CPU seconds of one round",
         ("", "clients", "numbers", "dropped", "server", "client", "upload MB", "memory MB", "error"),
         rows,
-        "client: median over those that stayed. memory: rise of the process, all clients in it. error: largest, "
-        "of the mean; both clip to 8 and send 32 bits a number, or what each makes of that.",
+        "client: median over those that stayed. memory: rise of the process, all clients in it. error: "
+        "largest, of the mean; both clip to 8 and send 32 bits a number, or what each makes of that.",
     )
 
 
