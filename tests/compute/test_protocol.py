@@ -480,6 +480,52 @@ def test_all_that_is_opened_leaves_each_single_value_uniform() -> None:
     assert not sum(bare.values()).any()  # type: ignore[union-attr]
 
 
+def test_an_upload_that_comes_too_late_stays_covered() -> None:
+    """Its sender is gone, so the key behind its masks with others is opened: its own mask is what is left."""
+    round = a_round(6, 30_000)
+    table = Table(round, [np.zeros(round.length, round.dtype)] * 6).play(Kind.OPENING, {5: Kind.UPLOAD})
+    late = table.log[Kind.UPLOAD][5]
+    with pytest.raises(ProtocolProblem, match="UPLOAD came where OPENING belongs"):
+        table.aggregator.receive(late)
+    for message in table.sent.values():
+        table.aggregator.receive(message)
+    opened = crypto.Agreement(table.aggregator._opened()[5])
+    y = np.frombuffer(late[messages.HEAD_BYTES :], round.dtype).copy()
+    for i in range(5):
+        key = _mask_key(opened, table.clients[i]._masks.public, round.context, 5, i)
+        y += sharing.expand(key, round.length, round.dtype)
+    assert LOW < chi_square(y.tobytes()) < HIGH
+    y -= sharing.expand(_self_mask(round.context, table.clients[5]._self_seed), round.length, round.dtype)
+    assert not y.any()
+
+
+@pytest.mark.parametrize("kind", [Kind.PEERS, Kind.SEALED, Kind.SIGNATURES], ids=lambda kind: kind.name)
+def test_a_client_goes_on_with_a_threshold_of_neighbours_or_not_at_all(kind: Kind) -> None:
+    """However few an aggregator shows it."""
+    for left in (6, 5):
+        table = Table(a_round(10)).play(kind)
+        assert table.round.plan.threshold == 7
+        rows = rows_of(table.given[0][messages.HEAD_BYTES :])[:left]
+        message = table.given[0][: messages.HEAD_BYTES] + packed(rows)
+        if left + 1 >= 7:
+            table.clients[0].receive(message)
+        else:
+            with pytest.raises(ProtocolProblem, match="too few neighbours"):
+                table.clients[0].receive(message)
+
+
+def test_a_client_is_no_neighbour_of_its_own() -> None:
+    table = Table(a_round(4)).play(Kind.PEERS)
+    rows = rows_of(table.given[1][messages.HEAD_BYTES :])
+    own = (1).to_bytes(4, "little") + table.log[Kind.KEYS][1][messages.HEAD_BYTES :]
+    message = table.given[1][: messages.HEAD_BYTES] + packed([rows[0], own, *rows[1:]])
+    with pytest.raises(ProtocolProblem, match="at most 3"):
+        table.clients[1].receive(message)
+    table = Table(a_round(4)).play(Kind.PEERS)
+    with pytest.raises(ProtocolProblem, match="no neighbour"):
+        table.clients[1].receive(table.given[1][: messages.HEAD_BYTES] + packed([rows[0], own, rows[2]]))
+
+
 def test_views_of_swapped_inputs_are_equal_but_for_the_masked_words() -> None:
     """Replayed: nothing but UPLOAD depends on the inputs, and their sum only on the sum of the inputs."""
     round = a_round(5, 50)
