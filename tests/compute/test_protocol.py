@@ -24,25 +24,6 @@ CANARY = 0xCA7A12
 # -- the sum ---------------------------------------------------------------------------------------------
 
 
-@given(st.data())
-@settings(max_examples=25, deadline=None)
-def test_the_sum_is_that_of_the_survivors_or_it_is_refused(data: st.DataObject) -> None:
-    count = data.draw(st.integers(3, 8))
-    round = a_round(count, data.draw(st.integers(1, 9)), bits=data.draw(st.sampled_from([32, 64])))
-    silent = data.draw(st.dictionaries(st.integers(0, count - 1), st.sampled_from(STAGES), max_size=count))
-    words = vectors(round)
-    uploaded = {i for i in range(count) if silent.get(i, Kind.OPENING) > Kind.UPLOAD}
-    stayed = count - len(silent)
-    try:
-        got = run(round, signers(count), words, silent=silent)
-    except ProtocolProblem:
-        assert stayed < round.plan.threshold or len(uploaded) < round.plan.minimum
-        return
-    assert stayed >= round.plan.threshold
-    assert set(got.survivors) == uploaded
-    np.testing.assert_array_equal(got.words, total(words, got.survivors))
-
-
 @pytest.mark.parametrize("stage", STAGES, ids=lambda kind: kind.name)
 def test_a_client_may_drop_out_at_every_stage(stage: Kind) -> None:
     """Also while keys are shared, which fails a peer's whole round."""

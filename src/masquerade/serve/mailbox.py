@@ -15,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from masquerade.errors import BadInput, KeyProblem
@@ -258,8 +260,9 @@ def serve(host: str, port: int, certificate: Path, key: Path, limits: Limits) ->
     except OSError as problem:
         raise BadInput(f"cannot listen on {host} port {port}: {problem.strerror}; try another port") from None
     log.quiet_others()
+    loop: Literal["uvloop", "asyncio"] = "uvloop" if sys.platform != "win32" else "asyncio"
     config = uvicorn.Config(
-        Mailbox(limits), http="masquerade.serve.listener:Listener", loop="uvloop", ws="none", lifespan="on",
+        Mailbox(limits), http="masquerade.serve.listener:Listener", loop=loop, ws="none", lifespan="on",
         log_config=None, access_log=False, proxy_headers=False, server_header=False,
         timeout_graceful_shutdown=2, limit_concurrency=2000, ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
