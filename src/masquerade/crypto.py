@@ -12,7 +12,9 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -31,9 +33,15 @@ KEY_BYTES = 32
 TAG_BYTES = 16
 """What :class:`Pieces` adds to each piece, in bytes."""
 
+STREAM_KEY_BYTES = 16
+"""Length of the key of a :class:`Keystream`, in bytes (128 bits)."""
+
+STREAM_PIECE = 1 << 18
+"""Bytes of keystream made at a time: what stays in a core's own cache while it is used."""
+
+_ZEROS = bytes(STREAM_PIECE)
 _NONCE_BYTES = 12
 _BLOCK_BYTES = 64
-_ZEROS = bytes(1 << 18)  # in pieces of 256 KiB the keystream stays in the second-level cache
 
 
 def random_bytes(n: int) -> bytes:
@@ -169,6 +177,104 @@ def keystream(key: bytes, size: int) -> bytearray:
         piece = view[start : start + len(_ZEROS)]
         stream.update_into(_ZEROS[: len(piece)], piece)
     return out
+
+
+class Keystream:
+    """AES-128 in counter mode (NIST SP 800-38A, section 6.5) from counter block 0, over zeros.
+
+    ``key`` is :data:`STREAM_KEY_BYTES` uniform bytes and belongs to one stream only, which is why no nonce is
+    needed. Without the key the stream is indistinguishable from uniform bytes.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != STREAM_KEY_BYTES:
+            raise ValueError(f"a stream key is {STREAM_KEY_BYTES} bytes, not {len(key)}")
+        self._context = Cipher(AES(key), CTR(bytes(16))).encryptor()
+
+    def into(self, buffer: memoryview, size: int) -> None:
+        """Write the next ``size`` bytes of the stream to the start of ``buffer``, and allocate nothing.
+
+        ``size`` is at most :data:`STREAM_PIECE`, and ``buffer`` 16 bytes longer: room for a block that is
+        cut.
+        """
+        self._context.update_into(memoryview(_ZEROS)[:size], buffer)
+
+
+class Agreement:
+    """An X25519 key pair (RFC 7748), made of 32 uniform bytes."""
+
+    __slots__ = ("_secret", "public")
+
+    public: bytes
+    """The 32 bytes that others get."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = X25519PrivateKey.from_private_bytes(secret)
+        self.public = self._secret.public_key().public_bytes_raw()
+
+    def shared(self, public: bytes, context: bytes) -> bytes:
+        """32 bytes shared with the holder of ``public``, to be given to :func:`expand`: HKDF-Extract with
+        SHA-256 (RFC 5869, section 2.2) of the X25519 result, ``context`` being the salt.
+
+        Raises:
+            Tampered: ``public`` is a point of small order, with which nothing secret can be shared.
+        """
+        try:
+            result = self._secret.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError:
+            raise Tampered("a public key is no usable point: it was made to be broken") from None
+        return hmac.digest(context, result, "sha256")
+
+    def key(self, public: bytes, context: bytes, info: bytes) -> bytes:
+        """The 32-byte key shared with the holder of ``public`` for one purpose; raises as :meth:`shared`."""
+        return expand(self.shared(public, context), info)
+
+
+def expand(shared: bytes, info: bytes) -> bytes:
+    """A 32-byte key for ``info``: HKDF-Expand with SHA-256 (RFC 5869, section 2.3), one block."""
+    return hmac.digest(shared, info + b"\x01", "sha256")
+
+
+class Signer:
+    """An Ed25519 key (RFC 8032), made of 32 uniform bytes."""
+
+    __slots__ = ("_secret", "public")
+
+    public: bytes
+    """The 32 bytes by which others check its signatures."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = Ed25519PrivateKey.from_private_bytes(secret)
+        self.public = self._secret.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature of ``message``."""
+        return self._secret.sign(message)
+
+
+def signed_by(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether ``signature`` is that of ``message`` by the holder of the Ed25519 key ``public``."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def seal_once(key: bytes, plaintext: bytes, bound_to: bytes = b"") -> bytes:
+    """AES-256-GCM under nonce 0: ciphertext | tag (16). For keys that seal one message in their life.
+
+    A nonce may stay fixed where no second message exists: ``key`` must come from an agreement or derivation
+    whose context names the message.
+    """
+    return AESGCM(key).encrypt(bytes(_NONCE_BYTES), plaintext, bound_to)
+
+
+def open_once(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
+    """The inverse of :func:`seal_once`; raises :class:`Tampered` as :func:`open_sealed` does."""
+    return open_sealed(key, bytes(_NONCE_BYTES) + sealed, bound_to)
 
 
 def sha256(data: bytes) -> bytes:

@@ -6,6 +6,7 @@
     ├── Blocked               the policy forbids sending this text at all
     ├── BadInput              a file, line, column or request that could not be read
     ├── OutputProblem         a file that could not be made or written; nothing half-written is left
+    ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
 
@@ -71,6 +72,19 @@ class OutputProblem(MasqueradeError):
     def __init__(self, message: str, *, made: bool) -> None:
         self.made = made
         super().__init__(message)
+
+
+class ProtocolProblem(MasqueradeError):
+    """A secure sum cannot go on: a message is malformed, unsigned or out of turn, lists contradict each
+    other, or too few clients are left.
+
+    ``client`` is the place in the roster, from 0, of the one whose message it was; None where it was the
+    aggregator's, or nobody's. ``plain`` is the message without it.
+    """
+
+    def __init__(self, message: str, *, client: int | None = None) -> None:
+        self.plain, self.client = message, client
+        super().__init__(message if client is None else f"client {client}: {message}")
 
 
 class Tampered(MasqueradeError):
