@@ -120,6 +120,15 @@ class Keystream:
         """
         self._context.update_into(memoryview(_ZEROS)[:size], buffer)
 
+    @classmethod
+    def fresh(cls) -> Keystream:
+        """The stream of a new random key, which nothing else knows."""
+        return cls(random_bytes(STREAM_KEY_BYTES))
+
+    def read(self, n: int) -> bytes:
+        """The next ``n`` bytes of the stream."""
+        return self._context.update(_ZEROS[:n] if n <= STREAM_PIECE else bytes(n))
+
 
 def sha256(data: bytes) -> bytes:
     """The 32-byte SHA-256 (FIPS 180-4) of ``data``, for fingerprints of what is public or unguessable."""

@@ -6,6 +6,8 @@
     ├── Blocked               the policy forbids sending this text at all
     ├── BadInput              a file, line, column or request that could not be read
     ├── OutputProblem         a file that could not be made or written; nothing half-written is left
+    ├── BudgetExceeded        the privacy budget does not pay for this; nothing was released or charged
+    ├── MissingPackage        a package that only some of us need is not installed; names the extra
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
 
@@ -71,6 +73,29 @@ class OutputProblem(MasqueradeError):
     def __init__(self, message: str, *, made: bool) -> None:
         self.made = made
         super().__init__(message)
+
+
+class BudgetExceeded(MasqueradeError):
+    """A privacy budget does not pay for what was asked: nothing was released, and nothing charged.
+
+    ``wanted``, ``left`` and ``budget`` are values of epsilon at the budget's delta: what the account would
+    have spent in all less what it has spent, what is left of it, and what it had in the beginning.
+    """
+
+    def __init__(self, account: str, *, wanted: float, left: float, budget: float) -> None:
+        self.account, self.wanted, self.left, self.budget = account, wanted, left, budget
+        super().__init__(
+            f"the privacy budget of {account} does not pay for this: it would cost epsilon {wanted:.4g}, and "
+            f"{left:.4g} of {budget:.4g} is left; ask with a smaller epsilon, or not at all"
+        )
+
+
+class MissingPackage(MasqueradeError):
+    """A package that this needs is not installed; the message names the extra that brings it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs a package that is not here: pip install 'masquerade[{extra}]'")
 
 
 class Tampered(MasqueradeError):
