@@ -8,6 +8,7 @@
     ├── OutputProblem         a file that could not be made or written; nothing half-written is left
     ├── BudgetExceeded        the privacy budget does not pay for this; nothing was released or charged
     ├── MissingPackage        a package that only some of us need is not installed; names the extra
+    ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
 
@@ -96,6 +97,19 @@ class MissingPackage(MasqueradeError):
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{what} needs a package that is not here: pip install 'masquerade[{extra}]'")
+
+
+class ProtocolProblem(MasqueradeError):
+    """A secure sum cannot go on: a message is malformed, unsigned or out of turn, lists contradict each
+    other, or too few clients are left.
+
+    ``client`` is the place in the roster, from 0, of the one whose message it was; None where it was the
+    aggregator's, or nobody's. ``plain`` is the message without it.
+    """
+
+    def __init__(self, message: str, *, client: int | None = None) -> None:
+        self.plain, self.client = message, client
+        super().__init__(message if client is None else f"client {client}: {message}")
 
 
 class Tampered(MasqueradeError):
