@@ -1,0 +1,1 @@
+"""Sums over nodes, none of which sees it all."""
