@@ -104,13 +104,10 @@ def add(totals: list[Leaf] | None, leaves: Sequence[Leaf]) -> list[Leaf]:
     if totals is None:
         return [leaf.copy() for leaf in leaves]
     for total, leaf in zip(totals, leaves, strict=True):
-        if total.dtype == np.int64:
-            before = total.copy()
-            np.add(total, leaf, out=total)
-            if ((before ^ total) & (leaf ^ total) < 0).any():
-                raise BadInput("a sum of whole numbers does not fit 64 bits: return fractions (float)")
-        else:
-            np.add(total, leaf, out=total)
+        before = total.copy() if total.dtype == np.int64 else None
+        np.add(total, leaf, out=total)
+        if before is not None and (((before < 0) == (leaf < 0)) & ((before < 0) != (total < 0))).any():
+            raise BadInput("a sum of whole numbers does not fit 64 bits: return fractions (float)")
     return totals
 
 
@@ -152,7 +149,7 @@ def _leaf(value: Any, leaves: list[Leaf]) -> Form:
     except (ValueError, TypeError, RuntimeError, OverflowError):  # RuntimeError: a tensor with a gradient
         array = np.empty(0, object)
     if array.dtype.kind in "bi" or (array.dtype.kind == "u" and array.dtype.itemsize < 8):
-        dtype = np.dtype(np.int64)
+        dtype: np.dtype[Any] = np.dtype(np.int64)
     elif array.dtype.kind == "u" or (single and isinstance(value, int)):
         if array.dtype.kind != "u" or (array > np.iinfo(np.int64).max).any():
             raise BadInput(f"{where} holds a whole number beyond 64 bits: return a fraction (float)")
