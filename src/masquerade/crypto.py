@@ -11,7 +11,10 @@ import secrets
 from collections.abc import Iterable
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
@@ -20,6 +23,13 @@ from masquerade.errors import Tampered
 KEY_BYTES = 32
 """Length of every symmetric key, in bytes (256 bits)."""
 
+STREAM_KEY_BYTES = 16
+"""Length of the key of a :class:`Keystream`, in bytes (128 bits)."""
+
+STREAM_PIECE = 1 << 18
+"""Bytes of keystream made at a time: what stays in a core's own cache while it is used."""
+
+_ZEROS = bytes(STREAM_PIECE)
 _NONCE_BYTES = 12
 _BLOCK_BYTES = 64
 
@@ -86,6 +96,29 @@ def open_sealed(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
     except (InvalidTag, ValueError):
         raise Tampered("sealed data did not authenticate: it was changed, or this is the wrong key") from None
+
+
+class Keystream:
+    """AES-128 in counter mode (NIST SP 800-38A, section 6.5) from counter block 0, over zeros.
+
+    ``key`` is :data:`STREAM_KEY_BYTES` uniform bytes and belongs to one stream only, which is why no nonce is
+    needed. Without the key the stream is indistinguishable from uniform bytes.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != STREAM_KEY_BYTES:
+            raise ValueError(f"a stream key is {STREAM_KEY_BYTES} bytes, not {len(key)}")
+        self._context = Cipher(AES(key), CTR(bytes(16))).encryptor()
+
+    def into(self, buffer: memoryview, size: int) -> None:
+        """Write the next ``size`` bytes of the stream to the start of ``buffer``, and allocate nothing.
+
+        ``size`` is at most :data:`STREAM_PIECE`, and ``buffer`` 16 bytes longer: room for a block that is
+        cut.
+        """
+        self._context.update_into(memoryview(_ZEROS)[:size], buffer)
 
 
 def sha256(data: bytes) -> bytes:
