@@ -326,7 +326,7 @@ def _pack(value: Any, what: str) -> bytes:
     done, packed = attempt(lambda: cloudpickle.dumps(value, protocol=5))
     if not done:
         raise BadInput(f"{what} cannot be sent to another process ({packed})")
-    return packed  # type: ignore[no-any-return]
+    return bytes(packed)
 
 
 def _end_all(processes: set[_Process]) -> None:

@@ -20,12 +20,12 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
-def write_frame(stream: BinaryIO, *pieces: bytes) -> None:
+def write_frame(stream: IO[bytes], *pieces: bytes) -> None:
     """One frame of all ``pieces``, and a flush."""
     stream.write(sum(map(len, pieces)).to_bytes(8, "little"))
     for piece in pieces:
@@ -33,7 +33,7 @@ def write_frame(stream: BinaryIO, *pieces: bytes) -> None:
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> bytes | None:
+def read_frame(stream: IO[bytes]) -> bytes | None:
     """The next frame, or None where the stream ends."""
     head = stream.read(8)
     if len(head) < 8:
