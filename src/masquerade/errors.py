@@ -9,6 +9,7 @@
     ├── MissingPackage        a package that only some of us need is not installed; names the extra
     ├── EngineProblem         a process, node or actor that is needed is not there, or gone
     ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
+    ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
 
@@ -119,6 +120,19 @@ class PartFailed(MasqueradeError):
             BadInput: there are none, or fewer than the least cohort that a hidden sum asks for.
         """
         return self._rest()
+
+
+class ProtocolProblem(MasqueradeError):
+    """A secure sum cannot go on: a message is malformed, unsigned or out of turn, lists contradict each
+    other, or too few clients are left.
+
+    ``client`` is the place in the roster, from 0, of the one whose message it was; None where it was the
+    aggregator's, or nobody's. ``plain`` is the message without it.
+    """
+
+    def __init__(self, message: str, *, client: int | None = None) -> None:
+        self.plain, self.client = message, client
+        super().__init__(message if client is None else f"client {client}: {message}")
 
 
 class Tampered(MasqueradeError):
