@@ -94,32 +94,43 @@ class PartFailed(MasqueradeError):
     """Some parts of a sum have no result.
 
     ``failures`` maps the name of each to the reason: what was raised and where, never its message, for that may
-    hold a value of the data. What the other parts gave is kept:
+    hold a value of the data. What the other parts gave is kept, until one of these is called:
 
     * :meth:`resume` computes the failed parts again, and nothing else;
-    * :meth:`rest` gives the sum of the others.
+    * :meth:`rest` gives the sum of the others;
+    * :meth:`close` gives all up, and ends what the sum had started.
     """
 
     def __init__(
-        self, failures: Mapping[str, str], total: int, resume: Callable[[Any], Any], rest: Callable[[], Any]
+        self,
+        failures: Mapping[str, str],
+        total: int,
+        resume: Callable[[Any], Any],
+        rest: Callable[[], Any],
+        close: Callable[[], None],
     ) -> None:
         self.failures = dict(failures)
-        self._resume, self._rest = resume, rest
+        self._resume, self._rest, self._close = resume, rest, close
         name, why = next(iter(self.failures.items()))
         more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
         super().__init__(f"{len(self.failures)} of {total} parts failed: {name}: {why}{more}")
 
     def resume(self, f: Callable[..., Any] | None = None) -> Any:
-        """The sum, after computing the failed parts again, with ``f`` if it is given; may raise the like of this."""
+        """The sum, after computing the failed parts again, by ``f`` if it is given; may raise the like of this."""
         return self._resume(f)
 
     def rest(self) -> Any:
-        """The sum of the parts that did not fail.
+        """The sum of the parts that did not fail, with the others as ``missing``.
 
         Raises:
-            BadInput: there are none, or fewer than the least cohort that a hidden sum asks for.
+            BadInput: there are none.
+            ProtocolProblem: there are fewer than the least cohort of a hidden sum.
         """
         return self._rest()
+
+    def close(self) -> None:
+        """Keep nothing, and end what the sum had started."""
+        self._close()
 
 
 class ProtocolProblem(MasqueradeError):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from masquerade.compute.engine import Engine, Event, LocalEngine
-from masquerade.errors import BadInput, EngineProblem
+from masquerade.errors import BadInput, EngineProblem, ProtocolProblem
 from tests.compute import jobs
 from tests.compute.jobs import CANARY, Cell
 
@@ -134,7 +134,7 @@ def test_actors_keep_what_they_are_told_in_their_own_process(engine: LocalEngine
     assert [actor.ask("add", 1, *done) for actor in actors] == [14, 24]
     pids = {actor.ask("where") for actor in actors}
     assert len(pids | {os.getpid()}) == 3
-    with pytest.raises(BadInput, match=r"KeyError in fail, jobs\.py line") as caught:
+    with pytest.raises(ProtocolProblem, match=r"KeyError in fail, jobs\.py line") as caught:
         actors[0].ask("fail")
     assert CANARY not in str(caught.value)
     assert actors[0].ask("add") == 14

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from masquerade.compute.worker import attempt, read_frame, write_frame
-from masquerade.errors import BadInput, EngineProblem
+from masquerade.errors import BadInput, EngineProblem, ProtocolProblem
 
 TICK = 0.2
 """Seconds after which a run says that it waits, if nothing else happened."""
@@ -63,7 +63,7 @@ class Actor(Protocol):
 
         Raises:
             EngineProblem: its process is gone, or it does not answer.
-            BadInput: the method raised; the message is that of the package's own errors, or names the place.
+            ProtocolProblem: the method raised; the message is that of the package's own errors, or names the place.
         """
 
     def stop(self) -> None:
@@ -242,7 +242,7 @@ class _Process:
         environment = {**dict.fromkeys(_THREADS, "1"), **os.environ, "PYTHONPATH": path}
         try:
             self._child = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "masquerade.compute.worker"],
+                [sys.executable, "-c", "from masquerade.compute.worker import main; main()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
@@ -312,7 +312,7 @@ class _LocalActor:
             self._inbox.put((self._process, None))
             raise EngineProblem("the process of an actor is gone, and what it held with it: start again")
         if frame[:1] == b"F":
-            raise BadInput(frame[1:].decode())
+            raise ProtocolProblem(frame[1:].decode())
         return self._engine.value(Packed(frame[1:]))
 
     def stop(self) -> None:

@@ -26,11 +26,11 @@ from typing import Any
 from masquerade import crypto
 from masquerade.compute.engine import PATIENCE, TICK, Actor, Event
 from masquerade.compute.worker import attempt
-from masquerade.errors import BadInput, EngineProblem, MissingPackage
+from masquerade.errors import BadInput, EngineProblem, MissingPackage, ProtocolProblem
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""The first makes Ray take 127.0.0.1 for its own address; it has no other switch for that."""
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes Ray take 127.0.0.1 for its own address; it has no other switch for that."""
 
 
 class RayEngine:
@@ -166,7 +166,7 @@ class _RayActor:
                 "node: start again"
             ) from None
         if not done:
-            raise BadInput(result)
+            raise ProtocolProblem(result)
         return result
 
     def stop(self) -> None:

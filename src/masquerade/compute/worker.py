@@ -53,7 +53,7 @@ def reason(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     name = type(error).__name__
     if isinstance(error, MasqueradeError) and frames and frames[-1].filename.startswith(_PACKAGE):
-        return f"{name}: {error}"
+        return str(error)
     theirs = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
     if not theirs:
         return name
@@ -120,7 +120,3 @@ def main() -> None:
         letter, body = (b"D", result) if done else (b"F", result.encode())
         write_frame(replies, letter, body)
         del frame, result, body
-
-
-if __name__ == "__main__":
-    sys.exit(main())
