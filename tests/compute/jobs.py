@@ -74,6 +74,9 @@ class Cell:
     def where(self) -> int:
         return os.getpid()
 
+    def doze(self, seconds: float) -> None:
+        time.sleep(seconds)
+
     def fail(self) -> None:
         raise KeyError(CANARY)
 
