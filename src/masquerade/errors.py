@@ -8,6 +8,8 @@
     ├── OutputProblem         a file that could not be made or written; nothing half-written is left
     ├── BudgetExceeded        the privacy budget does not pay for this; nothing was released or charged
     ├── MissingPackage        a package that only some of us need is not installed; names the extra
+    ├── EngineProblem         a process, node or actor that is needed is not there, or gone
+    ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
     ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
@@ -18,7 +20,8 @@ places (file, line, column, field), never the text that stands there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 
 class MasqueradeError(Exception):
@@ -97,6 +100,53 @@ class MissingPackage(MasqueradeError):
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{what} needs a package that is not here: pip install 'masquerade[{extra}]'")
+
+
+class EngineProblem(MasqueradeError):
+    """A process, node or actor could not be started, is gone, or does not answer; nothing was released."""
+
+
+class PartFailed(MasqueradeError):
+    """Some parts of a sum have no result.
+
+    ``failures`` maps the name of each to the reason: what was raised and where, never its message, for that may
+    hold a value of the data. What the other parts gave is kept, until one of these is called:
+
+    * :meth:`resume` computes the failed parts again, and nothing else;
+    * :meth:`rest` gives the sum of the others;
+    * :meth:`close` gives all up, and ends what the sum had started.
+    """
+
+    def __init__(
+        self,
+        failures: Mapping[str, str],
+        total: int,
+        resume: Callable[[Any], Any],
+        rest: Callable[[], Any],
+        close: Callable[[], None],
+    ) -> None:
+        self.failures = dict(failures)
+        self._resume, self._rest, self._close = resume, rest, close
+        name, why = next(iter(self.failures.items()))
+        more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
+        super().__init__(f"{len(self.failures)} of {total} parts failed: {name}: {why}{more}")
+
+    def resume(self, f: Callable[..., Any] | None = None) -> Any:
+        """The sum, after computing the failed parts again, by ``f`` if it is given; may raise the like of this."""
+        return self._resume(f)
+
+    def rest(self) -> Any:
+        """The sum of the parts that did not fail, with the others as ``missing``.
+
+        Raises:
+            BadInput: there are none.
+            ProtocolProblem: there are fewer than the least cohort of a hidden sum.
+        """
+        return self._rest()
+
+    def close(self) -> None:
+        """Keep nothing, and end what the sum had started."""
+        self._close()
 
 
 class ProtocolProblem(MasqueradeError):

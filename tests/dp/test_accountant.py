@@ -209,10 +209,13 @@ def test_events_survive_as_text(event: Event) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '["Gaussian"]', '["Gaussian",1]', '["Other",1,[0,0,0]]', '["Gaussian",-1,[0,0,0]]',
-             '["Sampled",0.5,["Pure",1,[0,0,0]]]',
-             '["Repeated",["Gaussian",1,[0,0]],2]', "[" * 100_000],
-)  # fmt: skip
+    "text",
+    [
+        *("", "{}", "[]", '["Gaussian"]', '["Gaussian",1]', '["Other",1,[0,0,0]]', "[" * 100_000),
+        *('["Gaussian",-1,[0,0,0]]', '["Sampled",0.5,["Pure",1,[0,0,0]]]'),
+        '["Repeated",["Gaussian",1,[0,0]],2]',
+    ],
+)
 def test_text_that_is_no_event_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         from_json(text)
