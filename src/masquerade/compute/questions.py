@@ -88,16 +88,23 @@ class Answer(NamedTuple):
 
 
 class Question(Protocol):
-    """One ready question. ``part`` gives float64 of shape (size,) for (records, columns), all finite."""
+    """One ready question."""
 
     name: str
-    columns: int
-    """How many columns it takes, in the order that it documents."""
 
     @property
-    def sensitivity(self) -> Sensitivity: ...
-    def part(self, values: Floats) -> Floats: ...
-    def answer(self, total: Floats, noise: Mechanism) -> Answer: ...
+    def columns(self) -> int:
+        """How many columns it takes, in the order that it documents."""
+
+    @property
+    def sensitivity(self) -> Sensitivity:
+        """By how much one record changes the sum of all vectors."""
+
+    def part(self, values: Floats) -> Floats:
+        """The vector of some records: float64 of shape (size,), from (records, columns), all finite."""
+
+    def answer(self, total: Floats, noise: Mechanism) -> Answer:
+        """What the sum of all vectors, with noise, says."""
 
 
 def noisy_part(question: Question, mechanism: Mechanism, values: Floats) -> Ints:
@@ -149,10 +156,10 @@ def table(values: npt.ArrayLike, columns: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many records there are. Takes no column."""
+    """How many records there are. It looks at no column; records may be left out where one is empty."""
 
+    columns: int = 0
     name = "count"
-    columns = 0
 
     @property
     def sensitivity(self) -> Sensitivity:

@@ -7,6 +7,7 @@ Exit codes, the same for every verb (after sysexits.h where it has one):
     2    the command line is wrong
     65   the input is malformed, or a vault was changed
     66   the input cannot be read
+    69   something is not there: a package, or enough of a privacy budget
     70   a fault of Masquerade's own
     73   an output file cannot be made, or exists
     74   writing failed: the disk is full, or the reader of a pipe has gone
@@ -37,10 +38,14 @@ from masquerade import __version__
 from masquerade.errors import (
     BadInput,
     Blocked,
+    BudgetExceeded,
+    EngineProblem,
     KeyProblem,
     MasqueradeError,
+    MissingPackage,
     OutputProblem,
     PolicyProblem,
+    ProtocolProblem,
     Tampered,
     UpstreamProblem,
 )
@@ -56,6 +61,7 @@ from masquerade.serve.files import (
     Source,
     Summary,
     Unreadable,
+    Usage,
     find_file,
     mask_file,
     restore_file,
@@ -66,6 +72,10 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (Unreadable, 66),
     (BadInput, 65),
     (Tampered, 65),
+    (BudgetExceeded, 69),
+    (MissingPackage, 69),
+    (EngineProblem, 70),
+    (ProtocolProblem, 70),
     (KeyProblem, 77),
     (PolicyProblem, 78),
     (Blocked, 1),
@@ -73,8 +83,8 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
 )
 
 
-class _Usage(MasqueradeError):
-    """The command line asks for what cannot be."""
+_QUESTIONS = ("count", "sum", "mean", "variance", "histogram", "quantiles", "regression")
+"""Those of ``compute/questions.py``, whose libraries a command line that asks none need not load."""
 
 
 class _Stopped(BaseException):
@@ -104,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"cannot write the output: {problem.strerror}", 74)
     except OutputProblem as problem:
         return _fail(str(problem), 74 if problem.made else 73)
-    except _Usage as problem:
+    except Usage as problem:
         return _fail(f"{problem}; see  masquerade {args.verb} --help", 2)
     except MasqueradeError as problem:
         return _fail(str(problem), next(code for error, code in _CODES if isinstance(problem, error)))
@@ -178,13 +188,13 @@ def _mask(args: argparse.Namespace) -> int:
 def _vault_path(args: argparse.Namespace) -> Path | None:
     if args.no_vault:
         if args.vault:
-            raise _Usage("--vault and --no-vault contradict each other")
+            raise Usage("--vault and --no-vault contradict each other")
         return None
     if args.vault:
         return Path(args.vault)
     target = Path(args.output)
     if args.output == "-" or (target.exists() and not target.is_file() and not target.is_dir()):
-        raise _Usage(
+        raise Usage(
             "writing to a pipe leaves no place for the vault that restoring needs: "
             "name one with --vault, or say --no-vault"
         )
@@ -205,7 +215,7 @@ def _masked_words(summary: Summary, key: Key) -> Iterator[str]:
 
 def _restore(args: argparse.Namespace) -> int:
     if not args.vault and args.input == "-":
-        raise _Usage("a pipe has no vault beside it: name it with --vault")
+        raise Usage("a pipe has no vault beside it: name it with --vault")
     path = Path(args.vault or args.input + ".vault")
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(Source.open(args.input))
@@ -324,12 +334,12 @@ def _show_keys(args: argparse.Namespace, path: Path) -> None:
 
 def _export(args: argparse.Namespace) -> None:
     if not args.reveal_secret:
-        raise _Usage(
+        raise Usage(
             "this prints the key itself, and whoever has it can undo every mask: "
             "say --reveal-secret if you mean it"
         )
     if sys.stdout.isatty():
-        raise _Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
+        raise Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
     sys.stdout.write(keyfile.load().export())
 
 
@@ -337,7 +347,7 @@ def _client_key(args: argparse.Namespace) -> int:
     from masquerade.serve.clients import TENANT, Clients, new_key
 
     if not TENANT.fullmatch(args.tenant):
-        raise _Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
     path = Path(args.file) if args.file else keyfile.home() / "clients.toml"
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -358,6 +368,12 @@ def _client_key(args: argparse.Namespace) -> int:
     print(key)
     _say(args, f"this is the only time that the key of {args.name} is shown; {path} holds its hash")
     return 0
+
+
+def _sum(args: argparse.Namespace) -> int:
+    from masquerade.serve import sums
+
+    return sums.run(args)
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -413,7 +429,7 @@ def _landing(args: argparse.Namespace, *, vault: Path | None = None, private: bo
     rejected = None
     if args.on_error == "skip":
         if args.rejected is None and args.output == "-":
-            raise _Usage("say with --rejected where lines that cannot be read are set aside")
+            raise Usage("say with --rejected where lines that cannot be read are set aside")
         rejected = Path(args.rejected or args.output + ".rejected")
     return Landing(
         args.output, vault=vault, rejected=rejected, force=args.force, private=private, source=args.input
@@ -525,6 +541,7 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--sample-file", metavar="FILE", help="the same for the text of a file")
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
+    _sum_parser(verb("sum", _sum, "ask a question about columns of files, with noise that a budget pays for"))
     _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
     _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
     return parser
@@ -585,6 +602,55 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     client.add_argument(
         "--file", metavar="PATH", help="the client keys file (default: clients.toml by the key file)"
     )
+
+
+def _sum_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="CSV with a header, or Parquet (by .parquet)")
+    add("--question", required=True, choices=_QUESTIONS, help="what to ask")
+    add("--column", metavar="NAME", help="of which column; count needs none")
+    add(
+        "--bounds",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="from where to where its values may lie",
+    )
+    add(
+        "--on", nargs=3, action="append", default=[], metavar=("NAME", "LOW", "HIGH"),
+        help="regression: a column that explains, and its bounds; repeatable",
+    )  # fmt: skip
+    add("--bins", type=int, metavar="N", help="histogram: intervals between the bounds (default: 10)")
+    add("--at", nargs="+", type=float, metavar="F", help="quantiles: fractions (default: 0.25 0.5 0.75)")
+    add("--epsilon", required=True, type=float, metavar="E", help="what the answer may cost")
+    add(
+        "--noise", choices=("auto", "gaussian", "laplace"), default="auto",
+        help="auto (default) takes the one with less of it",
+    )  # fmt: skip
+    add("--budget", type=float, metavar="E", help="of data that is new to the ledger (default: 3)")
+    add("--delta", type=float, metavar="D", help="of that budget (default: 1e-06)")
+    add("--data-set", metavar="NAME", help="the account that pays (default: one for each file, by its path)")
+    add("--unit", default="record", metavar="NAME", help="what one record stands for (default: %(default)s)")
+    add(
+        "--ledger",
+        type=Path,
+        metavar="FILE",
+        help="where budgets are kept (default: ledger.db by the key file)",
+    )
+    add("--nodes", type=int, default=4, metavar="N", help="parts, each with its share of noise (default: 4)")
+    add(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="processes of this machine (default), or Ray",
+    )
+    add("--skip-missing", action="store_true", help="leave out records in which a column is empty")
+    add("--encoding", default="utf-8", metavar="NAME", help="of CSV files (default: utf-8)")
+    add("--delimiter", metavar="CHAR", help="what parts CSV cells (default: comma; tab in .tsv)")
+    add("--plot", metavar="FILE.svg", help="draw the histogram")
+    add("--force", action="store_true", help="replace FILE.svg if it exists")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--quiet", "-q", action="store_true", help="no progress bar")
 
 
 def _serve_parser(parser: argparse.ArgumentParser) -> None:
