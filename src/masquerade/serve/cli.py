@@ -607,7 +607,7 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
 def _sum_parser(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="CSV with a header, or Parquet (by .parquet)")
-    add("--question", required=True, choices=_QUESTIONS, help="what to ask")
+    add("--question", choices=_QUESTIONS, help="what to ask")
     add("--column", metavar="NAME", help="of which column; count needs none")
     add(
         "--bounds",
@@ -622,13 +622,14 @@ def _sum_parser(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--bins", type=int, metavar="N", help="histogram: intervals between the bounds (default: 10)")
     add("--at", nargs="+", type=float, metavar="F", help="quantiles: fractions (default: 0.25 0.5 0.75)")
-    add("--epsilon", required=True, type=float, metavar="E", help="what the answer may cost")
+    add("--epsilon", type=float, metavar="E", help="what the answer may cost")
     add(
         "--noise", choices=("auto", "gaussian", "laplace"), default="auto",
         help="auto (default) takes the one with less of it",
     )  # fmt: skip
     add("--budget", type=float, metavar="E", help="of data that is new to the ledger (default: 3)")
     add("--delta", type=float, metavar="D", help="of that budget (default: 1e-06)")
+    add("--balance", action="store_true", help="ask nothing: show what was paid, and what is left")
     add("--data-set", metavar="NAME", help="the account that pays (default: one for each file, by its path)")
     add("--unit", default="record", metavar="NAME", help="what one record stands for (default: %(default)s)")
     add(

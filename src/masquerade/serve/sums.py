@@ -56,6 +56,8 @@ class _Asked:
 
 def run(args: argparse.Namespace) -> int:
     """Answer; the exit code is 0. Everything that can be wrong is checked before anything is paid."""
+    if args.balance:
+        return _balance(args)
     started = time.monotonic()
     asked = _asked(args)
     columns.check(args.files, asked.columns, asked.options)
@@ -81,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _asked(args: argparse.Namespace) -> _Asked:
     name = args.question
+    if name is None or args.epsilon is None:
+        raise Usage("say what to ask with --question, and what it may cost with --epsilon")
     for given, option, only in (
         (args.on, "--on", "regression"),
         (args.bins, "--bins", "histogram"),
@@ -148,11 +152,15 @@ def _regression(args: argparse.Namespace, bounds: Bounds) -> Question:
     return questions.LinearRegression((bounds, *others), tuple(column for column, _, _ in args.on))
 
 
+def _accounts(args: argparse.Namespace) -> list[str]:
+    if args.data_set:
+        return [args.data_set]
+    return list(dict.fromkeys(str(Path(file).resolve()) for file in args.files))
+
+
 def _ledger(args: argparse.Namespace) -> Ledger:
     """The accounts that pay; those that are new are opened."""
-    names = (
-        [args.data_set] if args.data_set else list(dict.fromkeys(str(Path(f).resolve()) for f in args.files))
-    )
+    names = _accounts(args)
     store = FileStore(args.ledger or default_path())
     try:
         default = Budget(args.budget or BUDGET, DELTA if args.delta is None else args.delta)
@@ -248,6 +256,38 @@ def _progress(args: argparse.Namespace) -> Iterator[Callable[[Progress], None] |
             bar.update(task, completed=progress.done, description=f"summing{slow}")
 
         yield tell
+
+
+def _balance(args: argparse.Namespace) -> int:
+    """What was paid for the data, and what is left."""
+    store = FileStore(args.ledger or default_path())
+    with store.locked() as entries:
+        found = {name: entries.account(name, args.unit) for name in _accounts(args)}
+    paid = [entry for entry in store.entries() if entry.unit == args.unit]
+    for name, account in found.items():
+        asked = [(entry.paid, entry.note) for entry in paid if entry.account == name]
+        if args.json:
+            shown: dict[str, Any] = {"account": name, "unit": args.unit, "paid": asked}
+            if account is not None:
+                kept = account.budget
+                shown |= {
+                    "epsilon": kept.epsilon,
+                    "delta": kept.delta,
+                    "spent": account.spent,
+                    "left": account.left,
+                }
+            print(json.dumps(shown, ensure_ascii=False))
+        elif account is None:
+            print(f"{name}: nothing was asked yet")
+        else:
+            kept = account.budget
+            print(
+                f"{name}: spent {account.spent:.4g} of {kept.epsilon:g} at delta {kept.delta:g}, "
+                f"left {account.left:.4g}"
+            )
+            for when, note in asked:
+                print(f"  {when}  {note}")
+    return 0
 
 
 # What is shown ------------------------------------------------------------------------------------------
