@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,7 @@ from masquerade.serve import columns
 from masquerade.serve.columns import Options, Piece, check, cut, read
 
 
-Rows = list[list[float]]
-
-
-def everything(parts: list[columns.Part], names: list[str], how: Options = columns.DEFAULT) -> Rows:
+def everything(parts: list[columns.Part], names: list[str], how: Options = columns.DEFAULT) -> Any:
     return [row for part in parts for rows in read(part, names, how) for row in rows.tolist()]
 
 

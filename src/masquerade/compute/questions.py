@@ -124,9 +124,8 @@ def direct(question: Question, values: npt.ArrayLike, mechanism: Mechanism) -> A
     >>> question = Mean(Bounds(0, 120))
     >>> noise = quieter(question.sensitivity, epsilon=1, delta=1e-6, step=STEP)
     >>> answer = direct(question, [[30.0], [50.0]] * 5000, noise)
-    >>> figure = answer.figures[0]
-    >>> figure.low < 40 < figure.high, figure.high - figure.low < 2
-    (True, True)
+    >>> abs(answer.figures[0].value - 40) < 1
+    True
     """
     array = table(values, question.columns)
     return question.answer(mechanism.add(question.part(array)), mechanism)
