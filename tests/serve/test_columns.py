@@ -33,7 +33,7 @@ cells = st.text(st.sampled_from('a,"\n é漢'), max_size=6)
 def test_every_cut_gives_every_record_once(
     rows: list[tuple[str, int]], parts: int, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Quotation marks, line ends and delimiters in cells; blocks of 7 bytes, so that every place is an edge."""
+    """Quotation marks, line ends and delimiters in cells; blocks of 7 bytes, so everything is cut."""
     monkeypatch.setattr(columns, "_BLOCK", 7)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator=end)
