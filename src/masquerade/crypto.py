@@ -122,6 +122,82 @@ class Keystream:
         """
         self._context.update_into(memoryview(_ZEROS)[:size], buffer)
 
+    @classmethod
+    def fresh(cls) -> Keystream:
+        """The stream of a new random key, which nothing else knows."""
+        return cls(random_bytes(STREAM_KEY_BYTES))
+
+    def read(self, n: int) -> bytes:
+        """The next ``n`` bytes of the stream."""
+        return self._context.update(_ZEROS[:n] if n <= STREAM_PIECE else bytes(n))
+
+
+class Agreement:
+    """An X25519 key pair (RFC 7748), made of 32 uniform bytes."""
+
+    __slots__ = ("_secret", "public")
+
+    public: bytes
+    """The 32 bytes that others get."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = X25519PrivateKey.from_private_bytes(secret)
+        self.public = self._secret.public_key().public_bytes_raw()
+
+    def key(self, public: bytes, context: bytes, info: bytes) -> bytes:
+        """The 32-byte key shared with the holder of ``public``: HKDF with SHA-256 (RFC 5869) of the X25519
+        result, ``context`` as the salt and ``info`` as the info string.
+
+        Raises:
+            Tampered: ``public`` is a point of small order, with which nothing secret can be shared.
+        """
+        try:
+            shared = self._secret.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError:
+            raise Tampered("a public key is no usable point: it was made to be broken") from None
+        extracted = hmac.digest(context, shared, "sha256")
+        return hmac.digest(extracted, info + b"\x01", "sha256")
+
+
+class Signer:
+    """An Ed25519 key (RFC 8032), made of 32 uniform bytes."""
+
+    __slots__ = ("_secret", "public")
+
+    public: bytes
+    """The 32 bytes by which others check its signatures."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = Ed25519PrivateKey.from_private_bytes(secret)
+        self.public = self._secret.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature of ``message``."""
+        return self._secret.sign(message)
+
+
+def signed_by(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether ``signature`` is that of ``message`` by the holder of the Ed25519 key ``public``."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def seal_once(key: bytes, plaintext: bytes, bound_to: bytes = b"") -> bytes:
+    """AES-256-GCM under nonce 0: ciphertext | tag (16). For keys that seal one message in their life.
+
+    A nonce may stay fixed where no second message exists: ``key`` must come from an agreement or derivation
+    whose context names the message.
+    """
+    return AESGCM(key).encrypt(bytes(_NONCE_BYTES), plaintext, bound_to)
+
+
+def open_once(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
+    """The inverse of :func:`seal_once`; raises :class:`Tampered` as :func:`open_sealed` does."""
+    return open_sealed(key, bytes(_NONCE_BYTES) + sealed, bound_to)
+
 
 class Agreement:
     """An X25519 key pair (RFC 7748), made of 32 uniform bytes."""

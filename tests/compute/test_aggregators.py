@@ -18,7 +18,9 @@ from masquerade.errors import BadInput, ProtocolProblem
 quick = settings(max_examples=40, deadline=None)
 
 
-def start(parts: int = 4, aggregators: int = 2, minimum: int = 2, **changes: Any) -> tuple[Session, list[Aggregator]]:
+def start(
+    parts: int = 4, aggregators: int = 2, minimum: int = 2, **changes: Any
+) -> tuple[Session, list[Aggregator]]:
     made = [Aggregator() for _ in range(aggregators)]
     names = tuple(f"part {i}" for i in range(parts))
     keys = tuple(each.key() for each in made)
@@ -66,7 +68,8 @@ def test_the_sum_is_the_sum(aggregators: int, values: list[tuple[int, float]], s
 
 
 def test_all_but_one_see_uniform_words() -> None:
-    """Chi-square of the bytes that each aggregator holds, for a result that is all zeros; and of its own sum."""
+    """Chi-square of the bytes that each aggregator holds, for a result that is all zeros; and of its own
+    sum."""
     session, made = start(2)
     views = [[], []]  # type: list[list[bytes]]
     original = Aggregator.take

@@ -1,4 +1,5 @@
-"""``total``: the sum is the sum, failures are named and cost nothing else, and what is hidden stays where it was."""
+"""``total``: the sum is the sum, failures are named and cost nothing else, and what is hidden stays where it
+was."""
 
 from __future__ import annotations
 
@@ -130,7 +131,9 @@ def test_more_aggregators_and_bits(engine: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize("reveal", HIDDEN)
-def test_a_part_that_raises_is_named_and_the_rest_is_kept(engine: LocalEngine, reveal: Any, tmp_path: Path) -> None:
+def test_a_part_that_raises_is_named_and_the_rest_is_kept(
+    engine: LocalEngine, reveal: Any, tmp_path: Path
+) -> None:
     def f(x: int) -> int:
         with (tmp_path / str(x)).open("a") as log:
             log.write("x")
@@ -201,7 +204,9 @@ def test_a_result_of_another_form_is_named(engine: LocalEngine, reveal: Any) -> 
     def f(x: int) -> Any:
         return {CANARY: np.zeros(3 if x == 2 else 4), "n": x}
 
-    with pytest.raises(PartFailed, match=r"part 3 of 5: its result has another form than that of part \d") as caught:
+    with pytest.raises(
+        PartFailed, match=r"part 3 of 5: its result has another form than that of part \d"
+    ) as caught:
         total(f, range(5), engine=LocalEngine(1) if reveal == "sum" else engine, reveal=reveal)
     if reveal == "parts":
         assert "leaf 1 of 2 has shape (3,), not (4,)" in str(caught.value)
@@ -212,7 +217,9 @@ def test_a_result_of_another_form_is_named(engine: LocalEngine, reveal: Any) -> 
 
 @pytest.mark.parametrize("reveal", HIDDEN)
 def test_a_result_that_is_no_number_is_named(engine: LocalEngine, reveal: Any) -> None:
-    with pytest.raises(PartFailed, match="part 2 of 3: leaf 1 of a result is a str, not a real number") as caught:
+    with pytest.raises(
+        PartFailed, match="part 2 of 3: leaf 1 of a result is a str, not a real number"
+    ) as caught:
         total(lambda x: CANARY if x == 1 else x, range(3), engine=engine, reveal=reveal)
     assert CANARY not in str(caught.value)
 
@@ -237,7 +244,9 @@ def test_killed_workers_cost_nothing(engine: LocalEngine, reveal: Any, tmp_path:
 
 
 def test_a_worker_that_keeps_dying_is_named(engine: LocalEngine) -> None:
-    with pytest.raises(PartFailed, match="part 1 of 3: its process died 2 times, by signal SIGKILL") as caught:
+    with pytest.raises(
+        PartFailed, match="part 1 of 3: its process died 2 times, by signal SIGKILL"
+    ) as caught:
         total(lambda x: jobs.die(x) if x == 0 else x, range(3), engine=engine, reveal="sum", retries=1)
     assert caught.value.resume(jobs.square).value == 3
 
@@ -331,7 +340,12 @@ def test_bad_arguments() -> None:
     for bad in ({"reveal": "all"}, {"engine": "spark"}, {"hiding": Hiding()}):
         with pytest.raises(BadInput):
             total(jobs.square, [1, 2, 3], **bad)  # type: ignore[arg-type]
-    for hiding in (Hiding(aggregators=1), Hiding(minimum=1), Hiding(fraction_bits=64), Hiding(fraction_bits=-1)):
+    for hiding in (
+        Hiding(aggregators=1),
+        Hiding(minimum=1),
+        Hiding(fraction_bits=64),
+        Hiding(fraction_bits=-1),
+    ):
         with pytest.raises(BadInput):
             total(jobs.square, [1, 2, 3], engine=Here(), reveal="sum", hiding=hiding)
     with pytest.raises(BadInput, match="nothing to add up"):
@@ -382,7 +396,11 @@ def test_no_result_passes_through_who_asks_or_an_aggregator(reveal: str) -> None
     memory.need()
     root = Path(__file__).parents[2]
     driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, reveal], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", DRIVER, reveal],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
     )
     assert driver.stdin is not None
     assert driver.stdout is not None

@@ -115,7 +115,16 @@ def test_a_difference_is_named_without_keys(one: Any, other: Any, said: str) -> 
 
 @pytest.mark.parametrize(
     "bad",
-    [CANARY, None, 1j, np.array([CANARY]), {CANARY: None}, {(CANARY,): 1}, [[1, 2], object()], np.array([1, 2j])],
+    [
+        CANARY,
+        None,
+        1j,
+        np.array([CANARY]),
+        {CANARY: None},
+        {(CANARY,): 1},
+        [[1, 2], object()],
+        np.array([1, 2j]),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_number_is_refused(bad: Any) -> None:

@@ -1,20 +1,21 @@
 """Sums that only their sum leaves: additive shares, sealed to aggregators that agree before they open.
 
-    in the worker of part p          contribute(f, session, p, ...)    f's result in shares, one sealed to each aggregator
-    in each aggregator, in turn      take(contribution)                opens its own share, which is uniform, and waits
-                                     settle(p, attempt)                all have the same: adds it to its sum
-                                     statement()                       who is in, sealed to each of the others
-                                     open(statements)                  all say the same, and enough are in: its sum
-    whoever asked                    adds the aggregators' sums        and so learns the total, and nothing else
+    the worker of part p    contribute(f, session, p, ...)   f's result in shares, each sealed to its holder
+    each aggregator         take(contribution)               opens its own share, which is uniform; waits
+                            settle(p, attempt)               all have the same: adds it to its sum
+                            statement()                      who is in, sealed to each of the others
+                            open(statements)                 all say the same, and enough are in: its sum
+    whoever asked           adds the aggregators' sums       and so learns the total, and nothing else
 
-Shares are additive over Z_2^64 (``sharing.py``): all but one of the aggregators together see uniform words. A session
-opens once. A part that is computed again after a failure makes new shares, with a new random attempt; what did arrive
-is resent as it is, and only an attempt that all aggregators hold is added.
+Shares are additive over Z_2^64 (``sharing.py``): all but one of the aggregators together see uniform words. A
+session opens once. A part that is computed again after a failure makes new shares, with a new random attempt;
+what did arrive is resent as it is, and only an attempt that all aggregators hold is added.
 
-**Trust.** One owner, who follows the protocol: the one who asks chose f, the parts and the code, could hand out keys
-of his own, and can always ask for two sums that differ in one part. He is kept from seeing single results by accident,
-in a log, a dump or an object store, and so is everybody else who reads there. At least one aggregator must keep its
-memory to itself; who administers all machines is trusted. Between organisations use ``protocol.py``.
+**Trust.** One owner, who follows the protocol: the one who asks chose f, the parts and the code, could hand
+out keys of his own, and can always ask for two sums that differ in one part. He is kept from seeing single
+results by accident, in a log, a dump or an object store, and so is everybody else who reads there. At least
+one aggregator must keep its memory to itself; who administers all machines is trusted. Between organisations
+use ``protocol.py``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ _HEAD_BYTES = 32 + 8 + 8
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What all sides of one sum agree on; its :attr:`context` goes into every key, so that no other agreement opens.
+    """What all sides of one sum agree on; its :attr:`context` goes into every key, so that no other agreement
+    opens.
 
     Nothing in it is secret, and a retry with other data is a new one.
     """
@@ -76,7 +78,9 @@ class Session:
     def formats(self) -> tuple[FixedPoint, FixedPoint]:
         """Those of whole numbers and of others: as much range as the number of parts leaves."""
         room = 62 - (len(self.parts) - 1).bit_length()
-        return FixedPoint(64, 0, 2.0**room), FixedPoint(64, self.fraction_bits, 2.0 ** (room - self.fraction_bits))
+        return FixedPoint(64, 0, 2.0**room), FixedPoint(
+            64, self.fraction_bits, 2.0 ** (room - self.fraction_bits)
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -107,7 +111,9 @@ def encode(session: Session, leaves: Sequence[tree.Leaf]) -> Words:
     n = len(session.parts)
     words = [np.empty(0, np.uint64)]
     for leaf in leaves:
-        words.append((whole if leaf.dtype == np.int64 else fixed).encode(leaf, clients=n).words.view(np.uint64))
+        words.append(
+            (whole if leaf.dtype == np.int64 else fixed).encode(leaf, clients=n).words.view(np.uint64)
+        )
     return np.concatenate(words)
 
 
@@ -145,7 +151,8 @@ def _share_info(position: int, part: int, attempt: bytes) -> bytes:
 
 
 def _seal(public: bytes, context: bytes, info: bytes, plaintext: bytes) -> bytes:
-    """To the holder of ``public``: X25519 with a fresh key, HKDF, AES-256-GCM; the fresh public key stands before."""
+    """To the holder of ``public``: X25519 with a fresh key, HKDF, AES-256-GCM; the fresh public key stands
+    before."""
     fresh = crypto.Agreement(crypto.random_bytes(crypto.KEY_BYTES))
     return fresh.public + crypto.seal_once(fresh.key(public, context, info + fresh.public), plaintext)
 
@@ -197,7 +204,8 @@ class Aggregator:
         self._session = session
 
     def take(self, contribution: Contribution) -> tuple[bytes, int | None]:
-        """Open the own share of a part and keep it until it is settled; a later attempt replaces an earlier one.
+        """Open the own share of a part and keep it until it is settled; a later attempt replaces an earlier
+        one.
 
         Returns the attempt, and the part whose result has another form, if one has.
         """
@@ -214,7 +222,9 @@ class Aggregator:
             info = _share_info(place, part, attempt)
             payload = _open(self._own, session.context, info, contribution.boxes[place])
         except Tampered:
-            raise ProtocolProblem("a share that was changed, or sealed for another sum", client=part) from None
+            raise ProtocolProblem(
+                "a share that was changed, or sealed for another sum", client=part
+            ) from None
         digest = payload[:32]
         if self._form is not None and self._form[0] != digest:
             return attempt, self._form[2]
@@ -268,7 +278,8 @@ class Aggregator:
                 raise ProtocolProblem("the aggregators do not agree on who is in: nothing is opened")
         if len(self._settled) < session.minimum:
             raise ProtocolProblem(
-                f"{len(self._settled)} parts are in, and the least cohort is {session.minimum}: nothing is opened"
+                f"{len(self._settled)} parts are in, and the least cohort is {session.minimum}: "
+                "nothing is opened"
             )
         assert self._total is not None and self._form is not None  # noqa: S101 - the minimum is at least 2
         self._is_open = True

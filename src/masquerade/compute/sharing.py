@@ -158,15 +158,11 @@ def _places(places: Iterable[int]) -> Bytes:
 
 def _weights(places: Bytes) -> Bytes:
     """Lagrange's weights at 0: for each place i, the product over the others j of j / (j - i)."""
-    count = len(places)
-    others = np.where(np.eye(count, dtype=bool), np.uint8(1), np.broadcast_to(places, (count, count)))
-    apart = places[:, None] ^ places[None, :]
-    np.fill_diagonal(apart, 1)
-    factors = _times(others, _inverses()[apart])
-    product = np.ones(count, np.uint8)
-    for j in range(count):
-        product = _times(product, factors[:, j])
-    return product
+    logs, powers = _logarithms()
+    apart = logs[places[:, None] ^ places[None, :]].sum(axis=1)  # the logarithm of 0, on the diagonal, is 0
+    own = logs[places]
+    weights: Bytes = powers[(own.sum() - own - apart) % 255]
+    return weights
 
 
 def _times(a: Bytes, b: Bytes) -> Bytes:
@@ -174,12 +170,8 @@ def _times(a: Bytes, b: Bytes) -> Bytes:
 
 
 @cache
-def _products() -> Bytes:
-    """The products of GF(2^8): uint8 of shape (256, 256), 64 KiB.
-
-    By logarithms to the generator x + 1. A look-up at a secret place is not constant in time; it happens on
-    the machine of the secret's owner, who is not defended against programs that share its caches.
-    """
+def _logarithms() -> tuple[NDArray[np.intp], Bytes]:
+    """Logarithms to the generator x + 1, (256,) with 0 at 0, and its powers, (510,), so that two add up."""
     powers = np.zeros(510, np.uint8)
     logs = np.zeros(256, np.intp)
     value = 1
@@ -187,15 +179,17 @@ def _products() -> Bytes:
         powers[exponent] = powers[exponent + 255] = value
         logs[value] = exponent
         value ^= (value << 1) ^ (0x11B if value & 0x80 else 0)
-    table: Bytes = powers[logs[:, None] + logs[None, :]]
-    table[0, :] = table[:, 0] = 0
-    return table
+    return logs, powers
 
 
 @cache
-def _inverses() -> Bytes:
-    """1 / a for each a of GF(2^8); 0 at 0: uint8 of shape (256,)."""
-    inverses = np.zeros(256, np.uint8)
-    rows, columns = np.nonzero(_products() == 1)
-    inverses[rows] = columns
-    return inverses
+def _products() -> Bytes:
+    """The products of GF(2^8): uint8 of shape (256, 256), 64 KiB.
+
+    A look-up at a secret place is not constant in time; it happens on the machine of the secret's owner, who
+    is not defended against programs that share its caches.
+    """
+    logs, powers = _logarithms()
+    table: Bytes = powers[logs[:, None] + logs[None, :]]
+    table[0, :] = table[:, 0] = 0
+    return table

@@ -1,8 +1,8 @@
 """The sum of a function over parts, computed in many places: the whole way of it.
 
-    total(f, parts)                                  every part's result is seen: plain map and reduce
-    total(f, parts, reveal="sum")                    only the sum is
-    total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
+total(f, parts)                                  every part's result is seen: plain map and reduce
+total(f, parts, reveal="sum")                    only the sum is
+total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Progress:
     running: tuple[tuple[str, float], ...]
     """Name and seconds since the start, of each part that is being computed; the longest first."""
     slow: tuple[str, ...]
-    """Those of them that take more than three times as long as the median of the finished ones, at least three."""
+    """Those of them that take more than three times as long as the median of the finished ones, at least
+    three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ class Hiding:
     minimum: int = 3
     """The least number of parts whose sum is opened."""
     fraction_bits: int = 24
-    """Bits after the point of numbers that are not whole: a sum of n parts is right to n * 2**-(bits + 1). A single
-    result may be as large as 2**(62 - bits) / n, n rounded up to a power of two; a larger one is refused."""
+    """Bits after the point of numbers that are not whole: a sum of n parts is right to n * 2**-(bits + 1). A
+    single result may be as large as 2**(62 - bits) / n, n rounded up to a power of two; a larger one is
+    refused."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,21 +86,22 @@ def total(
     """``f(*part.arguments)`` in the place of each part, added up.
 
     Args:
-        f: returns a number, or an array, or dicts, lists, tuples, named tuples or dataclasses of them, in the same
-            form for every part.
-        parts: what :mod:`masquerade.compute.split` cut, or any values, each of which ``f`` then gets as its argument.
-        engine: ``"local"`` (processes of this machine), ``"ray"`` (a Ray cluster of this machine, or the one that
-            ``RAY_ADDRESS`` names), or an :class:`~masquerade.compute.engine.Engine`, which stays open.
-        reveal: ``"parts"``: each result is seen here. ``"sum"``: no process but the one that computed it sees a
-            result; see :mod:`masquerade.compute.aggregators` for what that means and against whom.
+        f: returns a number, or an array, or dicts, lists, tuples, named tuples or dataclasses of them, in the
+            same form for every part.
+        parts: what :mod:`masquerade.compute.split` cut, or any values, each of which ``f`` then gets as its
+        argument.
+        engine: ``"local"`` (processes of this machine), ``"ray"`` (a Ray cluster of this machine, or the one
+            that ``RAY_ADDRESS`` names), or an :class:`~masquerade.compute.engine.Engine`, which stays open.
+        reveal: ``"parts"``: each result is seen here. ``"sum"``: no process but the one that computed it sees
+            a result; see :mod:`masquerade.compute.aggregators` for what that means and against whom.
         hiding: for ``"sum"``, if the defaults do not fit.
         timeout: seconds that one part may take.
         retries: how often a part is tried again whose process or node died. One that raised is not.
         progress: is called with a :class:`Progress` when something happens, and some times a second.
 
     Raises:
-        PartFailed: parts raised, ran out of time, died, or gave results of another form; names them. The others are
-            kept: see :meth:`~masquerade.errors.PartFailed.resume`.
+        PartFailed: parts raised, ran out of time, died, or gave results of another form; names them. The
+            others are kept: see :meth:`~masquerade.errors.PartFailed.resume`.
         BadInput: the arguments are impossible, or the sum leaves 64 bits.
         EngineProblem: a process, node or aggregator that is needed is gone.
         ProtocolProblem: the aggregators refuse to open.
@@ -187,7 +190,8 @@ class _Run:
         return self._sum()
 
     def close(self) -> None:
-        """End what this sum started. It gives no other total: two that differ in a part would show the part."""
+        """End what this sum started. It gives no other total: two that differ in a part would show the
+        part."""
         self._over = True
         gather = getattr(self, "gather", None)
         if gather is not None:
@@ -359,7 +363,8 @@ class _Hidden:
 
         statements: Sequence[Sequence[bytes]] = self._all("statement")
         opened = [
-            actor.ask("open", tuple(each[place] for each in statements)) for place, actor in enumerate(self._actors)
+            actor.ask("open", tuple(each[place] for each in statements))
+            for place, actor in enumerate(self._actors)
         ]
         words = opened[0].words
         for other in opened[1:]:

@@ -1,0 +1,113 @@
+"""Degrees and thresholds: the probabilities behind them, and the shape of the graph."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+import pytest
+
+from masquerade.compute.graph import FULL, Graph, _tail, plan
+from masquerade.errors import ProtocolProblem
+
+
+@pytest.mark.parametrize(
+    ("population", "marked", "drawn"), [(10, 3, 4), (99, 20, 30), (999, 330, 102), (5, 5, 5)]
+)
+def test_tails_are_those_of_the_hypergeometric_distribution(population: int, marked: int, drawn: int) -> None:
+    whole = comb(population, drawn)
+    tail = _tail(population, marked, drawn)
+    for x in range(drawn + 2):
+        exact = sum(
+            comb(marked, i) * comb(population - marked, drawn - i) for i in range(x, min(drawn, marked) + 1)
+        )
+        assert tail[x] == pytest.approx(exact / whole, rel=1e-8, abs=1e-300)
+
+
+@pytest.mark.parametrize(("corrupt", "degree"), [(0.10, 45), (0.20, 67), (0.33, 102)])
+def test_degrees_of_a_thousand_agree_with_figures_found_elsewhere(corrupt: float, degree: int) -> None:
+    """For an aggregator that follows the protocol: 45, 67, 102; ours are even, a ring has two sides."""
+    found = plan(1000, corrupt, 0.1, semi_honest=True).degree
+    assert degree <= found <= degree + 1
+
+
+@pytest.mark.parametrize("clients", [301, 1000, 10_000])
+@pytest.mark.parametrize("semi_honest", [False, True])
+def test_a_plan_keeps_its_two_promises_and_a_smaller_degree_would_not(
+    clients: int, semi_honest: bool
+) -> None:
+    made = plan(clients, 0.2, 0.1, semi_honest)
+
+    def at_least(marked: int, x: int, degree: int) -> float:
+        whole = comb(clients - 1, degree)
+        ways = sum(
+            comb(marked, i) * comb(clients - 1 - marked, degree - i) for i in range(max(x, 0), degree + 1)
+        )
+        return ways / whole
+
+    def holds(degree: int, threshold: int) -> bool:
+        opened = threshold if semi_honest else 2 * threshold - degree - 1
+        return (
+            clients * at_least(clients // 5, opened, degree) <= 2**-40
+            and clients * at_least(clients // 10, degree - threshold + 1, degree) <= 2**-20
+        )
+
+    assert holds(made.degree, made.threshold)
+    assert made.minimum == clients - clients // 10
+    assert not any(holds(made.degree - 2, threshold) for threshold in range(1, made.degree - 1))
+
+
+@pytest.mark.parametrize("clients", [3, 4, 5, 10, 100, 255])
+@pytest.mark.parametrize("corrupt", [0.0, 0.1, 0.2, 1 / 3])
+def test_nobody_gets_both_secrets_in_a_full_graph(clients: int, corrupt: float) -> None:
+    made = plan(clients, corrupt, 0.0)
+    bad = max(1, int(corrupt * clients))
+    assert made.full
+    assert 2 * made.threshold > clients + bad
+    assert made.minimum >= bad + 2
+    assert made.threshold <= clients
+
+
+def test_between_255_and_300_clients_the_degree_is_the_largest_there_is() -> None:
+    assert plan(255).degree == 254
+    assert plan(256).degree == plan(300).degree == 254
+    assert plan(301).degree < 110
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [((2,), "at least three"), ((0,), "at least three"), ((10, 0.5, 0.5), "no plan"),
+     ((5000, 0.4, 0.2), "no plan"), ((10, -0.1), "fractions"),
+     ((10, 0.1, 1.0), "fractions"),
+     ((10, float("nan")), "fractions")],
+)  # fmt: skip
+def test_impossible_plans_are_refused(told: tuple[float, ...], words: str) -> None:
+    with pytest.raises(ProtocolProblem, match=words):
+        plan(*told)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("clients", [3, 30, FULL, 256, 300, 301, 1000])
+def test_neighbours_are_mutual_and_hold_shares_at_different_places(clients: int) -> None:
+    made = plan(clients)
+    graph = Graph(made, bytes(range(16)))
+    near = [graph.neighbours(i) for i in range(clients)]
+    edges = {(i, int(j)) for i in range(clients) for j in near[i]}
+    assert edges == {(j, i) for i, j in edges}
+    for client in range(0, clients, 7):
+        assert len(set(near[client].tolist())) == made.degree
+        assert client not in near[client]
+        assert (np.diff(near[client]) > 0).all()
+        holders = np.append(near[client], client)
+        places = graph.places(client, holders)
+        assert places.min() >= 1
+        assert places.max() <= min(made.degree + 1, 255)
+        assert len(set(places.tolist())) == made.degree + 1
+        back = graph.places(near[client], client)
+        assert back.tolist() == [int(graph.places(int(j), np.array([client]))[0]) for j in near[client]]
+
+
+def test_another_session_has_another_ring() -> None:
+    made = plan(400)
+    one, other = (Graph(made, bytes([i] * 16)) for i in (1, 2))
+    same = sum(len(np.intersect1d(one.neighbours(i), other.neighbours(i))) for i in range(400))
+    assert same / (400 * made.degree) == pytest.approx(made.degree / 399, rel=0.1)
