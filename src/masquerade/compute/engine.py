@@ -133,7 +133,7 @@ class LocalEngine:
         retries: int = 2,
     ) -> Iterator[Event]:
         """See :meth:`Engine.run`."""
-        packed = _pack(function, "the function")
+        packed = pack(function, "the function")
         head = len(packed).to_bytes(8, "little")
         waiting, tries = deque(range(len(calls))), [0] * len(calls)
         busy: dict[_Process, tuple[int, float]] = {}
@@ -142,7 +142,7 @@ class LocalEngine:
                 while waiting and len(busy) < self._limit:
                     index = waiting.popleft()
                     try:
-                        body = _pack(calls[index], "the part")
+                        body = pack(calls[index], "the part")
                     except BadInput as problem:
                         yield Event("failed", index, time.monotonic(), reason=str(problem))
                         continue
@@ -308,7 +308,7 @@ class _LocalActor:
         return self.request(b"A", method, tuple(self._engine.value(argument) for argument in arguments))
 
     def request(self, letter: bytes, name: Any, arguments: tuple[Any, ...]) -> Any:
-        self._process.send(letter, _pack((name, arguments), "the request"))
+        self._process.send(letter, pack((name, arguments), "the request"))
         try:
             _, frame = self._inbox.get(timeout=PATIENCE)
         except queue.Empty:
@@ -326,7 +326,8 @@ class _LocalActor:
         self._engine._end(self._process)
 
 
-def _pack(value: Any, what: str) -> bytes:
+def pack(value: Any, what: str) -> bytes:
+    """``value`` as bytes for another process; raises ``BadInput``, which says why and shows nothing of it."""
     import cloudpickle
 
     done, packed = attempt(lambda: cloudpickle.dumps(value, protocol=5))
