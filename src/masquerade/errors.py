@@ -8,9 +8,9 @@
     ├── OutputProblem         a file that could not be made or written; nothing half-written is left
     ├── BudgetExceeded        the privacy budget does not pay for this; nothing was released or charged
     ├── MissingPackage        a package that only some of us need is not installed; names the extra
+    ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── EngineProblem         a process, node or actor that is needed is not there, or gone
     ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
-    ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
 
@@ -102,6 +102,19 @@ class MissingPackage(MasqueradeError):
         super().__init__(f"{what} needs a package that is not here: pip install 'masquerade[{extra}]'")
 
 
+class ProtocolProblem(MasqueradeError):
+    """A secure sum cannot go on: a message is malformed, unsigned or out of turn, lists contradict each
+    other, or too few clients are left.
+
+    ``client`` is the place in the roster, from 0, of the one whose message it was; None where it was the
+    aggregator's, or nobody's. ``plain`` is the message without it.
+    """
+
+    def __init__(self, message: str, *, client: int | None = None) -> None:
+        self.plain, self.client = message, client
+        super().__init__(message if client is None else f"client {client}: {message}")
+
+
 class EngineProblem(MasqueradeError):
     """A process, node or actor could not be started, is gone, or does not answer; nothing was released."""
 
@@ -109,8 +122,8 @@ class EngineProblem(MasqueradeError):
 class PartFailed(MasqueradeError):
     """Some parts of a sum have no result.
 
-    ``failures`` maps the name of each to the reason: what was raised and where, never its message, for that may
-    hold a value of the data. What the other parts gave is kept, until one of these is called:
+    ``failures`` maps the name of each to the reason: what was raised and where, never its message, for that
+    may hold a value of the data. What the other parts gave is kept, until one of these is called:
 
     * :meth:`resume` computes the failed parts again, and nothing else;
     * :meth:`rest` gives the sum of the others;
@@ -132,7 +145,8 @@ class PartFailed(MasqueradeError):
         super().__init__(f"{len(self.failures)} of {total} parts failed: {name}: {why}{more}")
 
     def resume(self, f: Callable[..., Any] | None = None) -> Any:
-        """The sum, after computing the failed parts again, by ``f`` if it is given; may raise the like of this."""
+        """The sum, after computing the failed parts again, by ``f`` if it is given; may raise the like of
+        this."""
         return self._resume(f)
 
     def rest(self) -> Any:
@@ -147,19 +161,6 @@ class PartFailed(MasqueradeError):
     def close(self) -> None:
         """Keep nothing, and end what the sum had started."""
         self._close()
-
-
-class ProtocolProblem(MasqueradeError):
-    """A secure sum cannot go on: a message is malformed, unsigned or out of turn, lists contradict each
-    other, or too few clients are left.
-
-    ``client`` is the place in the roster, from 0, of the one whose message it was; None where it was the
-    aggregator's, or nobody's. ``plain`` is the message without it.
-    """
-
-    def __init__(self, message: str, *, client: int | None = None) -> None:
-        self.plain, self.client = message, client
-        super().__init__(message if client is None else f"client {client}: {message}")
 
 
 class Tampered(MasqueradeError):

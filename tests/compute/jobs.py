@@ -115,7 +115,8 @@ class HereActor:
 
 
 def canary(part: int) -> float:
-    """A number that only who computes it knows, of 52 bits, exact in fixed point with 24 bits after the point."""
+    """A number that only who computes it knows, of 52 bits, exact in fixed point with 24 bits after the
+    point."""
     digest = sha256(f"canary {part}".encode()).digest()
     return int.from_bytes(digest[:6], "little") / 2**20
 

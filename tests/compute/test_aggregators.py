@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from masquerade import crypto
 from masquerade.compute import tree
-from masquerade.compute.aggregators import Aggregator, Contribution, Session, contribute, decode
+from masquerade.compute.aggregators import Contribution, Session, ShareAggregator, contribute, decode
 from masquerade.errors import BadInput, ProtocolProblem
 
 quick = settings(max_examples=40, deadline=None)
 
 
-def start(parts: int = 4, aggregators: int = 2, minimum: int = 2, **changes: Any) -> tuple[Session, list[Aggregator]]:
-    made = [Aggregator() for _ in range(aggregators)]
+def start(
+    parts: int = 4, aggregators: int = 2, minimum: int = 2, **changes: Any
+) -> tuple[Session, list[ShareAggregator]]:
+    made = [ShareAggregator() for _ in range(aggregators)]
     names = tuple(f"part {i}" for i in range(parts))
     keys = tuple(each.key() for each in made)
     session = Session(crypto.random_bytes(16), keys, names, minimum, b"task", 24)
@@ -29,14 +31,14 @@ def start(parts: int = 4, aggregators: int = 2, minimum: int = 2, **changes: Any
     return session, made
 
 
-def add(made: list[Aggregator], contribution: Contribution) -> None:
+def add(made: list[ShareAggregator], contribution: Contribution) -> None:
     for each in made:
         assert each.take(contribution) == (contribution.attempt, None)
     for each in made:
         each.settle(contribution.part, contribution.attempt)
 
 
-def finish(session: Session, made: list[Aggregator]) -> Any:
+def finish(session: Session, made: list[ShareAggregator]) -> Any:
     import pickle
 
     statements = [each.statement() for each in made]
@@ -66,12 +68,13 @@ def test_the_sum_is_the_sum(aggregators: int, values: list[tuple[int, float]], s
 
 
 def test_all_but_one_see_uniform_words() -> None:
-    """Chi-square of the bytes that each aggregator holds, for a result that is all zeros; and of its own sum."""
+    """Chi-square of the bytes that each aggregator holds, for a result that is all zeros; and of its own
+    sum."""
     session, made = start(2)
     views = [[], []]  # type: list[list[bytes]]
-    original = Aggregator.take
+    original = ShareAggregator.take
 
-    def watch(self: Aggregator, contribution: Contribution) -> Any:
+    def watch(self: ShareAggregator, contribution: Contribution) -> Any:
         answer = original(self, contribution)
         views[made.index(self)].append(self._waiting[contribution.part][1])
         return answer
@@ -109,7 +112,7 @@ def test_impossible_cohorts(minimum: int) -> None:
 def test_one_aggregator_is_none() -> None:
     with pytest.raises(BadInput, match="two aggregators"):
         start(aggregators=1)
-    one = Aggregator()
+    one = ShareAggregator()
     with pytest.raises(BadInput, match="two aggregators"):
         Session(b"", (one.key(), one.key()), ("a", "b"), 2, b"", 24)
 
@@ -269,9 +272,9 @@ def test_the_largest_values_of_all_parts_do_not_wrap_around() -> None:
 
 
 def test_an_aggregator_without_a_session() -> None:
-    lone, (session, made) = Aggregator(), start(2)
+    lone, (session, made) = ShareAggregator(), start(2)
     with pytest.raises(ProtocolProblem, match="does not belong"):
         lone.begin(session)
     with pytest.raises(ProtocolProblem, match="no session yet"):
         lone.take(contribute(lambda: 1, session, 0))
-    assert repr(made[0]) == "Aggregator(0 parts)"
+    assert repr(made[0]) == "ShareAggregator(0 parts)"

@@ -63,7 +63,7 @@ def test_arrays(sizes: tuple[int, int], width: int, dtype: str) -> None:
 @quick
 @given(lengths_and_parts())
 def test_arrow_tables_and_batches(sizes: tuple[int, int]) -> None:
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[tables]")
+    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
     length, n = sizes
     names = [f"name {i % 7}" for i in range(length)]
     coded = pa.array(names).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string()))
@@ -80,8 +80,10 @@ def test_arrow_tables_and_batches(sizes: tuple[int, int]) -> None:
 
 @quick
 @given(st.integers(1, 40), st.integers(1, 9), st.data())
-def test_parquet_is_cut_between_row_groups(tmp_path_factory: Any, rows: int, size: int, data: st.DataObject) -> None:
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[tables]")
+def test_parquet_is_cut_between_row_groups(
+    tmp_path_factory: Any, rows: int, size: int, data: st.DataObject
+) -> None:
+    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
     from pyarrow import parquet
 
     folder = tmp_path_factory.mktemp("parquet")
@@ -120,9 +122,13 @@ def test_tasks_and_both(of_data: tuple[int, int], of_tasks: tuple[int, int]) -> 
 
 def test_a_part_carries_nothing_of_the_others() -> None:
     """Arrow pickles a slice with the whole table; what travels must hold its own rows only."""
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[tables]")
+    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
     names = [*(f"name {i}" for i in range(9)), CANARY]
-    columns = {"name": names, "coded": pa.array(names).dictionary_encode(), "lists": [[name] for name in names]}
+    columns = {
+        "name": names,
+        "coded": pa.array(names).dictionary_encode(),
+        "lists": [[name] for name in names],
+    }
     table = pa.table(columns)
     assert CANARY.encode() in pickle.dumps(table.slice(0, 1))  # why parts of tables are copies
     for whole in (names, np.array(names), np.array(names, dtype="S"), table, table.to_batches()[0]):
@@ -146,7 +152,7 @@ def test_what_cannot_be_cut_is_refused(tmp_path: Path) -> None:
     for nodes in (0, -1, True, 1.5, "2"):
         with pytest.raises(BadInput, match="whole number"):
             split_data([1, 2, 3], nodes)  # type: ignore[arg-type]
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[tables]")
+    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
     nested = pa.array([["a"]]).cast(pa.list_(pa.dictionary(pa.int32(), pa.string())))
     with pytest.raises(BadInput, match="column 1 has a dictionary inside"):
         split_data(pa.table({"x": nested}), 1)
@@ -161,7 +167,7 @@ def test_what_cannot_be_cut_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_parquet_are_refused(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[tables]")
+    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
     from pyarrow import parquet
 
     good, bad = tmp_path / "good.parquet", tmp_path / "bad.parquet"
@@ -171,7 +177,7 @@ def test_files_that_are_no_parquet_are_refused(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="file 2 of 2") as caught:
             row_groups(good, path)
         assert CANARY not in str(caught.value)
-    with pytest.raises(BadInput, match="2 row groups, too few for 3 parts.*smaller row groups"):
+    with pytest.raises(BadInput, match=r"2 row groups, too few for 3 parts.*smaller row groups"):
         split_data(row_groups(good), 3)
     with pytest.raises(BadInput, match="no row groups"):
         row_groups()
@@ -189,5 +195,7 @@ def test_nothing_heavy_is_loaded_for_a_list() -> None:
         "import sys; from masquerade.compute.split import split_data; split_data([1, 2, 3], 2);"
         "print({'pyarrow', 'cloudpickle', 'ray', 'torch', 'pandas'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "set()"

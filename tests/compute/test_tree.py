@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -31,10 +32,10 @@ class Pair(NamedTuple):
 
 
 numbers = st.one_of(
-    st.integers(-(2**62), 2**62), st.floats(-1e9, 1e9), st.booleans(), st.integers(0, 255).map(np.uint8)
+    st.integers(-(2**61), 2**61), st.floats(-1e9, 1e9), st.booleans(), st.integers(0, 255).map(np.uint8)
 )
 leaf_arrays = arrays.arrays(
-    st.sampled_from(["bool", "u1", "i2", ">i4", "<i8", "f2", "f4", ">f8"]),
+    st.sampled_from(["bool", "u1", "i2", ">i4", "f2", "f4"]),
     arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
     elements={"allow_nan": False, "allow_infinity": False},
 )
@@ -108,14 +109,23 @@ def test_a_difference_is_named_without_keys(one: Any, other: Any, said: str) -> 
     assert forms[0].digest() != forms[1].digest()
     found = tree.difference(*forms)
     assert found is not None
-    assert pytest.importorskip("re").fullmatch(said, found)
+    assert re.fullmatch(said, found)
     assert CANARY not in found
     assert CANARY not in repr(forms[0])
 
 
 @pytest.mark.parametrize(
     "bad",
-    [CANARY, None, 1j, np.array([CANARY]), {CANARY: None}, {(CANARY,): 1}, [[1, 2], object()], np.array([1, 2j])],
+    [
+        CANARY,
+        None,
+        1j,
+        np.array([CANARY]),
+        {CANARY: None},
+        {(CANARY,): 1},
+        [[1, 2], object()],
+        np.array([1, 2j]),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_number_is_refused(bad: Any) -> None:

@@ -1,20 +1,21 @@
 """Sums that only their sum leaves: additive shares, sealed to aggregators that agree before they open.
 
-    in the worker of part p          contribute(f, session, p, ...)    f's result in shares, one sealed to each aggregator
-    in each aggregator, in turn      take(contribution)                opens its own share, which is uniform, and waits
-                                     settle(p, attempt)                all have the same: adds it to its sum
-                                     statement()                       who is in, sealed to each of the others
-                                     open(statements)                  all say the same, and enough are in: its sum
-    whoever asked                    adds the aggregators' sums        and so learns the total, and nothing else
+    the worker of part p    contribute(f, session, p, ...)   f's result in shares, each sealed to its holder
+    each aggregator         take(contribution)               opens its own share, which is uniform; waits
+                            settle(p, attempt)               all have the same: adds it to its sum
+                            statement()                      who is in, sealed to each of the others
+                            open(statements)                 all say the same, and enough are in: its sum
+    whoever asked           adds the aggregators' sums       and so learns the total, and nothing else
 
-Shares are additive over Z_2^64 (``sharing.py``): all but one of the aggregators together see uniform words. A session
-opens once. A part that is computed again after a failure makes new shares, with a new random attempt; what did arrive
-is resent as it is, and only an attempt that all aggregators hold is added.
+Shares are additive over Z_2^64 (``sharing.py``): all but one of the aggregators together see uniform words. A
+session opens once. A part that is computed again after a failure makes new shares, with a new random attempt;
+what did arrive is resent as it is, and only an attempt that all aggregators hold is added.
 
-**Trust.** One owner, who follows the protocol: the one who asks chose f, the parts and the code, could hand out keys
-of his own, and can always ask for two sums that differ in one part. He is kept from seeing single results by accident,
-in a log, a dump or an object store, and so is everybody else who reads there. At least one aggregator must keep its
-memory to itself; who administers all machines is trusted. Between organisations use ``protocol.py``.
+**Trust.** One owner, who follows the protocol: the one who asks chose f, the parts and the code, could hand
+out keys of his own, and can always ask for two sums that differ in one part. He is kept from seeing single
+results by accident, in a log, a dump or an object store, and so is everybody else who reads there. At least
+one aggregator must keep its memory to itself; who administers all machines is trusted. Between organisations
+use ``protocol.py``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from masquerade import crypto
 from masquerade.compute import sharing, tree
 from masquerade.compute.field import FixedPoint, Words
+from masquerade.compute.noise import NoiseRule, bounded
 from masquerade.errors import BadInput, ProtocolProblem, Tampered
 
 LEAST_COHORT = 2
@@ -40,7 +42,8 @@ _HEAD_BYTES = 32 + 8 + 8
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What all sides of one sum agree on; its :attr:`context` goes into every key, so that no other agreement opens.
+    """What all sides of one sum agree on; its :attr:`context` goes into every key, so that no other agreement
+    opens.
 
     Nothing in it is secret, and a retry with other data is a new one.
     """
@@ -56,7 +59,9 @@ class Session:
     task: bytes
     """The SHA-256 of the function, as it was sent."""
     fraction_bits: int
-    """Bits after the point, of what is not a whole number."""
+    """Bits after the point, of what is not a whole number; a noisy sum has those of its noise."""
+    noise: NoiseRule | None = None
+    """What is clipped and added, if the sum is noisy."""
 
     def __post_init__(self) -> None:
         if len(self.aggregators) < 2 or len(set(self.aggregators)) < len(self.aggregators):
@@ -70,13 +75,16 @@ class Session:
     @property
     def context(self) -> bytes:
         """32 bytes that two sessions share exactly if all their fields are equal."""
-        fields = (self.id, *self.aggregators), self.parts, self.minimum, self.task, self.fraction_bits
+        sides = (self.id, *self.aggregators), self.parts
+        fields = *sides, self.minimum, self.task, self.fraction_bits, self.noise
         return crypto.sha256(b"masquerade sum 1" + repr(fields).encode())
 
     def formats(self) -> tuple[FixedPoint, FixedPoint]:
         """Those of whole numbers and of others: as much range as the number of parts leaves."""
         room = 62 - (len(self.parts) - 1).bit_length()
-        return FixedPoint(64, 0, 2.0**room), FixedPoint(64, self.fraction_bits, 2.0 ** (room - self.fraction_bits))
+        return FixedPoint(64, 0, 2.0**room), FixedPoint(
+            64, self.fraction_bits, 2.0 ** (room - self.fraction_bits)
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -98,7 +106,10 @@ def contribute(f: Callable[..., Any], session: Session, part: int, *arguments: A
         BadInput: the result is no tree of numbers, or one of them lies outside the range of the sum.
     """
     form, leaves = tree.take_apart(f(*arguments))
-    return seal_shares(session, part, form, encode(session, leaves))
+    if session.noise is None:
+        return seal_shares(session, part, form, encode(session, leaves))
+    sides = len(session.parts), len(session.aggregators)
+    return seal_shares(session, part, *bounded(session.noise, form, leaves, *sides))
 
 
 def encode(session: Session, leaves: Sequence[tree.Leaf]) -> Words:
@@ -107,21 +118,31 @@ def encode(session: Session, leaves: Sequence[tree.Leaf]) -> Words:
     n = len(session.parts)
     words = [np.empty(0, np.uint64)]
     for leaf in leaves:
-        words.append((whole if leaf.dtype == np.int64 else fixed).encode(leaf, clients=n).words.view(np.uint64))
+        words.append(
+            (whole if leaf.dtype == np.int64 else fixed).encode(leaf, clients=n).words.view(np.uint64)
+        )
     return np.concatenate(words)
 
 
 def decode(session: Session, form: tree.Form, words: Words) -> list[tree.Leaf]:
-    """The inverse of :func:`encode`, for sums of up to as many words as there are parts."""
+    """The inverse of :func:`encode`, for sums of up to as many words as there are parts, noisy or not."""
+    if session.noise is not None:
+        numbers = session.noise.mechanism(len(words)).decode(words.view(np.int64))
+        return _shaped(form, numbers)
     whole, fixed = session.formats()
-    leaves: list[tree.Leaf] = []
-    start = 0
-    for leaf in form.leaves():
-        piece = words[start : start + (size := int(np.prod(leaf.shape)))]
-        start += size
-        numbers = whole.decode_integers(piece) if leaf.dtype == "int64" else fixed.decode(piece)
-        leaves.append(numbers.reshape(leaf.shape))
-    return leaves
+    pieces = _shaped(form, words)
+    return [
+        (whole.decode_integers if leaf.dtype == "int64" else fixed.decode)(piece.ravel()).reshape(leaf.shape)
+        for leaf, piece in zip(form.leaves(), pieces, strict=True)
+    ]
+
+
+def _shaped(form: tree.Form, numbers: Any) -> list[Any]:
+    """One vector cut into the leaves of a form."""
+    shapes = [leaf.shape for leaf in form.leaves()]
+    bounds = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    pieces = np.split(numbers, bounds[:-1]) if shapes else []
+    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
 
 def seal_shares(session: Session, part: int, form: tree.Form, words: Words) -> Contribution:
@@ -145,7 +166,8 @@ def _share_info(position: int, part: int, attempt: bytes) -> bytes:
 
 
 def _seal(public: bytes, context: bytes, info: bytes, plaintext: bytes) -> bytes:
-    """To the holder of ``public``: X25519 with a fresh key, HKDF, AES-256-GCM; the fresh public key stands before."""
+    """To the holder of ``public``: X25519 with a fresh key, HKDF, AES-256-GCM; the fresh public key stands
+    before."""
     fresh = crypto.Agreement(crypto.random_bytes(crypto.KEY_BYTES))
     return fresh.public + crypto.seal_once(fresh.key(public, context, info + fresh.public), plaintext)
 
@@ -168,7 +190,7 @@ class Opened:
     parts: tuple[int, ...]
 
 
-class Aggregator:
+class ShareAggregator:
     """One holder of shares. It lives in a process of its own; its key is made there and never leaves.
 
     Its methods raise :class:`ProtocolProblem` for what breaks the rules, and then change nothing.
@@ -197,7 +219,8 @@ class Aggregator:
         self._session = session
 
     def take(self, contribution: Contribution) -> tuple[bytes, int | None]:
-        """Open the own share of a part and keep it until it is settled; a later attempt replaces an earlier one.
+        """Open the own share of a part and keep it until it is settled; a later attempt replaces an earlier
+        one.
 
         Returns the attempt, and the part whose result has another form, if one has.
         """
@@ -214,7 +237,9 @@ class Aggregator:
             info = _share_info(place, part, attempt)
             payload = _open(self._own, session.context, info, contribution.boxes[place])
         except Tampered:
-            raise ProtocolProblem("a share that was changed, or sealed for another sum", client=part) from None
+            raise ProtocolProblem(
+                "a share that was changed, or sealed for another sum", client=part
+            ) from None
         digest = payload[:32]
         if self._form is not None and self._form[0] != digest:
             return attempt, self._form[2]
@@ -243,9 +268,21 @@ class Aggregator:
             sharing.add_masks(self._total, [share])
         self._settled[part] = attempt
 
+    def size(self) -> int:
+        """How many numbers the sum has; 0 as long as no part is in."""
+        return 0 if self._total is None else len(self._total)
+
     def statement(self) -> tuple[bytes, ...]:
-        """Who is in, sealed to each aggregator under the key that the two share. After this nobody joins."""
+        """Who is in, sealed to each aggregator under the key that the two share. After this nobody joins.
+
+        Refused if fewer are in than the least cohort; and without all statements nothing is opened.
+        """
         session = self._running(still_open=False)
+        if len(self._settled) < session.minimum:
+            raise ProtocolProblem(
+                f"{len(self._settled)} parts are in, and the least cohort is {session.minimum}: "
+                "nothing is opened"
+            )
         if self._statements is None:
             self._statements = tuple(
                 b"" if public == self._own.public else self._state(public, self._own.public)
@@ -254,7 +291,8 @@ class Aggregator:
         return self._statements
 
     def open(self, statements: Sequence[bytes]) -> Opened:
-        """The sum of the shares, once, if all others state the same cohort and it is large enough.
+        """The sum of the shares, once, if all others state the same cohort; with noise, if the session has
+        any.
 
         ``statements`` are those of all aggregators to this one, in order.
         """
@@ -266,17 +304,15 @@ class Aggregator:
         for public, statement in zip(session.aggregators, statements, strict=True):
             if public != self._own.public and self._read(public, statement) != self._cohort():
                 raise ProtocolProblem("the aggregators do not agree on who is in: nothing is opened")
-        if len(self._settled) < session.minimum:
-            raise ProtocolProblem(
-                f"{len(self._settled)} parts are in, and the least cohort is {session.minimum}: nothing is opened"
-            )
         assert self._total is not None and self._form is not None  # noqa: S101 - the minimum is at least 2
         self._is_open = True
         total, self._total = self._total, None
+        if session.noise is not None:
+            total += session.noise.mechanism(len(total)).share(len(total)).view(np.uint64)
         return Opened(total, self._form[1], tuple(sorted(self._settled)))
 
     def __repr__(self) -> str:
-        return f"Aggregator({len(self._settled)} parts)"
+        return f"ShareAggregator({len(self._settled)} parts)"
 
     def _running(self, *, still_open: bool = True) -> Session:
         if self._session is None:

@@ -1,17 +1,18 @@
 """Where parts are computed: the seam, and the engine for the processes of this machine.
 
-An engine runs one function on many parts, each in one place, and tells what happens as it happens. It also keeps
+An engine runs one function on many parts, each in one place, and tells what happens as it happens. It also
+keeps
 actors: objects that live in a process of their own, hold what they are told, and answer questions.
 
     for event in engine.run(f, [arguments, ...]):     # "started", "done", "failed", "waiting"
         engine.value(event.result)                     # a result comes here only when it is asked for
-    actor = engine.actor(Class, *arguments)
-    actor.ask("method", *arguments)                    # results among the arguments go there, not through here
+    actor = engine.actor(Class, *arguments) actor.ask("method", *arguments)                    # results among
+    the arguments go there, not through here
 
 This is the one place of the core that starts processes and reads a clock.
 
-**Trust.** An engine isolates nobody. Processes of one user on one machine can read each other's memory; whoever
-administers a machine or a cluster sees everything on it. Use an engine inside one organisation only.
+**Trust.** An engine isolates nobody. Processes of one user on one machine can read each other's memory;
+whoever administers a machine or a cluster sees everything on it. Use an engine inside one organisation only.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol, cast
 
 from masquerade.compute.worker import attempt, read_frame, write_frame
 from masquerade.errors import BadInput, EngineProblem, ProtocolProblem
@@ -63,7 +64,8 @@ class Actor(Protocol):
 
         Raises:
             EngineProblem: its process is gone, or it does not answer.
-            ProtocolProblem: the method raised; the message is that of the package's own errors, or names the place.
+            ProtocolProblem: the method raised; the message is that of the package's own errors, or names the
+                place.
         """
 
     def stop(self) -> None:
@@ -81,17 +83,19 @@ class Engine(Protocol):
         timeout: float | None = None,
         retries: int = 2,
     ) -> Iterator[Event]:
-        """Compute ``function(*arguments)`` for each of ``calls``, and yield what happens, until all have ended.
+        """Compute ``function(*arguments)`` for each of ``calls``, and yield what happens, until all have
+        ended.
 
-        A call whose process or node died is tried again, ``retries`` times at most; one that raised, or that ran
-        for more than ``timeout`` seconds, has failed. Whoever stops reading stops the run.
+        A call whose process or node died is tried again, ``retries`` times at most; one that raised, or that
+        ran for more than ``timeout`` seconds, has failed. Whoever stops reading stops the run.
         """
 
     def value(self, result: Any) -> Any:
         """The result of a "done" event, brought here."""
 
     def actor(self, make: type, *arguments: Any) -> Actor:
-        """A new ``make(*arguments)`` in a process of its own, on a node of its own where there are several."""
+        """A new ``make(*arguments)`` in a process of its own, on a node of its own where there are
+        several."""
 
     def close(self) -> None:
         """End every process that this engine started."""
@@ -100,11 +104,12 @@ class Engine(Protocol):
 class LocalEngine:
     """Processes of this machine: the default.
 
-    Each is a fresh interpreter that inherits nothing but the module path; functions and data reach it pickled, by
-    ``cloudpickle``, so that functions of a script, a notebook or a closure travel by value. (Plain pickle would
-    take only functions of importable modules.) Processes start when there is work, at most ``processes`` of them
-    compute at a time, and each holds one part at a time. They end with :meth:`close`, or with this process, however
-    it ends. Libraries of linear algebra get one thread each, unless the environment says otherwise.
+    Each is a fresh interpreter that inherits nothing but the module path; functions and data reach it
+    pickled, by ``cloudpickle``, so that functions of a script, a notebook or a closure travel by value.
+    (Plain pickle would take only functions of importable modules.) Processes start when there is work, at
+    most ``processes`` of them compute at a time, and each holds one part at a time. They end with
+    :meth:`close`, or with this process, however it ends. Libraries of linear algebra get one thread each,
+    unless the environment says otherwise.
 
     Args:
         processes: how many compute at a time; None: as many as this process may use cores.
@@ -128,7 +133,7 @@ class LocalEngine:
         retries: int = 2,
     ) -> Iterator[Event]:
         """See :meth:`Engine.run`."""
-        packed = _pack(function, "the function")
+        packed = pack(function, "the function")
         head = len(packed).to_bytes(8, "little")
         waiting, tries = deque(range(len(calls))), [0] * len(calls)
         busy: dict[_Process, tuple[int, float]] = {}
@@ -137,7 +142,7 @@ class LocalEngine:
                 while waiting and len(busy) < self._limit:
                     index = waiting.popleft()
                     try:
-                        body = _pack(calls[index], "the part")
+                        body = pack(calls[index], "the part")
                     except BadInput as problem:
                         yield Event("failed", index, time.monotonic(), reason=str(problem))
                         continue
@@ -197,7 +202,9 @@ class LocalEngine:
             tries[index] += 1
             cause = self._end(process)
             if tries[index] > retries:
-                return Event("failed", index, now, reason=f"its process died {tries[index]} times, by {cause}")
+                return Event(
+                    "failed", index, now, reason=f"its process died {tries[index]} times, by {cause}"
+                )
             waiting.appendleft(index)
             return Event("waiting", -1, now)
         self._idle.append(process)
@@ -241,7 +248,7 @@ class _Process:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109
         environment = {**dict.fromkeys(_THREADS, "1"), **os.environ, "PYTHONPATH": path}
         try:
-            self._child = subprocess.Popen(  # noqa: S603
+            child = subprocess.Popen(
                 [sys.executable, "-c", "from masquerade.compute.worker import main; main()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -249,6 +256,8 @@ class _Process:
             )
         except OSError:
             raise EngineProblem("a process could not be started: too many, or no memory") from None
+        self._child = child
+        self._to, self._from = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
         self._listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True)
         self._listener.start()
 
@@ -258,9 +267,8 @@ class _Process:
 
     def send(self, *pieces: bytes) -> None:
         """One frame; a child that is gone says so in the inbox."""
-        assert self._child.stdin is not None
         with contextlib.suppress(OSError):
-            write_frame(self._child.stdin, *pieces)
+            write_frame(self._to, *pieces)
 
     def end(self) -> str:
         """Kill the child, and say what it had died by."""
@@ -271,8 +279,7 @@ class _Process:
         self._child.kill()
         self._child.wait()
         self._listener.join()
-        for stream in (self._child.stdin, self._child.stdout):
-            assert stream is not None
+        for stream in (self._to, self._from):
             with contextlib.suppress(OSError):
                 stream.close()
         if status is not None and status < 0:
@@ -280,8 +287,7 @@ class _Process:
         return f"exit status {status}"
 
     def _listen(self, inbox: _Inbox) -> None:
-        assert self._child.stdout is not None
-        while (frame := read_frame(self._child.stdout)) is not None:
+        while (frame := read_frame(self._from)) is not None:
             inbox.put((self, frame))
         inbox.put((self, None))
 
@@ -302,7 +308,7 @@ class _LocalActor:
         return self.request(b"A", method, tuple(self._engine.value(argument) for argument in arguments))
 
     def request(self, letter: bytes, name: Any, arguments: tuple[Any, ...]) -> Any:
-        self._process.send(letter, _pack((name, arguments), "the request"))
+        self._process.send(letter, pack((name, arguments), "the request"))
         try:
             _, frame = self._inbox.get(timeout=PATIENCE)
         except queue.Empty:
@@ -320,7 +326,8 @@ class _LocalActor:
         self._engine._end(self._process)
 
 
-def _pack(value: Any, what: str) -> bytes:
+def pack(value: Any, what: str) -> bytes:
+    """``value`` as bytes for another process; raises ``BadInput``, which says why and shows nothing of it."""
     import cloudpickle
 
     done, packed = attempt(lambda: cloudpickle.dumps(value, protocol=5))
@@ -338,5 +345,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-

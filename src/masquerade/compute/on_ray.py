@@ -3,15 +3,16 @@
     with RayEngine() as engine: ...                            # a cluster of this machine alone, for this run
     with RayEngine("ray://head.example.com:10001") as engine   # a cluster of yours
 
-Results stay in the memory of the node that made them until they are asked for; what one actor is told goes from
-there to it. Ray itself computes again what a dead process or node took away.
+Results stay in the memory of the node that made them until they are asked for; what one actor is told goes
+from there to it. Ray itself computes again what a dead process or node took away.
 
-**Trust.** Ray isolates nobody. Any process that reaches a cluster can run code on every node of it and read every
-object in its stores, and its administrator is trusted with all that is there. So a part of the data that is given to
-this engine, and every result, can be read by all of the cluster; what :mod:`masquerade.compute.aggregators` hides, it
-hides by sealing it to one process. Use a cluster inside one organisation, and never between organisations: there,
-membership is remote code execution. A cluster that is started here listens on 127.0.0.1 only, asks for a fresh token,
-has no dashboard, and sends no usage statistics.
+**Trust.** Ray isolates nobody. Any process that reaches a cluster can run code on every node of it and read
+every object in its stores, and its administrator is trusted with all that is there. So a part of the data
+that is given to this engine, and every result, can be read by all of the cluster; what
+:mod:`masquerade.compute.aggregators` hides, it hides by sealing it to one process. Use a cluster inside one
+organisation, and never between organisations: there, membership is remote code execution. A cluster that is
+started here listens on 127.0.0.1 only, asks for a fresh token, has no dashboard, and sends no usage
+statistics.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class RayEngine:
 
     Args:
         address: None: a new cluster of this machine, which ends with :meth:`close`. ``"host:port"`` or
-            ``"ray://host:port"``: yours, of which the processes started here end with :meth:`close`. Where this
-            process is connected to Ray already, that connection is used and left open.
+            ``"ray://host:port"``: yours, of which the processes started here end with :meth:`close`. Where
+            this process is connected to Ray already, that connection is used and left open.
         processes: how many parts are computed at a time; None: one for each core that the cluster has.
 
     Raises:
@@ -96,7 +97,8 @@ class RayEngine:
             raise EngineProblem(f"a result is gone with its node ({type(error).__name__})") from None
 
     def actor(self, make: type, *arguments: Any) -> Actor:
-        """See :meth:`masquerade.compute.engine.Engine.actor`. A dead actor is not started again: its keys are gone."""
+        """See :meth:`masquerade.compute.engine.Engine.actor`. A dead actor is not started again: its keys are
+        gone."""
         options = {"max_restarts": 0, "max_task_retries": 0, "num_cpus": 0, "scheduling_strategy": "SPREAD"}
         actor = _RayActor(self, self._host.options(**options).remote(make, arguments))
         self._actors.add(actor)
@@ -133,8 +135,8 @@ class RayEngine:
             try:
                 reason = self._ray.get(ready[0])
             except self._ray.exceptions.RayError as error:
-                why = type(error).__name__
-                return Event("failed", index, now, reason=f"its process or node died {retries + 1} times, by {why}")
+                why = f"its process or node died {retries + 1} times, by {type(error).__name__}"
+                return Event("failed", index, now, reason=why)
             return Event("failed", index, now, reason=reason) if reason else Event("done", index, now, result)
         for status, (index, since, _) in busy.items():
             if timeout is not None and now - since >= timeout:
@@ -215,7 +217,9 @@ def _connected(address: str | None) -> Any:
         ray = _ray()
         if ray.is_initialized():
             return None
-        options = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if fresh else {"address": address}
+        options = (
+            {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if fresh else {"address": address}
+        )
         ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
         where = "on this machine" if fresh else "at this address"

@@ -4,16 +4,18 @@
     split_tasks(tasks, n)         f(T_1) + ... + f(T_n)               each node has a part of the tasks
     split_both(data, tasks, n)    f(D_1, T_1) + ... + f(D_n, T_n)     each node has a part of both
 
-Parts are in order: put together again, they are what was cut. Their sizes differ by one at most, and none is empty.
+Parts are in order: put together again, they are what was cut. Their sizes differ by one at most, and none is
+empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from masquerade.errors import BadInput
+from masquerade.errors import BadInput, MissingPackage
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,7 +33,8 @@ class Part:
 class RowGroups:
     """Row groups of Parquet files, read where they are needed and not before.
 
-    ``groups`` holds (path, index of the group in its file, rows in it). A part of row groups travels as such a
+    ``groups`` holds (path, index of the group in its file, rows in it). A part of row groups travels as such
+    a
     list: the node opens the paths itself, so they must mean the same files there.
     """
 
@@ -74,7 +77,7 @@ class RowGroups:
 def row_groups(*paths: Any) -> RowGroups:
     """The row groups of Parquet files, to be given to :func:`split_data`; only their footers are read here.
 
-    Needs the extra ``masquerade[tables]``.
+    Needs the extra ``masquerade[parquet]``.
 
     Raises:
         BadInput: no path, a file that cannot be read as Parquet, or files without rows.
@@ -110,7 +113,8 @@ def split_data(data: Any, nodes: int) -> list[Part]:
 
 
 def split_tasks(tasks: Any, nodes: int) -> list[Part]:
-    """``tasks`` in ``nodes`` equal parts, as :func:`split_data` does it; ``f`` is called with a list of tasks.
+    """``tasks`` in ``nodes`` equal parts, as :func:`split_data` does it; ``f`` is called with a list of
+    tasks.
 
     >>> [part.arguments[0] for part in split_tasks(["a", "b", "c"], 2)]
     [['a'], ['b', 'c']]
@@ -124,8 +128,9 @@ def split_both(data: Any, tasks: Any, nodes: int | tuple[int, int]) -> list[Part
     Args:
         data: as for :func:`split_data`.
         tasks: as for :func:`split_tasks`.
-        nodes: ``n`` pairs the i-th part of the data with the i-th part of the tasks, n parts in all. ``(n, m)`` is a
-            grid: each of n parts of the data meets each of m parts of the tasks, n * m parts in all.
+        nodes: ``n`` pairs the i-th part of the data with the i-th part of the tasks, n parts in all. ``(n,
+            m)`` is a grid: each of n parts of the data meets each of m parts of the tasks, n * m parts in
+            all.
 
     Raises:
         BadInput: fewer items, or fewer tasks, than parts.
@@ -180,7 +185,7 @@ def _cut(items: Any, parts: int, what: str) -> list[Any]:
             + (", or write the files with smaller row groups" if unit == "row groups" else "")
         )
     bounds = [length * i // parts for i in range(parts + 1)]
-    return [piece(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [piece(start, stop) for start, stop in pairwise(bounds)]
 
 
 def _sliceable(items: Any, what: str) -> tuple[int, Any]:
@@ -206,7 +211,8 @@ def _sliceable(items: Any, what: str) -> tuple[int, Any]:
 
 
 def _own_rows(table: Any) -> Any:
-    """The rows of a slice in memory of their own, dictionaries too: a slice, pickled, carries the whole table."""
+    """The rows of a slice in memory of their own, dictionaries too: a slice, pickled, carries the whole
+    table."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -224,5 +230,5 @@ def _parquet() -> Any:
     try:
         from pyarrow import parquet
     except ModuleNotFoundError:
-        raise BadInput("Parquet files need pyarrow: pip install 'masquerade[tables]'") from None
+        raise MissingPackage("reading Parquet files", "parquet") from None
     return parquet

@@ -1,21 +1,23 @@
 """The sum of a function over parts, computed in many places: the whole way of it.
 
-    total(f, parts)                                  every part's result is seen: plain map and reduce
-    total(f, parts, reveal="sum")                    only the sum is
-    total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
+total(f, parts)                                  every part's result is seen: plain map and reduce
+total(f, parts, reveal="sum")                    only the sum is
+total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Any, Literal, Protocol
 
 from masquerade import crypto
 from masquerade.compute import tree
-from masquerade.compute.aggregators import Aggregator, Contribution, Session, contribute, decode
-from masquerade.compute.engine import Actor, Engine, LocalEngine
+from masquerade.compute.aggregators import Session, ShareAggregator, contribute, decode
+from masquerade.compute.engine import Actor, Engine, LocalEngine, pack
+from masquerade.compute.noise import Noise, NoiseRule, Noisy
 from masquerade.compute.split import Part, named_parts
 from masquerade.errors import BadInput, PartFailed
 
@@ -37,7 +39,8 @@ class Progress:
     running: tuple[tuple[str, float], ...]
     """Name and seconds since the start, of each part that is being computed; the longest first."""
     slow: tuple[str, ...]
-    """Those of them that take more than three times as long as the median of the finished ones, at least three."""
+    """Those of them that take more than three times as long as the median of the finished ones, at least
+    three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,9 @@ class Hiding:
     minimum: int = 3
     """The least number of parts whose sum is opened."""
     fraction_bits: int = 24
-    """Bits after the point of numbers that are not whole: a sum of n parts is right to n * 2**-(bits + 1). A single
-    result may be as large as 2**(62 - bits) / n, n rounded up to a power of two; a larger one is refused."""
+    """Bits after the point of numbers that are not whole: a sum of n parts is right to n * 2**-(bits + 1). A
+    single result may be as large as 2**(62 - bits) / n, n rounded up to a power of two; a larger one is
+    refused."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,6 +69,8 @@ class Total:
     """The parts that failed, where the sum of the rest was asked for."""
     parts: tuple[Any, ...] = ()
     """The result of each of ``names``, if ``reveal`` is "parts"."""
+    noise: Noisy | None = None
+    """What noise the sum has and what it cost, if ``reveal`` is "noisy"."""
 
     def __repr__(self) -> str:
         return f"Total({len(self.names)} parts, {len(self.missing)} missing)"
@@ -77,6 +83,7 @@ def total(
     engine: str | Engine = "local",
     reveal: Reveal = "parts",
     hiding: Hiding | None = None,
+    noise: Noise | None = None,
     timeout: float | None = None,
     retries: int = 2,
     progress: Callable[[Progress], None] | None = None,
@@ -84,22 +91,24 @@ def total(
     """``f(*part.arguments)`` in the place of each part, added up.
 
     Args:
-        f: returns a number, or an array, or dicts, lists, tuples, named tuples or dataclasses of them, in the same
-            form for every part.
-        parts: what :mod:`masquerade.compute.split` cut, or any values, each of which ``f`` then gets as its argument.
-        engine: ``"local"`` (processes of this machine), ``"ray"`` (a Ray cluster of this machine, or the one that
-            ``RAY_ADDRESS`` names), or an :class:`~masquerade.compute.engine.Engine`, which stays open.
-        reveal: ``"parts"``: each result is seen here. ``"sum"``: no process but the one that computed it sees a
-            result; see :mod:`masquerade.compute.aggregators` for what that means and against whom.
+        f: returns a number, or an array, or dicts, lists, tuples, named tuples or dataclasses of them, in the
+            same form for every part.
+        parts: what :mod:`masquerade.compute.split` cut, or any values, each of which ``f`` then gets as its
+        argument.
+        engine: ``"local"`` (processes of this machine), ``"ray"`` (a Ray cluster of this machine, or the one
+            that ``RAY_ADDRESS`` names), or an :class:`~masquerade.compute.engine.Engine`, which stays open.
+        reveal: ``"parts"``: each result is seen here. ``"sum"``: no process but the one that computed it sees
+            a result; see :mod:`masquerade.compute.aggregators` for what that means and against whom.
         hiding: for ``"sum"``, if the defaults do not fit.
         timeout: seconds that one part may take.
         retries: how often a part is tried again whose process or node died. One that raised is not.
         progress: is called with a :class:`Progress` when something happens, and some times a second.
 
     Raises:
-        PartFailed: parts raised, ran out of time, died, or gave results of another form; names them. The others are
-            kept: see :meth:`~masquerade.errors.PartFailed.resume`.
+        PartFailed: parts raised, ran out of time, died, or gave results of another form; names them. The
+            others are kept: see :meth:`~masquerade.errors.PartFailed.resume`.
         BadInput: the arguments are impossible, or the sum leaves 64 bits.
+        BudgetExceeded: the ledger does not pay for the noisy sum, and nothing of it was opened.
         EngineProblem: a process, node or aggregator that is needed is gone.
         ProtocolProblem: the aggregators refuse to open.
 
@@ -111,9 +120,11 @@ def total(
         raise BadInput("reveal is one of: parts, sum, noisy")
     if hiding is not None and reveal == "parts":
         raise BadInput("hiding is for a hidden sum: with reveal='parts' every result is seen")
+    if (noise is None) == (reveal == "noisy"):
+        raise BadInput("reveal='noisy' and noise=Noise(...) go together")
     run = _Run(f, named_parts(parts), *_engine(engine), timeout, retries, progress)
     try:
-        run.gather = _Seen(run) if reveal == "parts" else _Hidden(run, hiding or Hiding())
+        run.gather = _Seen(run) if reveal == "parts" else _Hidden(run, hiding or Hiding(), noise)
         return run.finish()
     except PartFailed:
         raise
@@ -138,10 +149,8 @@ def _engine(engine: str | Engine) -> tuple[Engine, bool]:
 class _Gather(Protocol):
     """What becomes of results."""
 
-    def call(self, f: Callable[..., Any], part: int, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The arguments of :attr:`function` for one part."""
-
-    function: Callable[..., Any]
+    def function(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """What is computed in the place of a part: it gets the part's number and its arguments."""
 
     def take(self, part: int, result: Any) -> str:
         """Keep the result of a part; the reason why it cannot be added, or nothing."""
@@ -187,7 +196,8 @@ class _Run:
         return self._sum()
 
     def close(self) -> None:
-        """End what this sum started. It gives no other total: two that differ in a part would show the part."""
+        """End what this sum started. It gives no other total: two that differ in a part would show the
+        part."""
         self._over = True
         gather = getattr(self, "gather", None)
         if gather is not None:
@@ -227,8 +237,9 @@ class _Run:
         return self._sum()
 
     def _compute(self, todo: list[int]) -> None:
-        calls = [self.gather.call(self.f, i, self.parts[i].arguments) for i in todo]
-        events = self.engine.run(self.gather.function, calls, timeout=self._timeout, retries=self._retries)
+        calls = [(i, *self.parts[i].arguments) for i in todo]
+        function = self.gather.function(self.f)
+        events = self.engine.run(function, calls, timeout=self._timeout, retries=self._retries)
         for event in events:
             part = todo[event.index] if event.index >= 0 else -1
             if event.kind == "started":
@@ -258,7 +269,7 @@ class _Run:
         )
 
 
-def _plainly(f: Callable[..., Any], *arguments: Any) -> tuple[tree.Form, list[tree.Leaf]]:
+def _plainly(f: Callable[..., Any], _: int, *arguments: Any) -> tuple[tree.Form, list[tree.Leaf]]:
     """What a node computes of a part that may be seen."""
     return tree.take_apart(f(*arguments))
 
@@ -266,15 +277,13 @@ def _plainly(f: Callable[..., Any], *arguments: Any) -> tuple[tree.Form, list[tr
 class _Seen:
     """Every result comes here, and is added in the order of the parts, whatever order they came in."""
 
-    function = staticmethod(_plainly)
-
     def __init__(self, run: _Run) -> None:
         self._run = run
         self._form: tuple[str, tree.Form] | None = None
         self._kept: dict[int, list[tree.Leaf]] = {}
 
-    def call(self, f: Callable[..., Any], part: int, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (f, *arguments)
+    def function(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        return partial(_plainly, f)
 
     def take(self, part: int, result: Any) -> str:
         form, leaves = self._run.engine.value(result)
@@ -304,34 +313,34 @@ class _Seen:
 class _Hidden:
     """Results go from where they are computed to the aggregators, sealed; here their sum arrives."""
 
-    function = staticmethod(contribute)
-
-    def __init__(self, run: _Run, hiding: Hiding) -> None:
+    def __init__(self, run: _Run, hiding: Hiding, noise: Noise | None) -> None:
         if len(run.parts) < hiding.minimum:
             raise BadInput(
                 f"{len(run.parts)} parts are fewer than the least cohort of {hiding.minimum}: "
                 "cut the work into more parts"
             )
-        self._run = run
+        self._run, self._noise = run, noise
+        rule = None if noise is None else noise.rule()
+        if noise is not None and rule is not None:
+            noise.ledger.check(rule.mechanism(1).event)  # better now than after the work
         self._actors: list[Actor] = []
         try:
             for _ in range(hiding.aggregators):
-                self._actors.append(run.engine.actor(Aggregator))
-            self._session = self._begin(run, hiding)
+                self._actors.append(run.engine.actor(ShareAggregator))
+            self._session = self._begin(run, hiding, rule)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, run: _Run, hiding: Hiding) -> Session:
-        import cloudpickle
-
+    def _begin(self, run: _Run, hiding: Hiding, rule: NoiseRule | None) -> Session:
         session = Session(
             crypto.random_bytes(16),
             tuple(self._all("key")),
             tuple(part.name for part in run.parts),
             hiding.minimum,
-            crypto.sha256(cloudpickle.dumps(run.f)),
+            crypto.sha256(pack(run.f, "the function")),
             hiding.fraction_bits,
+            rule,
         )
         session.formats()
         self._all("begin", session)
@@ -340,8 +349,8 @@ class _Hidden:
     def _all(self, method: str, *arguments: Any) -> list[Any]:
         return [actor.ask(method, *arguments) for actor in self._actors]
 
-    def call(self, f: Callable[..., Any], part: int, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (f, self._session, part, *arguments)
+    def function(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        return partial(contribute, f, self._session)
 
     def take(self, part: int, result: Any) -> str:
         for _ in range(3):
@@ -358,20 +367,26 @@ class _Hidden:
         import cloudpickle
 
         statements: Sequence[Sequence[bytes]] = self._all("statement")
+        noisy = self._pay()
         opened = [
-            actor.ask("open", tuple(each[place] for each in statements)) for place, actor in enumerate(self._actors)
+            actor.ask("open", tuple(each[place] for each in statements))
+            for place, actor in enumerate(self._actors)
         ]
         words = opened[0].words
         for other in opened[1:]:
             words = words + other.words
         form: tree.Form = cloudpickle.loads(opened[0].form)
         value = tree.put_together(form, decode(self._session, form, words))
-        return Total(value, self._run.names(opened[0].parts))
+        return Total(value, self._run.names(opened[0].parts), noise=noisy)
+
+    def _pay(self) -> Noisy | None:
+        if self._noise is None or self._session.noise is None:
+            return None
+        mechanism = self._session.noise.mechanism(self._actors[0].ask("size"))
+        receipt = self._noise.ledger.spend(mechanism.event, self._noise.note)
+        return Noisy(mechanism.std * len(self._actors) ** 0.5, receipt)
 
     def close(self) -> None:
         for actor in self._actors:
             actor.stop()
         self._actors.clear()
-
-
-__all__ = ["Contribution", "Hiding", "Progress", "Total", "total"]

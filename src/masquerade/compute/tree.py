@@ -4,7 +4,8 @@
     put_together(form, leaves) == result   # up to the widening of numbers
 
 Results can be added when they have one form: the same containers, keys, and shapes, whole numbers in the same
-places. A form is public: whoever gets the sum learns it. No message here shows a key, for a key may be private.
+places. A form is public: whoever gets the sum learns it. No message here shows a key, for a key may be
+private.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ _MOST_DEPTH = 64
 class Form:
     """The shape of a result at one place.
 
-    ``kind`` is ``dict``, ``list``, ``tuple``, ``record`` (a dataclass), ``names`` (a named tuple), ``array`` or
-    ``number``; ``make`` the class of the last but two; ``keys`` what its children are called. A leaf has ``shape``
-    and ``dtype``.
+    ``kind`` is ``dict``, ``list``, ``tuple``, ``record`` (a dataclass), ``names`` (a named tuple), ``array``
+    or ``number``; ``make`` the class of the last but two; ``keys`` what its children are called. A leaf has
+    ``shape`` and ``dtype``.
     """
 
     kind: str

@@ -6,8 +6,9 @@
     reply     D result                done
               F reason                failed; the reason names no value
 
-Each is a frame: its length in 8 bytes, little end first, a letter, and pickled bytes. Pickles run code, so they
-come from the process that started this one and from nobody else. When that process goes, this one goes too.
+Each is a frame: its length in 8 bytes, little end first, a letter, and pickled bytes. Pickles run code, so
+they come from the process that started this one and from nobody else. When that process goes, this one goes
+too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable

@@ -312,7 +312,7 @@ def _parquet(path: str) -> Any:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingPackage("reading Parquet files", "tables") from None
+        raise MissingPackage("reading Parquet files", "parquet") from None
     try:
         return pq.ParquetFile(path)
     except pa.ArrowInvalid:
