@@ -147,6 +147,19 @@ def test_encodings_that_cannot_be_cut(encoding: str, tmp_path: Path) -> None:
         check([], ["x"], Options(encoding))
 
 
+def test_a_file_counts_once(tmp_path: Path) -> None:
+    """By whatever name: each record would be there twice, and the noise is for once."""
+    path = tmp_path / "a.csv"
+    path.write_text("x\n1\n")
+    (tmp_path / "other.csv").write_text("x\n1\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    (tmp_path / "hard.csv").hardlink_to(path)
+    check([str(path), str(tmp_path / "other.csv")], ["x"])
+    for again in (path, tmp_path / "link.csv", tmp_path / "hard.csv", tmp_path / "." / "a.csv"):
+        with pytest.raises(BadInput, match="same file"):
+            check([str(path), str(tmp_path / "other.csv"), str(again)], ["x"])
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("canary")
     for name in ("no.csv", "no.parquet", "a.parquet", ""):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,19 +93,25 @@ def cut(paths: Sequence[str], parts: int, options: Options = DEFAULT) -> list[Pa
 
 
 def check(paths: Sequence[str], columns: Sequence[str], options: Options = DEFAULT) -> None:
-    """Only the headers: every file has every column, once.
+    """Before anything is computed: every file has every column, once, and is itself given once.
+
+    A file given twice would count each record twice, and so break what is promised for one.
 
     Raises:
-        BadInput: one has not; the message names file and column.
+        BadInput: it is not so; the message names file and column.
     """
     if _is_wide(options.encoding):
         raise BadInput("CSV is read in encodings of single-byte line ends: convert it to utf-8 first")
+    seen: dict[tuple[int, int], str] = {}
     for path in paths:
-        if is_parquet(path):
-            _places(_parquet(path).schema_arrow.names, columns, path)
-        else:
-            with _opened(path) as file:
-                _places(_header(file, path, options)[0], columns, path)
+        with _opened(path) as file:
+            status = os.fstat(file.fileno())
+            same = status.st_dev, status.st_ino
+            if same in seen:
+                raise BadInput(f"it is the same file as {seen[same]}: name each once", source=path)
+            seen[same] = path
+            names = _parquet(path).schema_arrow.names if is_parquet(path) else _header(file, path, options)[0]
+        _places(names, columns, path)
 
 
 def read(part: Part, columns: Sequence[str], options: Options = DEFAULT) -> Iterator[Rows]:
