@@ -198,6 +198,50 @@ def test_the_price_covers_the_exact_loss_of_the_discrete_gaussian(sigma: float, 
         assert exact <= delta
 
 
+def told_apart(with_one: np.ndarray, without: np.ndarray, epsilon: float) -> float:
+    """What the best attack on cells of equal mass gains beyond e**epsilon, from samples of both sides.
+
+    Half of the samples choose the cells, the other half tell the gain: so it is no better than the truth.
+    """
+    half = len(with_one) // 2
+    edges = np.unique(np.quantile(without[:half], np.linspace(0, 1, 201)[1:-1]))
+    counts = [
+        [np.bincount(np.searchsorted(edges, side), minlength=len(edges) + 1) / half for side in pair]
+        for pair in ((with_one[:half], without[:half]), (with_one[half:], without[half:]))
+    ]
+    chosen = counts[0][0] > math.exp(epsilon) * counts[0][1]
+    return float((counts[1][0] - math.exp(epsilon) * counts[1][1])[chosen].sum())
+
+
+@pytest.mark.parametrize("survivors", [1, 4])
+@pytest.mark.parametrize("delta", [0.0, 0.02])
+def test_an_attacker_tells_neighbours_no_better_apart_than_the_price_says(
+    delta: float, survivors: int
+) -> None:
+    """And with half of the noise, better: the attack has teeth."""
+    epsilon, n, read = 0.5, 400_000, stream(5)
+
+    def attack(mechanism: Mechanism) -> float:
+        sides = []
+        for sum_ in (10.0, 9.0):
+            units = np.full(n, mechanism.encode([sum_])[0])
+            for _ in range(survivors):
+                units += mechanism.share(n, read)
+            sides.append(mechanism.decode(units))
+        return max(told_apart(*sides, epsilon), told_apart(*sides[::-1], epsilon))
+
+    if delta:
+        honest = gaussian(ONE, epsilon=epsilon, delta=delta, survivors=survivors, step=1)
+        assert isinstance(honest.event, Gaussian)
+        broken = gaussian(ONE, noise_multiplier=honest.event.noise_multiplier / 2, survivors=survivors)
+    else:
+        honest = laplace(ONE, epsilon=epsilon, survivors=survivors, step=1)
+        broken = laplace(ONE, epsilon=2 * epsilon, survivors=survivors, step=1)
+    slack = 5 / math.sqrt(n / 2)
+    assert attack(honest) < delta + slack
+    assert attack(broken) > delta + 3 * slack
+
+
 def test_a_laplace_that_shares_would_ruin_is_refused() -> None:
     many = vector_sensitivity(1.0, "l2", 10_000)
     with pytest.raises(BadInput, match="Gaussian"):

@@ -264,6 +264,16 @@ def test_errors_are_one_line_and_cost_nothing(
     assert "nothing was asked yet" in balance or "spent 0 of" in balance
 
 
+@pytest.mark.heavy
+def test_over_a_ray_cluster_of_this_machine(run: Run) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed to run a cluster with")
+    done = run("0.csv", "1.csv", *MEAN, "--epsilon", "1", "--nodes", "3", "--engine", "ray", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["figures"][0]["value"] == pytest.approx(49.5, abs=1.5)
+    assert told["budget"]["spent"] == pytest.approx(1, abs=1e-3)
+
+
 def test_other_verbs_do_not_load_its_libraries() -> None:
     program = "import sys; from masquerade.serve import cli; cli.main(['keys', 'path']); print(*sys.modules)"
     loaded = subprocess.run(

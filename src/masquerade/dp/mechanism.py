@@ -254,7 +254,7 @@ def _gaussian(
     made = _sampler("gaussian", width, survivors)
     n, share = sensitivity.coordinates, sampler.share_sigma(width, survivors) if survivors > 1 else width
     slack = Slack(
-        # Of the rounded Gaussian to the density at its middle, and of its normaliser (see the docs' proof).
+        # The discrete Gaussian to the rounded one: the proof is in docs/privacy-budget.md, its last part.
         grid=n * ((_REACH**2 / 24 + 1 / 8) / width**2 + 4 * math.exp(-2 * (math.pi * min(width, 18)) ** 2)),
         ratio=n * sampler.sum_ratio(share, survivors),
         tv=n * (survivors * made.tv + 2.0**-128),

@@ -209,7 +209,9 @@ def node(part: columns.Part, asked: _Asked, noise: Mechanism) -> Ints:
 
 
 def _summed(args: argparse.Namespace, asked: _Asked, noise: Mechanism) -> Ints:
-    pieces = columns.cut(args.files, args.nodes, asked.options)
+    # Other machines have other working folders.
+    files = [str(Path(file).resolve()) for file in args.files] if args.engine == "ray" else args.files
+    pieces = columns.cut(files, args.nodes, asked.options)
     parts = [Part(f"part {i} of {args.nodes}", (piece,)) for i, piece in enumerate(pieces, 1)]
     work = partial(node, asked=asked, noise=noise)
     # The sum of one part is that part: there is nobody to hide it from.
