@@ -224,6 +224,7 @@ def test_a_line_through_one_point_is_none() -> None:
         lambda: Mean(Bounds(1, 1)),
         lambda: Sum(Bounds(2, 1)),
         lambda: Variance(Bounds(0, math.inf)),
+        lambda: Variance(Bounds(-1e308, 1e308)),
         lambda: Histogram(Bounds(math.nan, 1)),
         lambda: Histogram(AGES, 0),
         lambda: Quantiles(AGES, ()),

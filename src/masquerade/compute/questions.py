@@ -49,7 +49,7 @@ class Bounds(NamedTuple):
     high: float
 
     def check(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if not (self.low < self.high and math.isfinite(self.high - self.low)):
             raise BadInput("bounds are two finite numbers, the lower one first")
 
     @property

@@ -26,6 +26,14 @@ from masquerade.errors import BadInput, MissingPackage
 Method: TypeAlias = Literal["pld", "rdp"]
 
 
+SMALLEST_DELTA = 1e-12
+"""A smaller delta counts as 0: the library leaves tails of 1e-15 out of each composition, and adds them."""
+
+
+_GRID = 1e-4
+"""Losses are computed on multiples of it, rounded up."""
+
+
 class Slack(NamedTuple):
     """What a mechanism lacks to the ideal one that its event names.
 
@@ -105,7 +113,8 @@ def price(events: Event | Iterable[Event], delta: float, method: Method = "pld")
     """The epsilon of ``events`` together at ``delta``; ``inf`` where there is none.
 
     Order and grouping do not matter: ``Repeated(e, n)`` costs what n times ``e`` costs, and more events
-    never cost less. At ``delta`` 0 only pure events have a price: the sum of theirs.
+    never cost less. At ``delta`` 0, or below ``SMALLEST_DELTA``, only pure events have a price: the sum of
+    theirs.
 
     Raises:
         BadInput: an event, or ``delta``, is out of its range.
@@ -163,14 +172,15 @@ def _priced(counts: tuple[tuple[_Atom, int], ...], delta: float, method: Method)
     bare = _merged(counts)
     if not bare:
         return 0.0
-    if delta == 0:
+    if delta < SMALLEST_DELTA:
         return _pure(bare, ratio, slack.tv)
     # With p' <= e**r p and q' >= e**-r q, and each within tv: delta' <= e**r delta + (1 + e**epsilon) tv.
     kept = delta * (1 - 2.0**-20) * math.exp(-ratio)
     epsilon = _library(bare, kept, method) + 2 * ratio
     if slack.tv and not (math.log(slack.tv) + math.log1p(math.exp(min(epsilon, 700))) < math.log(delta) - 14):
-        return math.inf
-    return epsilon
+        epsilon = math.inf
+    # Pure events alone never cost more than their sum, whatever grid the library computes on.
+    return min(epsilon, _pure(bare, ratio, slack.tv))
 
 
 def _total_slack(counts: Iterable[tuple[_Atom, int]]) -> Slack:
@@ -217,26 +227,35 @@ def _library(bare: tuple[tuple[_Atom, int], ...], delta: float, method: Method) 
         return math.inf
     if any(isinstance(atom, Sampled) and not atom.event.noise_multiplier for atom, _ in bare):
         return math.inf
-    priced = _pld(bare, delta) if method == "pld" else _rdp(bare, delta)
-    pure = [atom.epsilon * count for atom, count in bare if isinstance(atom, Pure)]
-    # Pure events alone never cost more than their sum, whatever grid the library computes on.
-    return min(priced, sum(pure)) if len(pure) == len(bare) else priced
+    return _pld(bare, delta) if method == "pld" else _rdp(bare, delta)
 
 
 def _pld(bare: tuple[tuple[_Atom, int], ...], delta: float) -> float:
     library = _dp_accounting("pld.privacy_loss_distribution")
-    composed = library.identity()
+    grid = {"value_discretization_interval": _GRID * max(1.0, *(_reach(atom) / 20 for atom, _ in bare))}
+    composed = library.identity(**grid)
     for atom, count in bare:
         match atom:
             case Gaussian(noise):
-                one = library.from_gaussian_mechanism(noise)
+                one = library.from_gaussian_mechanism(noise, **grid)
             case Sampled(rate, Gaussian(noise)):
-                one = library.from_gaussian_mechanism(noise, sampling_prob=rate)
+                one = library.from_gaussian_mechanism(noise, sampling_prob=rate, **grid)
             case Pure(epsilon):
                 common = _dp_accounting("pld.common")
-                one = library.from_privacy_parameters(common.DifferentialPrivacyParameters(epsilon, 0))
+                pure = common.DifferentialPrivacyParameters(epsilon, 0)
+                one = library.from_privacy_parameters(pure, **grid)
         composed = composed.compose(one.self_compose(count))
     return float(composed.get_epsilon_for_delta(delta))
+
+
+def _reach(atom: _Atom) -> float:
+    """About the largest loss of one event. Where it is large, a coarser grid loses nothing that matters."""
+    match atom:
+        case Pure(epsilon):
+            return epsilon
+        case Gaussian(noise) | Sampled(_, Gaussian(noise)):
+            return 1 / (2 * noise**2) + 8 / noise
+    raise AssertionError
 
 
 def _rdp(bare: tuple[tuple[_Atom, int], ...], delta: float) -> float:
@@ -273,9 +292,9 @@ def noise_for(epsilon: float, delta: float, count: int = 1, sample_rate: float =
     Raises:
         BadInput: an argument is out of its range.
     """
-    if not (0 < epsilon < math.inf and 0 < delta < 1 and count >= 1 and 0 < sample_rate <= 1):
+    if not (1e-9 <= epsilon <= 40 and SMALLEST_DELTA <= delta < 1 and count >= 1 and 0 < sample_rate <= 1):
         raise BadInput(
-            "noise is computed for epsilon above 0, delta between 0 and 1, a count of 1 or more, and a "
+            "noise is computed for epsilon from 1e-9 to 40, delta from 1e-12, a count of 1 or more, and a "
             f"sample rate above 0 and at most 1, not {epsilon:g}, {delta:g}, {count}, {sample_rate:g}"
         )
 
@@ -289,6 +308,8 @@ def noise_for(epsilon: float, delta: float, count: int = 1, sample_rate: float =
     else:
         low, high = 0.0, 1.0
     while not good(high):
+        if high > 1e15:
+            raise BadInput("no amount of Gaussian noise has this price: take a larger delta or epsilon")
         low, high = high, high * (1.002 if sample_rate == 1 else 2)
     while high - low > 1e-4 * high:
         middle = (low + high) / 2

@@ -286,7 +286,10 @@ def laplace(
     on_grid = _on_grid(sensitivity, grid, step)
     width = on_grid.l1 / grid / epsilon * (1 + 2.0**-50)
     if survivors > 1 and width > sampler.LARGEST_SCALE:
-        raise BadInput("Laplace noise in shares is too coarse for so many coordinates: take Gaussian noise")
+        raise BadInput(
+            "Laplace noise in shares is too coarse for so small an epsilon, or so many coordinates: take "
+            "Gaussian noise, or make it in one place"
+        )
     made = _sampler("laplace", width, survivors)
     slack = Slack(tv=sensitivity.coordinates * survivors * made.tv)
     return Mechanism("laplace", on_grid, fraction_bits, width, survivors, Pure(epsilon, slack))
