@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,8 @@ from masquerade.compute.engine import PATIENCE, TICK, Actor, Event
 from masquerade.compute.worker import attempt
 from masquerade.errors import BadInput, EngineProblem, MissingPackage, ProtocolProblem
 
+_REACH = 10.0
+"""Seconds in which the head of a cluster must take a connection."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray take 127.0.0.1 for its own address; it has no other switch for that."""
@@ -164,8 +167,8 @@ class _RayActor:
             raise EngineProblem(f"an actor gave no answer in {PATIENCE:g} s") from None
         except ray.exceptions.RayError:
             raise EngineProblem(
-                "the process of an actor is gone, and what it held with it, or what it was told was lost with its "
-                "node: start again"
+                "the process of an actor is gone, and what it held with it; or what it was to be told was lost "
+                "with its node: start again"
             ) from None
         if not done:
             raise ProtocolProblem(result)
@@ -205,9 +208,25 @@ def _ray() -> Any:
     return ray
 
 
+def _read_settings_again() -> None:
+    """Ray reads its mode and token once in a process, perhaps before these were set."""
+    from ray import _raylet
+
+    _raylet.Config.initialize("")
+    _raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _reach(address: str) -> None:
+    """Ray itself tries for minutes, and then ends the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), _REACH):
+        pass
+
+
 def _connected(address: str | None) -> Any:
     """Ray, newly connected; None where it was connected before."""
-    fresh = address is None and "RAY_ADDRESS" not in os.environ
+    address = address or os.environ.get("RAY_ADDRESS")
+    fresh = address is None
     settings = dict(_QUIET)
     if fresh:
         settings |= {**_LOOPBACK, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": crypto.random_bytes(32).hex()}
@@ -217,6 +236,9 @@ def _connected(address: str | None) -> Any:
         ray = _ray()
         if ray.is_initialized():
             return None
+        _read_settings_again()
+        if address is not None:
+            _reach(address)
         options = (
             {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if fresh else {"address": address}
         )
