@@ -38,17 +38,22 @@ def test_a_plan_keeps_its_two_promises_and_a_smaller_degree_would_not(
 ) -> None:
     made = plan(clients, 0.2, 0.1, semi_honest)
 
-    def at_least(marked: int, x: int, degree: int) -> float:
-        whole = comb(clients - 1, degree)
+    def at_least(marked: int, x: int, drawn: int, population: int = clients - 1) -> float:
         ways = sum(
-            comb(marked, i) * comb(clients - 1 - marked, degree - i) for i in range(max(x, 0), degree + 1)
+            comb(marked, i) * comb(population - marked, drawn - i) for i in range(max(x, 0), drawn + 1)
         )
-        return ways / whole
+        return ways / comb(population, drawn)
 
     def holds(degree: int, threshold: int) -> bool:
         opened = threshold if semi_honest else 2 * threshold - degree - 1
+        cut = (
+            at_least(clients // 5 + clients // 10, degree, degree)
+            if semi_honest
+            else at_least(clients // 5, threshold - degree // 2 - 1, degree // 2, clients) ** 2
+        )
         return (
             clients * at_least(clients // 5, opened, degree) <= 2**-40
+            and clients * (clients - 1) / 2 * cut <= 2**-40
             and clients * at_least(clients // 10, degree - threshold + 1, degree) <= 2**-20
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from masquerade.compute import LocalEngine, Progress, split_data, total
+from masquerade.compute import LocalEngine, Progress, on_ray, split_data, total
 from masquerade.errors import BadInput, EngineProblem, MissingPackage, PartFailed, ProtocolProblem
 from tests.compute import jobs, memory
 from tests.compute.jobs import CANARY, Cell
@@ -166,6 +166,7 @@ def nodes() -> Iterator[Nodes]:
         import ray
 
         assert not ray.is_initialized()
+        on_ray._read_settings_again()
         started = Nodes(2)
         yield started
         ray.shutdown()

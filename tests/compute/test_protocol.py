@@ -16,8 +16,7 @@ from masquerade.compute.field import FixedPoint
 from masquerade.compute.messages import Kind
 from masquerade.compute.protocol import Aggregator, Client, Round, _mask_key, _self_mask, run
 from masquerade.errors import ProtocolProblem
-from tests.compute.rig import STAGES, Table, a_round, seeds, signers, total, vectors
-from tests.compute.test_sharing import HIGH, LOW, chi_square
+from tests.compute.rig import HIGH, LOW, STAGES, Table, a_round, chi_square, seeds, signers, total, vectors
 
 CANARY = 0xCA7A12
 
