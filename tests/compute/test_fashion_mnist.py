@@ -16,7 +16,9 @@ from masquerade.dp.ledger import Budget, Ledger
 
 NODES = 8
 BINS = 16
-DATA = Path(os.environ.get("MASQUERADE_DATA") or Path(__file__).parents[3] / "shared" / "data") / "fashion-mnist"
+DATA = (
+    Path(os.environ.get("MASQUERADE_DATA") or Path(__file__).parents[3] / "shared" / "data") / "fashion-mnist"
+)
 pytestmark = pytest.mark.skipif(
     not (DATA / "train-images-idx3-ubyte.gz").exists(),
     reason="needs Fashion-MNIST: MASQUERADE_DATA names a folder with fashion-mnist/train-images-idx3-ubyte.gz",
