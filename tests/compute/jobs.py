@@ -74,6 +74,11 @@ class Cell:
     def where(self) -> int:
         return os.getpid()
 
+    def node(self) -> str:
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
     def doze(self, seconds: float) -> None:
         time.sleep(seconds)
 

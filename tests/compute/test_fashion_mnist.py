@@ -1,4 +1,5 @@
-"""Real pictures: mean image and histograms of 60,000 over 8 nodes, of which none shows its own, against NumPy."""
+"""Real pictures: mean image and histograms of 60,000 over 8 nodes, of which none shows its own, against
+NumPy."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def read(folder: str) -> tuple[Any, Any]:
 
 
 def statistics(images: Any, labels: Any) -> dict[str, Any]:
-    """Sums over pictures: counts of pictures and of classes, brightness by pixel, and its histogram by class."""
+    """Sums over pictures: counts of pictures and of classes, brightness by pixel, and its histogram by
+    class."""
     brightness = images.reshape(len(images), -1) / 255
     bins = (images.reshape(len(images), -1) // (256 // BINS)).astype(np.intp)
     histogram = np.zeros((10, BINS), np.int64)

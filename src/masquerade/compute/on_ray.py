@@ -23,6 +23,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 from masquerade import crypto
@@ -102,8 +103,10 @@ class RayEngine:
     def actor(self, make: type, *arguments: Any) -> Actor:
         """See :meth:`masquerade.compute.engine.Engine.actor`. A dead actor is not started again: its keys are
         gone."""
-        options = {"max_restarts": 0, "max_task_retries": 0, "num_cpus": 0, "scheduling_strategy": "SPREAD"}
-        actor = _RayActor(self, self._host.options(**options).remote(make, arguments))
+        node = self._emptiest()
+        place = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=True)
+        options = {"max_restarts": 0, "max_task_retries": 0, "num_cpus": 0, "scheduling_strategy": place}
+        actor = _RayActor(self, self._host.options(**options).remote(make, arguments), node)
         self._actors.add(actor)
         actor.ask("__class__")
         return actor
@@ -121,6 +124,12 @@ class RayEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _emptiest(self) -> str:
+        """The node with the fewest actors of this engine."""
+        taken = [actor.node for actor in self._actors]
+        nodes = [str(node["NodeID"]) for node in self._ray.nodes() if node["Alive"]]
+        return min(nodes, key=taken.count)
 
     def _put(self, function: Callable[..., Any]) -> Any:
         done, reference = attempt(lambda: self._ray.put(function))
@@ -154,8 +163,8 @@ class RayEngine:
 
 
 class _RayActor:
-    def __init__(self, engine: RayEngine, handle: Any) -> None:
-        self._engine, self._handle = engine, handle
+    def __init__(self, engine: RayEngine, handle: Any, node: str) -> None:
+        self._engine, self._handle, self.node = engine, handle, node
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """See :meth:`masquerade.compute.engine.Actor.ask`."""
@@ -167,8 +176,8 @@ class _RayActor:
             raise EngineProblem(f"an actor gave no answer in {PATIENCE:g} s") from None
         except ray.exceptions.RayError:
             raise EngineProblem(
-                "the process of an actor is gone, and what it held with it; or what it was to be told was lost "
-                "with its node: start again"
+                "the process of an actor is gone, and what it held with it; or what it was to be told was "
+                "lost with its node: start again"
             ) from None
         if not done:
             raise ProtocolProblem(result)
@@ -203,6 +212,7 @@ def _ray() -> Any:
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     try:
         import ray
+        import ray.util.scheduling_strategies
     except ModuleNotFoundError:
         raise MissingPackage("the engine 'ray'", "ray") from None
     return ray
@@ -210,8 +220,7 @@ def _ray() -> Any:
 
 def _read_settings_again() -> None:
     """Ray reads its mode and token once in a process, perhaps before these were set."""
-    from ray import _raylet
-
+    _raylet: Any = import_module("ray._raylet")
     _raylet.Config.initialize("")
     _raylet.AuthenticationTokenLoader.instance().reset_cache()
 
