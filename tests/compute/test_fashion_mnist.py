@@ -17,12 +17,11 @@ from masquerade.dp.ledger import Budget, Ledger
 
 NODES = 8
 BINS = 16
-DATA = (
-    Path(os.environ.get("MASQUERADE_DATA") or Path(__file__).parents[3] / "shared" / "data") / "fashion-mnist"
-)
+BESIDE = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(os.environ.get("MASQUERADE_DATA") or BESIDE) / "fashion-mnist"
 pytestmark = pytest.mark.skipif(
     not (DATA / "train-images-idx3-ubyte.gz").exists(),
-    reason="needs Fashion-MNIST: MASQUERADE_DATA names a folder with fashion-mnist/train-images-idx3-ubyte.gz",
+    reason="needs Fashion-MNIST, in the folder fashion-mnist of the one that MASQUERADE_DATA names",
 )
 
 
