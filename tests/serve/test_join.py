@@ -25,10 +25,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from masquerade import crypto
+from masquerade.compute.messages import Kind
 from masquerade.errors import BadInput, KeyProblem, ProtocolProblem
 from masquerade.keys import Identity
 from masquerade.serve.join import join
-from masquerade.serve.mailbox import Mailbox
+from masquerade.serve.mailbox import Limits, Mailbox
 from masquerade.serve.roster import Roster, read_values
 
 CANARY = 1234.5625
@@ -220,6 +222,30 @@ def test_too_few_organisations_are_refused_by_all(
     assert not any(str(CANARY) in text for text in said)
 
 
+def test_clients_end_when_their_aggregator_is_killed(
+    tmp_path: Path, tls: tuple[Path, Path], mailbox: int
+) -> None:
+    them = Organisations(tmp_path, 3, mailbox, tls[0])
+    np.save(tmp_path / "v.npy", np.full(3, CANARY))
+    aggregator = them.start(3, "--patience", "60")
+    client = them.start(0, "--values", str(tmp_path / "v.npy"), "--timeout", "8")
+    try:
+        assert client.stderr is not None
+        assert client.stderr.readline() == "keys sent\n"
+        aggregator.kill()
+        _, said = client.communicate(timeout=60)
+    finally:
+        for process in (aggregator, client):
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
+    assert client.returncode == 76
+    assert said == "masquerade: the round did not end within 8 seconds\n"
+    assert not list(tmp_path.glob("*.json"))
+
+
 # -- in one process: what the mailbox sees ---------------------------------------------------------------
 
 
@@ -281,6 +307,68 @@ def test_the_mailbox_sees_sealed_bytes_only(
         assert 160 < ((counts - 312.5) ** 2 / 312.5).sum() < 378
     for secret in (roster.round.context, roster.session, *(member.key for member in roster.clients), b"mqs1"):
         assert not any(secret in message for message in kept)
+
+
+def test_what_others_leave_in_a_room_is_passed_over(
+    tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int]
+) -> None:
+    """By somebody who knows the room: before everything else, in every box."""
+    app, port = watched
+    them = Organisations(tmp_path, 4, port, tls[0])
+    context = Roster.parse(them.roster.read_text()).round.context
+
+    def name(text: str) -> str:
+        return crypto.sha256(b"masquerade mailbox" + context + text.encode())[:16].hex()
+
+    for box in ("hello", "aggregator", *map(str, range(4))):
+        for i, junk in enumerate((b"", b"\x01", b"\x01" + bytes(4), bytes(300), b"\xfb" + bytes(96))):
+            app.store.reserve(len(junk))
+            app.store.put(name("room"), name(f"box {box}"), f"{i:016x}{name(box)[:16]}", junk)
+    values = [np.full(3, float(i)) for i in range(4)]
+    outcomes = all_join(them, [*values, None])
+    for i in range(5):
+        np.testing.assert_allclose(outcomes[i].values, 6.0, atol=1e-5)  # type: ignore[attr-defined]
+
+
+def test_a_client_whose_messages_are_changed_on_the_way_drops_out(
+    tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, port = watched
+    them = Organisations(tmp_path, 4, port, tls[0])
+    put = app.store.put
+
+    def bend(room: str, box: str, name: str, message: bytes) -> bool:
+        if message[:5] == bytes([Kind.UPLOAD, 2, 0, 0, 0]):  # of client 2, on its way to the aggregator
+            message = message[:-1] + bytes([message[-1] ^ 1])
+        return put(room, box, name, message)
+
+    monkeypatch.setattr(app.store, "put", bend)
+    outcomes = all_join(them, [np.full(3, float(i)) for i in range(4)] + [None], patience=3.0)
+    for i in (0, 1, 3, 4):
+        assert outcomes[i].survivors == ("hospital 0", "hospital 1", "hospital 3")  # type: ignore[attr-defined]
+        np.testing.assert_allclose(outcomes[i].values, 4.0, atol=1e-5)  # type: ignore[attr-defined]
+
+
+def test_a_mailbox_that_is_not_there(
+    tmp_path: Path, tls: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("masquerade.serve.join._REACH_SECONDS", 1.0)
+    them = Organisations(tmp_path, 3, free_port(), tls[0])
+    roster = Roster.parse(them.roster.read_text())
+    with pytest.raises(ProtocolProblem, match="cannot be reached"):
+        join(roster, them.identities[0], np.zeros(3), ca=tls[0], timeout=20)
+
+
+def test_a_message_larger_than_the_mailbox_takes(
+    tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int]
+) -> None:
+    app, port = watched
+    app.store.limits = Limits(message=3000)
+    them = Organisations(tmp_path, 3, port, tls[0], length=5000)
+    outcomes = all_join(them, [np.zeros(5000)] * 3 + [None], patience=3.0)
+    assert all(isinstance(outcomes[i], ProtocolProblem) for i in range(4))
+    assert "at most 3,000 bytes" in str(outcomes[0])
+    assert "0 clients sent UPLOAD" in str(outcomes[3])
 
 
 def test_weights_and_clipping(tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int]) -> None:

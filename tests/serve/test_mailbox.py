@@ -108,7 +108,9 @@ def ask(
     ]
 
     async def receive() -> dict[str, Any]:
-        return events.pop(0) if events else {"type": "http.disconnect"}
+        if not events:
+            await asyncio.sleep(60)  # the client stays, and says nothing more
+        return events.pop(0)
 
     async def send(event: dict[str, Any]) -> None:
         sent.append(event)
@@ -136,6 +138,25 @@ def test_a_message_is_left_and_taken() -> None:
     assert ask(app, "GET", path, query="at=1&wait=0.01") == (204, b"")
     assert ask(app, "GET", "/healthz") == (200, b"")
     assert app.store.bytes == len(b"sealed bytes")
+
+
+def test_who_hangs_up_is_waited_for_no_longer() -> None:
+    async def hang_up() -> int:
+        events = [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return events.pop(0)
+
+        async def send(event: dict[str, Any]) -> None:
+            sent.append(event)
+
+        scope = {"type": "http", "method": "GET", "path": f"/v1/{ROOM}/{BOX}", "headers": []}
+        async with asyncio.timeout(5):
+            await Mailbox()(scope | {"query_string": b"wait=30"}, receive, send)
+        return int(sent[0]["status"])
+
+    assert asyncio.run(hang_up()) == 204
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from masquerade import crypto
 from masquerade.compute import messages
-from masquerade.compute.channel import FAILURE, RESULT, ToAggregator, ToClients
+from masquerade.compute.channel import FAILURE, OVERHEAD, RESULT, ToAggregator, ToClients
 from masquerade.compute.messages import Kind
 from masquerade.compute.protocol import Aggregator, Client, Round, Sum
 from masquerade.errors import BadInput, KeyProblem, ProtocolProblem
@@ -30,6 +30,7 @@ from masquerade.serve.roster import Roster
 
 _POLL_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
+_REACH_SECONDS = 30.0
 _LARGEST = 1 << 31
 
 Say = Callable[[str], None]
@@ -121,7 +122,8 @@ class _Room:
     """One round's room. Boxes: ``hello``, ``aggregator``, and each client's index."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str, context: bytes) -> None:
-        self._session, self._context = session, context
+        self._session, self._context, self._address = session, context, address
+        self._reached = False
         self._base = f"{address}/v1/{self._name('room')}"
 
     def _name(self, *parts: object) -> str:
@@ -145,19 +147,24 @@ class _Room:
         return told if status == 200 else None
 
     async def _ask(self, method: str, url: str, data: bytes | None) -> tuple[int, bytes]:
+        now = asyncio.get_running_loop().time
+        until = now() + _REACH_SECONDS
         while True:
             try:
                 async with self._session.request(method, url, data=data, allow_redirects=False) as answer:
                     body = await answer.content.read(_LARGEST)
                     while more := await answer.content.read(_LARGEST):
                         body += more
+                    self._reached = True
                     return answer.status, body
             except aiohttp.ClientConnectorCertificateError:
                 raise ProtocolProblem(
                     "the mailbox's certificate is not one that is trusted here: name its authority with --ca"
                 ) from None
             except (aiohttp.ClientError, ConnectionError, TimeoutError):
-                await asyncio.sleep(_RETRY_SECONDS)  # until the round's own time is over
+                if not self._reached and now() > until:
+                    raise ProtocolProblem(f"the mailbox at {self._address} cannot be reached") from None
+                await asyncio.sleep(_RETRY_SECONDS)  # once it was there: until the round's own time is over
 
 
 def _plain(body: bytes) -> str:
@@ -297,8 +304,8 @@ class _Desk:
 
     def _read(self, message: bytes) -> None:
         client = int.from_bytes(message[1:5], "little")
-        if client >= len(self.aggregator.round.roster):
-            raise ProtocolProblem("the roster ends before it", client=client)
+        if len(message) <= OVERHEAD or client >= len(self.aggregator.round.roster):
+            raise ProtocolProblem("a message is too short, or of nobody in the roster")
         plain = self._line.open(client, message[0], message[1:])
         self._known.add(client)
         if messages.read_head(plain)[2] != client:

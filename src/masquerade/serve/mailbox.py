@@ -15,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from masquerade.errors import BadInput, KeyProblem
@@ -152,6 +154,8 @@ class Mailbox:
             status, body = await self._answer(scope, receive)
         except Refused as problem:
             status, body = problem.status, str(problem).encode()
+        except asyncio.CancelledError:  # who waits for a message is let go when the server stops
+            status, body = 503, b"the mailbox is closing"
         kind = b"application/octet-stream" if status == 200 else b"text/plain; charset=utf-8"
         headers = [
             (b"content-type", kind),
@@ -176,10 +180,20 @@ class Mailbox:
         if name is not None and method == "PUT":
             return await self._put(scope, receive, room, box, name), b""
         if name is None and method == "GET":
-            at, wait = _query(scope)
-            message = await self.store.get(room, box, at, wait)
+            message = await self._get(receive, room, box, *_query(scope))
             return (204, b"") if message is None else (200, message)
         raise Refused(405, "a message is left with PUT, and a box is read with GET")
+
+    async def _get(self, receive: Receive, room: str, box: str, at: int, wait: float) -> bytes | None:
+        """As :meth:`Store.get`, but who hangs up is waited for no longer."""
+        getting = asyncio.ensure_future(self.store.get(room, box, at, wait))
+        leaving = asyncio.ensure_future(_hang_up(receive))
+        try:
+            await asyncio.wait((getting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            return getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+            leaving.cancel()
 
     async def _put(self, scope: Scope, receive: Receive, room: str, box: str, name: str) -> int:
         length = dict(scope["headers"]).get(b"content-length", b"")
@@ -198,6 +212,11 @@ class Mailbox:
             if not kept:
                 self.store.release(size)
         return 201 if kept else 200
+
+
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read(receive: Receive, size: int) -> bytes:
@@ -241,8 +260,9 @@ def serve(host: str, port: int, certificate: Path, key: Path, limits: Limits) ->
     except OSError as problem:
         raise BadInput(f"cannot listen on {host} port {port}: {problem.strerror}; try another port") from None
     log.quiet_others()
+    loop: Literal["uvloop", "asyncio"] = "uvloop" if sys.platform != "win32" else "asyncio"
     config = uvicorn.Config(
-        Mailbox(limits), http="masquerade.serve.listener:Listener", loop="uvloop", ws="none", lifespan="on",
+        Mailbox(limits), http="masquerade.serve.listener:Listener", loop=loop, ws="none", lifespan="on",
         log_config=None, access_log=False, proxy_headers=False, server_header=False,
         timeout_graceful_shutdown=2, limit_concurrency=2000, ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
