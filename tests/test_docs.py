@@ -28,6 +28,7 @@ import pytest
 from masquerade.errors import PolicyProblem
 from masquerade.mask.policy import Policy
 from masquerade.serve.clients import Clients
+from masquerade.serve.roster import Roster
 from masquerade.serve.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,7 +163,9 @@ def _in_here_document(lines: list[str]) -> bool:
 @pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "toml")], ids=ids)
 def test_files_that_are_shown_can_be_used(path: Path) -> None:
     for block in blocks(path, "toml"):
-        if "[[client]]" in block:
+        if "[aggregator]" in block:
+            Roster.parse(block)
+        elif "[[client]]" in block:
             Clients.parse(block)
         elif "# refused" in block:
             with pytest.raises(PolicyProblem):

@@ -144,19 +144,27 @@ class Agreement:
         self._secret = X25519PrivateKey.from_private_bytes(secret)
         self.public = self._secret.public_key().public_bytes_raw()
 
-    def key(self, public: bytes, context: bytes, info: bytes) -> bytes:
-        """The 32-byte key shared with the holder of ``public``: HKDF with SHA-256 (RFC 5869) of the X25519
-        result, ``context`` as the salt and ``info`` as the info string.
+    def shared(self, public: bytes, context: bytes) -> bytes:
+        """32 bytes shared with the holder of ``public``, to be given to :func:`expand`: HKDF-Extract with
+        SHA-256 (RFC 5869, section 2.2) of the X25519 result, ``context`` being the salt.
 
         Raises:
             Tampered: ``public`` is a point of small order, with which nothing secret can be shared.
         """
         try:
-            shared = self._secret.exchange(X25519PublicKey.from_public_bytes(public))
+            result = self._secret.exchange(X25519PublicKey.from_public_bytes(public))
         except ValueError:
             raise Tampered("a public key is no usable point: it was made to be broken") from None
-        extracted = hmac.digest(context, shared, "sha256")
-        return hmac.digest(extracted, info + b"\x01", "sha256")
+        return hmac.digest(context, result, "sha256")
+
+    def key(self, public: bytes, context: bytes, info: bytes) -> bytes:
+        """The 32-byte key shared with the holder of ``public`` for one purpose; raises as :meth:`shared`."""
+        return expand(self.shared(public, context), info)
+
+
+def expand(shared: bytes, info: bytes) -> bytes:
+    """A 32-byte key for ``info``: HKDF-Expand with SHA-256 (RFC 5869, section 2.3), one block."""
+    return hmac.digest(shared, info + b"\x01", "sha256")
 
 
 class Signer:

@@ -16,6 +16,7 @@ from masquerade import crypto
 from masquerade.errors import KeyProblem
 
 _PREFIX = "mqk1-"
+_IDENTITY_PREFIX = "mqi1-"
 _CHECK_BYTES = 4
 
 
@@ -111,16 +112,63 @@ class Key:
         raise TypeError("a Key is not pickled; Key.export() writes it where you mean to")
 
 
-def _encode(secret: bytes) -> str:
+class Identity:
+    """Who somebody is in a secure sum: an Ed25519 key pair, of which others pin :attr:`public`.
+
+    ``repr`` shows only the public half; pickling is refused.
+    """
+
+    __slots__ = ("_secret", "signer")
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self.signer = crypto.Signer(secret)
+
+    @property
+    def public(self) -> str:
+        """What stands in a roster: 64 hexadecimal digits."""
+        return self.signer.public.hex()
+
+    @classmethod
+    def generate(cls) -> Identity:
+        """A new identity."""
+        return cls(crypto.random_bytes(crypto.KEY_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> Identity:
+        """Read what :meth:`export` wrote: one line that starts with ``mqi1-``, and comments after ``#``.
+
+        Raises:
+            KeyProblem: there is none, or more than one, or it has a typing error.
+        """
+        lines = [(n, line.partition("#")[0].strip()) for n, line in enumerate(text.split("\n"), 1)]
+        found = [(number, word) for number, word in lines if word]
+        if len(found) != 1:
+            raise KeyProblem(f"expected one identity, a line that starts with '{_IDENTITY_PREFIX}'")
+        number, word = found[0]
+        return cls(_decode(word, number, _IDENTITY_PREFIX))
+
+    def export(self) -> str:
+        """The secret itself as text. Keep it closed."""
+        return _encode(self._secret, _IDENTITY_PREFIX) + "\n"
+
+    def __repr__(self) -> str:
+        return f"Identity(public={self.public})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Identity is not pickled; Identity.export() writes it where you mean to")
+
+
+def _encode(secret: bytes, prefix: str = _PREFIX) -> str:
     check = crypto.derive(secret, "masquerade key check")[:_CHECK_BYTES]
-    return _PREFIX + base64.b32encode(secret + check).decode().rstrip("=").lower()
+    return prefix + base64.b32encode(secret + check).decode().rstrip("=").lower()
 
 
-def _decode(word: str, line: int) -> bytes:
-    problem = f"line {line} is not a Masquerade key: expected 'mqk1-' and 58 letters and digits"
-    if not word.startswith(_PREFIX):
+def _decode(word: str, line: int, prefix: str = _PREFIX) -> bytes:
+    problem = f"line {line} is not a Masquerade key: expected '{prefix}' and 58 letters and digits"
+    if not word.startswith(prefix):
         raise KeyProblem(problem)
-    body = word[len(_PREFIX) :].upper()
+    body = word[len(prefix) :].upper()
     try:
         raw = base64.b32decode(body + "=" * (-len(body) % 8))
     except ValueError:

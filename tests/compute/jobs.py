@@ -74,6 +74,11 @@ class Cell:
     def where(self) -> int:
         return os.getpid()
 
+    def node(self) -> str:
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
     def doze(self, seconds: float) -> None:
         time.sleep(seconds)
 
@@ -123,6 +128,11 @@ def canary(part: int) -> float:
 
 def canaries(part: int) -> Any:
     return np.full(4096, canary(part))
+
+
+def many_canaries(part: int) -> Any:
+    """So many that Ray keeps them in the store of the node, not beside the message."""
+    return np.full(40_000, canary(part))
 
 
 def traces(part: int) -> list[bytes]:

@@ -77,3 +77,14 @@ def total(words: list[Words], members: tuple[int, ...]) -> Words:
     for i in members:
         out += words[i]
     return out
+
+
+def chi_square(data: bytes) -> float:
+    """Of the counts of byte values against equal ones; 255 degrees of freedom, standard deviation 22.6."""
+    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
+    expected = len(data) / 256
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+# 99.9999 % of uniform data lies between.
+LOW, HIGH = 160.0, 378.0

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from masquerade.compute.graph import FULL, Graph, _tail, plan
+from masquerade.compute.graph import FULL, Graph, Plan, _tail, plan
 from masquerade.errors import ProtocolProblem
 
 
@@ -38,17 +38,22 @@ def test_a_plan_keeps_its_two_promises_and_a_smaller_degree_would_not(
 ) -> None:
     made = plan(clients, 0.2, 0.1, semi_honest)
 
-    def at_least(marked: int, x: int, degree: int) -> float:
-        whole = comb(clients - 1, degree)
+    def at_least(marked: int, x: int, drawn: int, population: int = clients - 1) -> float:
         ways = sum(
-            comb(marked, i) * comb(clients - 1 - marked, degree - i) for i in range(max(x, 0), degree + 1)
+            comb(marked, i) * comb(population - marked, drawn - i) for i in range(max(x, 0), drawn + 1)
         )
-        return ways / whole
+        return ways / comb(population, drawn)
 
     def holds(degree: int, threshold: int) -> bool:
         opened = threshold if semi_honest else 2 * threshold - degree - 1
+        cut = (
+            at_least(clients // 5 + clients // 10, degree, degree)
+            if semi_honest
+            else at_least(clients // 5, threshold - degree // 2 - 1, degree // 2, clients) ** 2
+        )
         return (
             clients * at_least(clients // 5, opened, degree) <= 2**-40
+            and clients * (clients - 1) / 2 * cut <= 2**-40
             and clients * at_least(clients // 10, degree - threshold + 1, degree) <= 2**-20
         )
 
@@ -111,3 +116,25 @@ def test_another_session_has_another_ring() -> None:
     one, other = (Graph(made, bytes([i] * 16)) for i in (1, 2))
     same = sum(len(np.intersect1d(one.neighbours(i), other.neighbours(i))) for i in range(400))
     assert same / (400 * made.degree) == pytest.approx(made.degree / 399, rel=0.1)
+
+
+def cuts(made: Plan, corrupt: float, rings: int) -> int:
+    """In how many of so many rings a coalition finds two places to cut: runs of half a degree so full of the
+    corrupt that, the honest in them named as dropped, the clients beside them still have their threshold."""
+    run, found = made.degree // 2, 0
+    marked = np.arange(made.clients) < int(corrupt * made.clients)
+    for seed in range(rings):
+        ring = Graph(made, seed.to_bytes(16, "little"))._ring
+        around = np.concatenate([marked[ring], marked[ring][: run - 1]]).astype(int)
+        bad = np.convolve(around, np.ones(run, int), "valid")
+        places = np.flatnonzero(made.degree + 1 - (run - bad) >= made.threshold)
+        apart = np.subtract.outer(places, places) % made.clients
+        found += bool(((apart >= run) & (made.clients - apart >= run)).any())
+    return found
+
+
+def test_a_lying_aggregator_finds_no_place_to_cut() -> None:
+    """With thresholds for one that does not lie it would: the honest in a run are simply named as dropped."""
+    assert cuts(plan(301), 0.2, 300) == 0
+    assert cuts(plan(1000), 0.2, 100) == 0
+    assert cuts(plan(301, semi_honest=True), 0.2, 300) > 150

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from masquerade import crypto
 from masquerade.compute import sharing
 from masquerade.errors import BadInput
+from tests.compute.rig import HIGH, LOW, chi_square
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "shamir.json").read_text(encoding="utf-8"))
 
@@ -26,17 +27,6 @@ def stream(label: str, size: int) -> bytes:
     key = crypto.sha256(label.encode())
     encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
     return encryptor.update(bytes(size))
-
-
-def chi_square(data: bytes) -> float:
-    """Of the counts of byte values against equal ones; 255 degrees of freedom, standard deviation 22.6."""
-    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
-    expected = len(data) / 256
-    return float(((counts - expected) ** 2 / expected).sum())
-
-
-# 99.9999 % of uniform data lies between.
-LOW, HIGH = 160.0, 378.0
 
 
 # -- additive ------------------------------------------------------------------------------------------

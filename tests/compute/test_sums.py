@@ -445,3 +445,15 @@ def test_processes_that_are_asked_do_not_wait_for_ever(monkeypatch: pytest.Monke
         actor = engine.actor(jobs.Cell, 0)
         with pytest.raises(EngineProblem, match=r"no answer in 0\.5 s"):
             actor.ask("doze", 30.0)
+
+
+def test_the_example_chooses_what_all_rows_in_one_place_would_choose() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, root / "examples" / "hybrid.py"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    assert len(lines) == 6
+    assert all(line.split()[-1] == line.split()[-5].rstrip(",") for line in lines)
+    assert last == "chosen over 4 nodes: 100; in one place: 100"

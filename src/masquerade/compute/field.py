@@ -61,7 +61,7 @@ class FixedPoint:
     def __post_init__(self) -> None:
         if self.bits not in (32, 64):
             raise BadInput("bits is 32 or 64: the words of the sum are uint32 or uint64")
-        if not 0 <= self.fraction_bits < self.bits:
+        if not isinstance(self.fraction_bits, int) or not 0 <= self.fraction_bits < self.bits:
             raise BadInput(f"fraction_bits is 0 to {self.bits - 1}")
         for name, value in (("bound", self.bound), ("weight_bound", self.weight_bound)):
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -231,5 +231,5 @@ def _flat(values: ArrayLike) -> NDArray[Any]:
 
 def _refuse_not_finite(flat: NDArray[Any], piece: NDArray[np.float64]) -> None:
     if not np.isfinite(piece).all():
-        wrong = int(np.count_nonzero(~np.isfinite(flat)))
+        wrong = int(np.count_nonzero(~np.isfinite(flat.astype(np.float64))))
         raise BadInput(f"{wrong:,} of {flat.size:,} values are not finite (NaN or infinity), and have no sum")

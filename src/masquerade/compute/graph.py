@@ -95,24 +95,37 @@ def _full(clients: int, bad: int, gone: int, semi_honest: bool) -> Plan | None:
 
 def _regular(clients: int, bad: int, gone: int, semi_honest: bool, degree: int) -> Plan | None:
     """The plan with this even degree and the smallest threshold that is private, if it is correct too."""
-    others = clients - 1
-    corrupt = _tail(others, bad, degree)
-    for threshold in range(1, degree + 1):
-        # How many corrupt neighbours it takes: all of a threshold, or enough to answer twice.
-        enough = threshold if semi_honest else max(2 * threshold - degree - 1, 0)
-        if clients * corrupt[enough] <= _PRIVACY:
-            break
-    else:
+    thresholds = range(1, degree + 1)
+    private = _private_if_honest if semi_honest else _private
+    threshold = next((t for t in thresholds if private(clients, bad, gone, degree, t)), None)
+    if threshold is None:
         return None
-    # The ring falls apart where two runs of degree / 2 neighbours each are corrupt or gone.
-    cut = _tail(others, min(bad + gone, others), degree)[degree]
-    if clients * (clients - 1) / 2 * cut > _PRIVACY:
-        return None
-    if clients * _tail(others, gone, degree)[degree - threshold + 1] > _CORRECTNESS:
+    if clients * _tail(clients - 1, gone, degree)[degree - threshold + 1] > _CORRECTNESS:
         return None
     return Plan(clients, degree, threshold, clients - gone)
 
 
+def _private(clients: int, bad: int, gone: int, degree: int, threshold: int) -> bool:
+    """Whether a coalition with the aggregator, which names whom it likes as dropped out, opens too much."""
+    twice = 2 * threshold - degree - 1  # so many corrupt neighbours, and a client's holders can answer twice
+    if twice < 2 or clients * _tail(clients - 1, bad, degree)[twice] > _PRIVACY:
+        return False
+    # A part of the ring stands alone if the runs of half a degree at both its ends are corrupt or named as
+    # dropped. Clients next to them need a threshold of holders all the same: most of a run must be corrupt.
+    run = degree // 2
+    cut = _tail(clients, bad, run)[max(threshold - run - 1, 0)]
+    return clients * (clients - 1) / 2 * cut**2 <= _PRIVACY
+
+
+def _private_if_honest(clients: int, bad: int, gone: int, degree: int, threshold: int) -> bool:
+    """The same where those who drop out do so by chance."""
+    others = clients - 1
+    if clients * _tail(others, bad, degree)[threshold] > _PRIVACY:
+        return False
+    return clients * others / 2 * _tail(others, min(bad + gone, others), degree)[degree] <= _PRIVACY
+
+
+@lru_cache(maxsize=4)
 def _tail(population: int, marked: int, drawn: int) -> list[float]:
     """P[X >= x] for x = 0 ... drawn + 1, X hypergeometric: of ``drawn`` from ``population``, those marked."""
 

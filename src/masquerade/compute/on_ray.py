@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 from masquerade import crypto
@@ -29,6 +31,8 @@ from masquerade.compute.engine import PATIENCE, TICK, Actor, Event
 from masquerade.compute.worker import attempt
 from masquerade.errors import BadInput, EngineProblem, MissingPackage, ProtocolProblem
 
+_REACH = 10.0
+"""Seconds in which the head of a cluster must take a connection."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray take 127.0.0.1 for its own address; it has no other switch for that."""
@@ -99,8 +103,10 @@ class RayEngine:
     def actor(self, make: type, *arguments: Any) -> Actor:
         """See :meth:`masquerade.compute.engine.Engine.actor`. A dead actor is not started again: its keys are
         gone."""
-        options = {"max_restarts": 0, "max_task_retries": 0, "num_cpus": 0, "scheduling_strategy": "SPREAD"}
-        actor = _RayActor(self, self._host.options(**options).remote(make, arguments))
+        node = self._emptiest()
+        place = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=True)
+        options = {"max_restarts": 0, "max_task_retries": 0, "num_cpus": 0, "scheduling_strategy": place}
+        actor = _RayActor(self, self._host.options(**options).remote(make, arguments), node)
         self._actors.add(actor)
         actor.ask("__class__")
         return actor
@@ -118,6 +124,12 @@ class RayEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _emptiest(self) -> str:
+        """The node with the fewest actors of this engine."""
+        taken = [actor.node for actor in self._actors]
+        nodes = [str(node["NodeID"]) for node in self._ray.nodes() if node["Alive"]]
+        return min(nodes, key=taken.count)
 
     def _put(self, function: Callable[..., Any]) -> Any:
         done, reference = attempt(lambda: self._ray.put(function))
@@ -151,8 +163,8 @@ class RayEngine:
 
 
 class _RayActor:
-    def __init__(self, engine: RayEngine, handle: Any) -> None:
-        self._engine, self._handle = engine, handle
+    def __init__(self, engine: RayEngine, handle: Any, node: str) -> None:
+        self._engine, self._handle, self.node = engine, handle, node
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """See :meth:`masquerade.compute.engine.Actor.ask`."""
@@ -164,8 +176,8 @@ class _RayActor:
             raise EngineProblem(f"an actor gave no answer in {PATIENCE:g} s") from None
         except ray.exceptions.RayError:
             raise EngineProblem(
-                "the process of an actor is gone, and what it held with it, or what it was told was lost with its "
-                "node: start again"
+                "the process of an actor is gone, and what it held with it; or what it was to be told was "
+                "lost with its node: start again"
             ) from None
         if not done:
             raise ProtocolProblem(result)
@@ -200,14 +212,30 @@ def _ray() -> Any:
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     try:
         import ray
+        import ray.util.scheduling_strategies
     except ModuleNotFoundError:
         raise MissingPackage("the engine 'ray'", "ray") from None
     return ray
 
 
+def _read_settings_again() -> None:
+    """Ray reads its mode and token once in a process, perhaps before these were set."""
+    _raylet: Any = import_module("ray._raylet")
+    _raylet.Config.initialize("")
+    _raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _reach(address: str) -> None:
+    """Ray itself tries for minutes, and then ends the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), _REACH):
+        pass
+
+
 def _connected(address: str | None) -> Any:
     """Ray, newly connected; None where it was connected before."""
-    fresh = address is None and "RAY_ADDRESS" not in os.environ
+    address = address or os.environ.get("RAY_ADDRESS")
+    fresh = address is None
     settings = dict(_QUIET)
     if fresh:
         settings |= {**_LOOPBACK, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": crypto.random_bytes(32).hex()}
@@ -217,6 +245,9 @@ def _connected(address: str | None) -> Any:
         ray = _ray()
         if ray.is_initialized():
             return None
+        _read_settings_again()
+        if address is not None:
+            _reach(address)
         options = (
             {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if fresh else {"address": address}
         )

@@ -168,15 +168,16 @@ def run(
         for i, (signer, words) in enumerate(zip(signers, vectors, strict=True))
     ]
     silent = silent or {}
-    sent = {i: client.start() for i, client in enumerate(clients)}
-    for kind in (Kind.KEYS, Kind.SHARES, Kind.UPLOAD, Kind.SIGNATURE):
-        for i, message in sent.items():
-            if silent.get(i, Kind.OPENING + 1) > kind:
-                aggregator.receive(message)
-        sent = {i: clients[i].receive(message) for i, message in aggregator.close().items()}
-    for i, message in sent.items():
-        if i not in silent:
+
+    def arrive(client: int, message: bytes) -> None:
+        if client not in silent or aggregator.stage < silent[client]:
             aggregator.receive(message)
+
+    for i, client in enumerate(clients):
+        arrive(i, client.start())
+    while aggregator.stage != Kind.OPENING:
+        for i, message in aggregator.close().items():
+            arrive(i, clients[i].receive(message))
     return aggregator.finish()
 
 
@@ -205,8 +206,8 @@ def _mask_key(own: crypto.Agreement, public: bytes, context: bytes, one: int, ot
     return own.key(public, context, info)[: crypto.STREAM_KEY_BYTES]
 
 
-def _channel_key(own: crypto.Agreement, public: bytes, context: bytes, sender: int, reader: int) -> bytes:
-    return own.key(public, context, b"share" + sender.to_bytes(4, "little") + reader.to_bytes(4, "little"))
+def _share_key(shared: bytes, sender: int, reader: int) -> bytes:
+    return crypto.expand(shared, b"share" + sender.to_bytes(4, "little") + reader.to_bytes(4, "little"))
 
 
 def _check_keys(round: Round, client: int, keys: Any) -> None:
@@ -317,16 +318,18 @@ class Client:
         peers = rows["client"].astype(np.intp)
         self._only_neighbours(peers, Kind.PEERS)
         self._enough(len(peers) + 1, "neighbours advertised keys")
-        self._keys = {}
+        self._masks_of: dict[int, bytes] = {}
+        self._shared: dict[int, bytes] = {}
         for peer, keys in zip(peers.tolist(), rows["keys"], strict=True):
             _check_keys(self.round, peer, keys)
-            self._keys[peer] = keys
+            self._masks_of[peer] = keys["masks"].tobytes()
+            self._shared[peer] = self._channel.shared(keys["channel"].tobytes(), self.round.context)
         shares = self._split(np.append(peers, self.index))
         self._own_share = shares[-1]
         sealed = np.zeros(len(peers), messages.SEALED)
         sealed["client"] = peers
-        for row, (peer, keys) in enumerate(self._keys.items()):
-            key = self._channel_key(keys, self.index, peer)
+        for row, (peer, shared) in enumerate(self._shared.items()):
+            key = _share_key(shared, self.index, peer)
             _put(sealed["sealed"][row], crypto.seal_once(key, shares[row].tobytes()))
         return Kind.SHARES, [messages.table(sealed)]
 
@@ -346,22 +349,21 @@ class Client:
         """SEALED -> UPLOAD: open the shares held for others, and mask the words with those who sent one."""
         rows = messages.read_table(body, messages.SEALED, Kind.SEALED, len(self._neighbours))
         peers = rows["client"].astype(np.intp)
-        if not set(peers.tolist()) <= self._keys.keys():
+        if not set(peers.tolist()) <= self._shared.keys():
             raise ProtocolProblem("SEALED has a share of a client whose keys were not in PEERS")
         self._enough(len(peers) + 1, "neighbours shared their keys")
         self._held = {}
         add: list[bytes] = [_self_mask(self.round.context, self._self_seed)]
         subtract: list[bytes] = []
         for peer, sealed in zip(peers.tolist(), rows["sealed"], strict=True):
-            keys = self._keys[peer]
             try:
-                share = crypto.open_once(self._channel_key(keys, peer, self.index), sealed.tobytes())
+                share = crypto.open_once(_share_key(self._shared[peer], peer, self.index), sealed.tobytes())
             except Tampered:
                 raise ProtocolProblem(
                     "the share that is said to be from it did not authenticate", client=peer
                 ) from None
             self._held[peer] = share
-            key = _mask_key(self._masks, keys["masks"].tobytes(), self.round.context, self.index, peer)
+            key = _mask_key(self._masks, self._masks_of[peer], self.round.context, self.index, peer)
             (add if peer > self.index else subtract).append(key)
         total = self._words.copy()
         del self._words
@@ -407,9 +409,6 @@ class Client:
             at = messages.SECRET_BYTES if self._alive[peer] else 0
             _put(opening["share"][row], share[at : at + messages.SECRET_BYTES])
         return Kind.OPENING, [messages.table(opening)]
-
-    def _channel_key(self, keys: Any, sender: int, reader: int) -> bytes:
-        return _channel_key(self._channel, keys["channel"].tobytes(), self.round.context, sender, reader)
 
     def _only_neighbours(self, clients: NDArray[np.intp], kind: Kind) -> None:
         if not np.isin(clients, self._neighbours).all():
@@ -585,7 +584,7 @@ class Aggregator:
         _put(self._signatures[client], signature)
 
     def _signatures_for(self, client: int) -> bytes:
-        near = self._near(client)
+        near = self._near(client)[: self.round.plan.threshold - 1]  # as many as a client must see
         rows = np.zeros(len(near), messages.SIGNATURE)
         rows["client"], rows["signature"] = near, self._signatures[near]
         return messages.table(rows)

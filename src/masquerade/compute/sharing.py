@@ -122,10 +122,11 @@ def shamir_split(
     if len(randomness) != need:
         raise BadInput(f"sharing needs {need} random bytes, not {len(randomness)}")
     coefficients = np.frombuffer(randomness, np.uint8).reshape(threshold - 1, secrets.size)
-    column = places[:, None]
+    row = places.astype(np.intp)[:, None] << 8  # where the products of a place begin in the table
+    products = _products().reshape(-1)
     value = np.zeros((len(places), secrets.size), np.uint8)
     for coefficient in coefficients[::-1]:
-        value = _times(value ^ coefficient, column)
+        value = products.take(row | (value ^ coefficient))
     return (value ^ secrets.reshape(-1)).reshape(len(places), *secrets.shape)
 
 
@@ -163,10 +164,6 @@ def _weights(places: Bytes) -> Bytes:
     own = logs[places]
     weights: Bytes = powers[(own.sum() - own - apart) % 255]
     return weights
-
-
-def _times(a: Bytes, b: Bytes) -> Bytes:
-    return _products()[a, b]
 
 
 @cache

@@ -11,6 +11,7 @@ Exit codes, the same for every verb (after sysexits.h where it has one):
     70   a fault of Masquerade's own
     73   an output file cannot be made, or exists
     74   writing failed: the disk is full, or the reader of a pipe has gone
+    76   a secure sum was refused: too few are left, a rule was broken, or the mailbox is not there
     77   a key is missing, malformed, badly kept, or the wrong one
     78   the policy is impossible
     130  interrupted (143: told to stop, 129: the terminal has gone); nothing half-written is left
@@ -61,10 +62,12 @@ from masquerade.serve.files import (
     Source,
     Summary,
     Unreadable,
-    Usage,
     find_file,
     mask_file,
     restore_file,
+)
+from masquerade.serve.files import (
+    Usage as _Usage,
 )
 from masquerade.serve.vault import Vault
 
@@ -79,6 +82,7 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (KeyProblem, 77),
     (PolicyProblem, 78),
     (Blocked, 1),
+    (ProtocolProblem, 76),
     (UpstreamProblem, 70),
 )
 
@@ -100,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(done.code or 0)
     try:
         _open_streams()
-        with _stoppable(args.run is not _serve):
+        with _stoppable(args.run not in (_serve, _mailbox)):
             code: int = args.run(args)
             sys.stdout.flush()
             return code
@@ -114,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"cannot write the output: {problem.strerror}", 74)
     except OutputProblem as problem:
         return _fail(str(problem), 74 if problem.made else 73)
-    except Usage as problem:
+    except _Usage as problem:
         return _fail(f"{problem}; see  masquerade {args.verb} --help", 2)
     except MasqueradeError as problem:
         return _fail(str(problem), next(code for error, code in _CODES if isinstance(problem, error)))
@@ -188,13 +192,13 @@ def _mask(args: argparse.Namespace) -> int:
 def _vault_path(args: argparse.Namespace) -> Path | None:
     if args.no_vault:
         if args.vault:
-            raise Usage("--vault and --no-vault contradict each other")
+            raise _Usage("--vault and --no-vault contradict each other")
         return None
     if args.vault:
         return Path(args.vault)
     target = Path(args.output)
     if args.output == "-" or (target.exists() and not target.is_file() and not target.is_dir()):
-        raise Usage(
+        raise _Usage(
             "writing to a pipe leaves no place for the vault that restoring needs: "
             "name one with --vault, or say --no-vault"
         )
@@ -215,7 +219,7 @@ def _masked_words(summary: Summary, key: Key) -> Iterator[str]:
 
 def _restore(args: argparse.Namespace) -> int:
     if not args.vault and args.input == "-":
-        raise Usage("a pipe has no vault beside it: name it with --vault")
+        raise _Usage("a pipe has no vault beside it: name it with --vault")
     path = Path(args.vault or args.input + ".vault")
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(Source.open(args.input))
@@ -298,6 +302,10 @@ def _tried(policy: Policy, sample: str) -> dict[str, Any]:
 def _keys(args: argparse.Namespace) -> int:
     if args.action == "client":
         return _client_key(args)
+    if args.action == "identity":
+        print(keyfile.new_identity(Path(args.file)).public)
+        _say(args, "give others this line for their roster, and the file to nobody")
+        return 0
     path = keyfile.default_path()
     if args.action == "path":
         print(path)
@@ -334,12 +342,12 @@ def _show_keys(args: argparse.Namespace, path: Path) -> None:
 
 def _export(args: argparse.Namespace) -> None:
     if not args.reveal_secret:
-        raise Usage(
+        raise _Usage(
             "this prints the key itself, and whoever has it can undo every mask: "
             "say --reveal-secret if you mean it"
         )
     if sys.stdout.isatty():
-        raise Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
+        raise _Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
     sys.stdout.write(keyfile.load().export())
 
 
@@ -347,7 +355,7 @@ def _client_key(args: argparse.Namespace) -> int:
     from masquerade.serve.clients import TENANT, Clients, new_key
 
     if not TENANT.fullmatch(args.tenant):
-        raise Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise _Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
     path = Path(args.file) if args.file else keyfile.home() / "clients.toml"
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -383,6 +391,43 @@ def _serve(args: argparse.Namespace) -> int:
     known = {field.name for field in dataclasses.fields(Settings)}
     told = {name: value for name, value in vars(args).items() if name in known and value is not None}
     serve(Settings(**told))
+    return 0
+
+
+def _mailbox(args: argparse.Namespace) -> int:
+    from masquerade.serve.mailbox import Limits, serve
+
+    told = {name: value for name, value in vars(args).items() if value is not None}
+    limits = Limits(**{name: told[name] for name in Limits.__dataclass_fields__ if name in told})
+    if min(dataclasses.astuple(limits)) <= 0:
+        raise _Usage("every limit of a mailbox is greater than 0")
+    serve(args.host, args.port, Path(args.certificate), Path(args.certificate_key), limits)
+    return 0
+
+
+def _join(args: argparse.Namespace) -> int:
+    from masquerade.serve.join import join
+    from masquerade.serve.roster import Roster, read_values
+
+    try:
+        text = Path(args.roster).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable("cannot read it", source=args.roster) from None
+    roster = Roster.parse(text, args.roster)
+    identity = keyfile.load_identity(Path(args.identity))
+    values = read_values(Path(args.values)) if args.values else None
+    with Landing(args.output, force=args.force, private=True) as landing:
+        outcome = join(
+            roster, identity, values, weight=args.weight, clip=args.clip, patience=args.patience,
+            timeout=args.timeout, ca=Path(args.ca) if args.ca else None, say=lambda text: _say(args, text),
+        )  # fmt: skip
+        told: dict[str, Any] = {"mean" if outcome.weight is not None else "sum": outcome.values.tolist()}
+        if outcome.weight is not None:
+            told["weight"] = outcome.weight
+        told |= {"survivors": outcome.survivors, "clients": len(roster.clients), "clipped": outcome.clipped}
+        landing.write((json.dumps(told, ensure_ascii=False) + "\n").encode())
+        landing.land()
+    _say(args, f"the sum of {len(outcome.survivors)} of {len(roster.clients)} clients")
     return 0
 
 
@@ -429,7 +474,7 @@ def _landing(args: argparse.Namespace, *, vault: Path | None = None, private: bo
     rejected = None
     if args.on_error == "skip":
         if args.rejected is None and args.output == "-":
-            raise Usage("say with --rejected where lines that cannot be read are set aside")
+            raise _Usage("say with --rejected where lines that cannot be read are set aside")
         rejected = Path(args.rejected or args.output + ".rejected")
     return Landing(
         args.output, vault=vault, rejected=rejected, force=args.force, private=private, source=args.input
@@ -544,6 +589,8 @@ def _parser() -> argparse.ArgumentParser:
     _sum_parser(verb("sum", _sum, "ask a question about columns of files, with noise that a budget pays for"))
     _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
     _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
+    _mailbox_parser(verb("mailbox", _mailbox, "relay the sealed messages of secure sums, over TLS"))
+    _join_parser(verb("join", _join, "take part in a secure sum, as client or aggregator"))
     return parser
 
 
@@ -596,6 +643,10 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("rotate", help="put a new key in front; the old ones still restore")
     export = actions.add_parser("export", help="print the secret itself, for another machine or a safe")
     export.add_argument("--reveal-secret", action="store_true", help="required")
+    identity = actions.add_parser(
+        "identity", help="make an identity for secure sums, and print its public half"
+    )
+    identity.add_argument("file", metavar="FILE", help="where to keep it; it must not exist")
     client = actions.add_parser("client", help="make a key for a client of the gateway, and print it once")
     client.add_argument("name", metavar="NAME", help="who will hold it")
     client.add_argument("--tenant", default="default", metavar="NAME", help="whose key masks for this client")
@@ -652,6 +703,41 @@ def _sum_parser(parser: argparse.ArgumentParser) -> None:
     add("--force", action="store_true", help="replace FILE.svg if it exists")
     add("--json", action="store_true", help="print one JSON object")
     add("--quiet", "-q", action="store_true", help="no progress bar")
+
+
+def _mailbox_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: %(default)s)")
+    add("--port", type=int, default=8443, metavar="N", help="default: %(default)s")
+    add("--certificate", required=True, metavar="FILE", help="its TLS certificate, with the chain (PEM)")
+    add("--certificate-key", required=True, metavar="FILE", help="the certificate's key (PEM)")
+    add("--message", type=int, metavar="BYTES", help="largest message (default: 64 MiB)")
+    add("--total", type=int, metavar="BYTES", help="of all messages together (default: 1 GiB)")
+    add("--rooms", type=int, metavar="N", help="rounds at a time (default: 100)")
+    add("--messages", type=int, metavar="N", help="messages of one round (default: 100000)")
+    add("--lifetime", type=float, metavar="SECONDS", help="of a round's messages (default: 3600)")
+    add("--wait", type=float, metavar="SECONDS", help="longest wait for a message (default: 30)")
+
+
+def _join_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("roster", metavar="ROSTER", help="what all have agreed on (TOML)")
+    add("--identity", required=True, metavar="FILE", help="who you are: see  masquerade keys identity")
+    add("--values", metavar="FILE", help="a client's numbers: .npy, .csv or .json")
+    add("--weight", type=float, metavar="W", help="their weight, if the roster has a weight_bound")
+    add("--clip", action="store_true", help="set numbers outside the bound to it, and say how many")
+    add("--output", "-o", default="-", metavar="OUT", help="the result, as JSON; - for a pipe (default)")
+    add("--force", action="store_true", help="replace OUT if it exists")
+    add("--ca", metavar="FILE", help="certificates to trust for the mailbox (default: the system's)")
+    add(
+        "--patience",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="that the aggregator waits for clients, at each stage (default: 30)",
+    )
+    add("--timeout", type=float, default=600.0, metavar="SECONDS", help="for the round (default: 600)")
+    add("--quiet", "-q", action="store_true", help="say nothing on the way")
 
 
 def _serve_parser(parser: argparse.ArgumentParser) -> None:

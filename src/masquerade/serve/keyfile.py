@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from masquerade.errors import KeyProblem
-from masquerade.keys import Key
+from masquerade.keys import Identity, Key
 
 ENVIRONMENT = "MASQUERADE_KEY"
 """The variable that holds the key itself; several keys are parted by white space, the active one first."""
@@ -132,6 +132,38 @@ def history(path: Path | None = None, environ: Mapping[str, str] | None = None) 
     lines = [line for line in _read(path or default_path(env)).splitlines() if line.partition("#")[0].strip()]
     dates = [line.partition("# created ")[2].strip() or None for line in lines]
     return [KeptKey(each.id, date) for each, date in zip((key, *key.retired), dates, strict=False)]
+
+
+def new_identity(path: Path) -> Identity:
+    """A new identity in a new file, mode 0600.
+
+    Raises:
+        KeyProblem: the file exists, or cannot be made.
+    """
+    identity = Identity.generate()
+    try:
+        with _new_file(path) as file:
+            file.write(f"# Masquerade identity {identity.public}. Whoever reads it can speak in its name.\n")
+            file.write(identity.export())
+    except FileExistsError:
+        raise KeyProblem(f"{path} is there already: choose another name, or use that identity") from None
+    except OSError as problem:
+        raise KeyProblem(f"cannot make {path}: {problem.strerror}") from None
+    return identity
+
+
+def load_identity(path: Path) -> Identity:
+    """The identity in ``path``.
+
+    Raises:
+        KeyProblem: there is none, it is malformed, or others can read its file.
+    """
+    if not path.exists():
+        raise KeyProblem(f"no identity at {path}: make one with 'masquerade keys identity {path}'")
+    try:
+        return Identity.parse(_read(path))
+    except KeyProblem as problem:
+        raise KeyProblem(f"{path}: {problem}") from None
 
 
 def _from_environment(text: str) -> Key:
