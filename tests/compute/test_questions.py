@@ -189,9 +189,9 @@ def test_shares_of_parts_are_the_whole_noise() -> None:
     question = Mean(AGES)
     mechanism = quieter(question.sensitivity, epsilon=1, delta=1e-6, survivors=3, step=STEP)
     data = people(300)[:, :1]
-    means = []
+    means, read = [], Keystream(b"fedcba9876543210").read
     for _ in range(200):
-        units = sum(noisy_part(question, mechanism, data[i::3]) for i in range(3))
+        units = sum(noisy_part(question, mechanism, data[i::3], read) for i in range(3))
         means.append(question.answer(mechanism.decode(units), mechanism).figures[1].value)
     assert np.std(means) == pytest.approx(mechanism.std, rel=0.2)
     assert abs(np.mean(means) - 300) < 5 * mechanism.std / math.sqrt(200)
@@ -201,7 +201,8 @@ def test_shares_of_parts_are_the_whole_noise() -> None:
 def test_too_few_records_have_no_answer_and_no_error_is_raised(question: Question) -> None:
     mechanism = quieter(question.sensitivity, epsilon=0.1, delta=1e-6, step=STEP)
     for records in (0, 1, 3):
-        answer = direct(question, np.full((records, question.columns), 1.5), mechanism)
+        read = Keystream(b"0123456789abcdef").read
+        answer = direct(question, np.full((records, question.columns), 1.5), mechanism, read)
         assert math.isnan(answer.figures[0].value)
         assert answer.figures[-1].name == "count"
         assert answer.figures[-1].value >= 0

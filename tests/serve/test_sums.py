@@ -61,7 +61,7 @@ def test_a_mean_over_nodes(run: Run) -> None:
     assert mean["value"] == pytest.approx(49.5, abs=1.5)
     assert mean["low"] < mean["value"] < mean["high"]
     assert count["value"] == pytest.approx(4000, abs=60)
-    assert told["outside"]["low"] == 0
+    assert told["outside"]["low"] < 60
     assert told["noise"]["shares"] == told["nodes"] == 3
     assert told["paid"]["epsilon"] == pytest.approx(1, abs=1e-3)
     assert told["budget"] == {
@@ -76,7 +76,7 @@ def test_in_words(run: Run) -> None:
     lines = run("0.csv", *MEAN, "--epsilon", "1", "--nodes", "1").out.splitlines()
     assert re.fullmatch(r"mean +\d+\.\d+  ± \d\.\d+", lines[0])
     assert re.fullmatch(r"count +[\d,]+\.\d  ± \d\.\d", lines[1])
-    assert re.fullmatch(r"outside the bounds: 0 to \d+ records, counted as if they lay on them", lines[2])
+    assert re.fullmatch(r"outside the bounds: \d+ to \d+ records, counted as if they lay on them", lines[2])
     assert re.fullmatch(
         r"paid epsilon 1 at delta 1e-06, Laplace noise; spent 1 of 3, left 2", lines[3]
     )  # fmt: skip

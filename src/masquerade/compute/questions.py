@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masquerade.dp.mechanism import Floats, Ints, Mechanism, Sensitivity
+from masquerade.dp.sampler import Read
 from masquerade.errors import BadInput
 
 _BITS = 24
@@ -107,9 +108,12 @@ class Question(Protocol):
         """What the sum of all vectors, with noise, says."""
 
 
-def noisy_part(question: Question, mechanism: Mechanism, values: Floats) -> Ints:
-    """What one part sends: its vector and its share of the noise, in grid units; any two may be added."""
-    return mechanism.encode(question.part(values)) + mechanism.share(size(question))
+def noisy_part(question: Question, mechanism: Mechanism, values: Floats, read: Read | None = None) -> Ints:
+    """What one part sends: its vector and its share of the noise, in grid units; any two may be added.
+
+    ``read`` gives uniform bytes; by default those of a fresh keystream.
+    """
+    return mechanism.encode(question.part(values)) + mechanism.share(size(question), read)
 
 
 def size(question: Question) -> int:
@@ -117,7 +121,9 @@ def size(question: Question) -> int:
     return len(question.part(np.empty((0, question.columns))))
 
 
-def direct(question: Question, values: npt.ArrayLike, mechanism: Mechanism) -> Answer:
+def direct(
+    question: Question, values: npt.ArrayLike, mechanism: Mechanism, read: Read | None = None
+) -> Answer:
     """The question asked of data in this process, all noise added here. It does not charge: spend first.
 
     >>> from masquerade.dp.mechanism import quieter
@@ -128,7 +134,7 @@ def direct(question: Question, values: npt.ArrayLike, mechanism: Mechanism) -> A
     True
     """
     array = table(values, question.columns)
-    return question.answer(mechanism.add(question.part(array)), mechanism)
+    return question.answer(mechanism.add(question.part(array), read), mechanism)
 
 
 def table(values: npt.ArrayLike, columns: int) -> Floats:
