@@ -71,10 +71,12 @@ def run(args: argparse.Namespace) -> int:
             noise.event, f"{asked.question.name} of {', '.join(asked.columns) or 'records'}"
         )
         answer = asked.question.answer(noise.decode(summed), noise)
-        _show(args, asked, noise, answer, receipt, time.monotonic() - started)
-        if plot is not None:
-            plot.write(_drawn(asked, answer).encode())
-            plot.land()
+        try:
+            if plot is not None:
+                plot.write(_drawn(asked, answer).encode())
+                plot.land()
+        finally:  # it is paid for: what can be shown is
+            _show(args, asked, noise, answer, receipt, time.monotonic() - started)
     return 0
 
 
