@@ -57,6 +57,6 @@ def histogram(edges: Sequence[float], figures: Sequence[Figure], column: str) ->
 
 
 def _nice(most: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten."""
+    """The next of a few round numbers times a power of ten."""
     unit = 10.0 ** math.floor(math.log10(most))
-    return next(unit * step for step in (1, 2, 2.5, 5, 10) if unit * step >= most)
+    return next(unit * step for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if unit * step >= most)
