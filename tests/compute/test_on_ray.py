@@ -49,6 +49,8 @@ def python(program: str, *arguments: str, **environment: str) -> list[Any]:
 
 LOCAL = """
 import json, os, sys
+if sys.argv[1] == "2":
+    import ray  # has read its settings before we come
 import numpy as np
 from masquerade.compute import split_data, total
 from masquerade.compute.on_ray import RayEngine
@@ -154,8 +156,16 @@ class Nodes:
         return self.cluster.add_node(num_cpus=1, include_dashboard=False)
 
     def kill(self, node: Any) -> None:
+        """Kill it, and wait until the cluster knows."""
+        import ray
+
         self.others.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if not any(each["Alive"] and each["NodeID"] == node.node_id for each in ray.nodes()):
+                return
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ TICK = 0.2
 """Seconds after which a run says that it waits, if nothing else happened."""
 PATIENCE = 300.0
 """Seconds in which an actor must answer."""
+_NOTHING = bytes(8)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -148,7 +149,9 @@ class LocalEngine:
                         continue
                     process = self._idle.pop() if self._idle else self._start(self._inbox)
                     busy[process] = index, time.monotonic()
-                    process.send(b"R", head, packed, body)
+                    known = process.knows is packed
+                    process.knows = packed
+                    process.send(b"R", _NOTHING if known else head, b"" if known else packed, body)
                     yield Event("started", index, time.monotonic())
                 yield self._next(busy, waiting, tries, timeout, retries)
         finally:
@@ -257,6 +260,7 @@ class _Process:
         except OSError:
             raise EngineProblem("a process could not be started: too many, or no memory") from None
         self._child = child
+        self.knows: bytes | None = None  # the function that it got last
         self._to, self._from = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
         self._listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True)
         self._listener.start()
