@@ -130,7 +130,7 @@ def test_what_cannot_be_sent(engine: LocalEngine) -> None:
 def test_a_function_that_cannot_be_read_is_not_replaced_by_the_one_before(engine: LocalEngine) -> None:
     assert results(engine, jobs.square, range(4)) == [0, 1, 4, 9]
     found = results(engine, jobs.Unreadable(), range(6))
-    assert all("square" not in str(reason) and "." in reason for reason in found)
+    assert all(isinstance(reason, str) and CANARY not in reason for reason in found)
     assert any("could not be read in this process" in reason for reason in found)
     assert results(engine, jobs.square, range(4)) == [0, 1, 4, 9]
 
