@@ -105,12 +105,13 @@ class Engine(Protocol):
 class LocalEngine:
     """Processes of this machine: the default.
 
-    Each is a fresh interpreter that inherits nothing but the module path; functions and data reach it
+    Each is a fresh interpreter with the environment and module path of this one; functions and data reach it
     pickled, by ``cloudpickle``, so that functions of a script, a notebook or a closure travel by value.
-    (Plain pickle would take only functions of importable modules.) Processes start when there is work, at
-    most ``processes`` of them compute at a time, and each holds one part at a time. They end with
-    :meth:`close`, or with this process, however it ends. Libraries of linear algebra get one thread each,
-    unless the environment says otherwise.
+    (Plain pickle would take only functions of importable modules.) A result comes back packed as soon as it
+    is there, so that the end of a process takes none away. Processes start when there is work, at most
+    ``processes`` of them compute at a time, and each holds one part at a time. They end with :meth:`close`,
+    or with this process, however it ends. Libraries of linear algebra get one thread each, unless the
+    environment says otherwise.
 
     Args:
         processes: how many compute at a time; None: as many as this process may use cores.

@@ -1,8 +1,10 @@
 """The sum of a function over parts, computed in many places: the whole way of it.
 
-total(f, parts)                                  every part's result is seen: plain map and reduce
-total(f, parts, reveal="sum")                    only the sum is
-total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
+    total(f, parts)                                  every part's result is seen: plain map and reduce
+    total(f, parts, reveal="sum")                    only the sum is
+    total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
+
+Parts that fail cost nothing else: what the others gave is kept for another try.
 """
 
 from __future__ import annotations
