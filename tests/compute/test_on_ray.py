@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401 - its plugin imports it at the end, which fails after Ray on CPython 3.11
 import numpy as np
 import pytest
 
@@ -250,6 +251,14 @@ def test_the_sum_is_that_of_the_local_engine(engine: Any, reveal: Any) -> None:
         found = [total(f, split_data(data, 7), engine=each, reveal=reveal).value for each in (engine, local)]
     assert found[0]["count"] == found[1]["count"] == 1000
     assert np.array_equal(found[0]["sum"], found[1]["sum"])
+
+
+@heavy
+def test_parts_that_are_in_the_cluster_already(engine: Any) -> None:
+    import ray
+
+    parts = [ray.put(np.arange(10) + i) for i in range(4)]
+    assert total(lambda rows: int(rows.sum()), parts, engine=engine, reveal="sum").value == 4 * 45 + 60
 
 
 @heavy
