@@ -60,6 +60,20 @@ def talk(x: Any) -> Any:
     return x
 
 
+def refuse() -> None:
+    raise ImportError(CANARY)
+
+
+class Unreadable:
+    """A function that can be sent and not received."""
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+    def __reduce__(self) -> Any:
+        return refuse, ()
+
+
 class Cell:
     """An actor."""
 

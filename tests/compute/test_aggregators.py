@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masquerade import crypto
-from masquerade.compute import tree
+from masquerade.compute import sharing, tree
 from masquerade.compute.aggregators import Contribution, Session, ShareAggregator, contribute, decode
 from masquerade.errors import BadInput, ProtocolProblem
 
@@ -278,3 +278,30 @@ def test_an_aggregator_without_a_session() -> None:
     with pytest.raises(ProtocolProblem, match="no session yet"):
         lone.take(contribute(lambda: 1, session, 0))
     assert repr(made[0]) == "ShareAggregator(0 parts)"
+
+
+def test_views_are_the_same_under_swapped_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same randomness, who holds keys sees the same bytes, and so does who gets the opened sums."""
+    keys = {part: bytes([part]) * crypto.STREAM_KEY_BYTES for part in range(2)}
+    session, made = start(2)
+    inputs = [np.arange(100.0), np.full(100, -7.25)]
+    held: list[list[bytes]] = []
+    opened: list[list[Any]] = []
+    for order in (inputs, inputs[::-1]):
+        made = [ShareAggregator(), ShareAggregator()]
+        session = dataclasses.replace(session, aggregators=tuple(each.key() for each in made))
+        for each in made:
+            each.begin(session)
+        seen = []
+        for part, value in enumerate(order):
+            monkeypatch.setattr(sharing, "share_keys", lambda holders, part=part: [keys[part]])
+            contribution = contribute(lambda value=value: value, session, part)
+            for each in made:
+                each.take(contribution)
+            seen.append(made[0]._waiting[part][1])
+            for each in made:
+                each.settle(part, contribution.attempt)
+        held.append(seen)
+        opened.append([each.words.tolist() for each in finish(session, made)[1]])
+    assert held[0] == held[1]
+    assert opened[0] == opened[1]

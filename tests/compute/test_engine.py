@@ -127,6 +127,14 @@ def test_what_cannot_be_sent(engine: LocalEngine) -> None:
     assert results(engine, lambda x: (y for y in x), [[1]])[0].startswith("TypeError")
 
 
+def test_a_function_that_cannot_be_read_is_not_replaced_by_the_one_before(engine: LocalEngine) -> None:
+    assert results(engine, jobs.square, range(4)) == [0, 1, 4, 9]
+    found = results(engine, jobs.Unreadable(), range(6))
+    assert all(isinstance(reason, str) and CANARY not in reason for reason in found)
+    assert any("could not be read in this process" in reason for reason in found)
+    assert results(engine, jobs.square, range(4)) == [0, 1, 4, 9]
+
+
 def test_actors_keep_what_they_are_told_in_their_own_process(engine: LocalEngine) -> None:
     actors = [engine.actor(Cell, 0), engine.actor(Cell, 10)]
     done = [event.result for event in engine.run(jobs.square, [(2,), (3,)]) if event.kind == "done"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401 - its plugin imports it at the end, which fails after Ray on CPython 3.11
 import numpy as np
 import pytest
 
@@ -49,6 +50,8 @@ def python(program: str, *arguments: str, **environment: str) -> list[Any]:
 
 LOCAL = """
 import json, os, sys
+if sys.argv[1] == "2":
+    import ray  # has read its settings before we come
 import numpy as np
 from masquerade.compute import split_data, total
 from masquerade.compute.on_ray import RayEngine
@@ -154,8 +157,16 @@ class Nodes:
         return self.cluster.add_node(num_cpus=1, include_dashboard=False)
 
     def kill(self, node: Any) -> None:
+        """Kill it, and wait until the cluster knows."""
+        import ray
+
         self.others.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if not any(each["Alive"] and each["NodeID"] == node.node_id for each in ray.nodes()):
+                return
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +251,14 @@ def test_the_sum_is_that_of_the_local_engine(engine: Any, reveal: Any) -> None:
         found = [total(f, split_data(data, 7), engine=each, reveal=reveal).value for each in (engine, local)]
     assert found[0]["count"] == found[1]["count"] == 1000
     assert np.array_equal(found[0]["sum"], found[1]["sum"])
+
+
+@heavy
+def test_parts_that_are_in_the_cluster_already(engine: Any) -> None:
+    import ray
+
+    parts = [ray.put(np.arange(10) + i) for i in range(4)]
+    assert total(lambda rows: int(rows.sum()), parts, engine=engine, reveal="sum").value == 4 * 45 + 60
 
 
 @heavy

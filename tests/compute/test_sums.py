@@ -347,7 +347,13 @@ def test_a_function_that_cannot_be_sent(engine: LocalEngine, reveal: Any) -> Non
 
 
 def test_bad_arguments() -> None:
-    for bad in ({"reveal": "all"}, {"engine": "spark"}, {"hiding": Hiding()}):
+    for bad in (
+        {"reveal": "all"},
+        {"engine": "spark"},
+        {"hiding": Hiding()},
+        {"retries": -1},
+        {"timeout": 0.0},
+    ):
         with pytest.raises(BadInput):
             total(jobs.square, [1, 2, 3], **bad)  # type: ignore[arg-type]
     for hiding in (

@@ -57,7 +57,7 @@ class Session:
     minimum: int
     """The least number of parts whose sum may be opened."""
     task: bytes
-    """The SHA-256 of the function, as it was sent."""
+    """The SHA-256 of the function that the sum began with, as it was sent."""
     fraction_bits: int
     """Bits after the point, of what is not a whole number; a noisy sum has those of its noise."""
     noise: NoiseRule | None = None

@@ -38,6 +38,7 @@ TICK = 0.2
 """Seconds after which a run says that it waits, if nothing else happened."""
 PATIENCE = 300.0
 """Seconds in which an actor must answer."""
+_NOTHING = bytes(8)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -104,12 +105,13 @@ class Engine(Protocol):
 class LocalEngine:
     """Processes of this machine: the default.
 
-    Each is a fresh interpreter that inherits nothing but the module path; functions and data reach it
+    Each is a fresh interpreter with the environment and module path of this one; functions and data reach it
     pickled, by ``cloudpickle``, so that functions of a script, a notebook or a closure travel by value.
-    (Plain pickle would take only functions of importable modules.) Processes start when there is work, at
-    most ``processes`` of them compute at a time, and each holds one part at a time. They end with
-    :meth:`close`, or with this process, however it ends. Libraries of linear algebra get one thread each,
-    unless the environment says otherwise.
+    (Plain pickle would take only functions of importable modules.) A result comes back packed as soon as it
+    is there, so that the end of a process takes none away. Processes start when there is work, at most
+    ``processes`` of them compute at a time, and each holds one part at a time. They end with :meth:`close`,
+    or with this process, however it ends. Libraries of linear algebra get one thread each, unless the
+    environment says otherwise.
 
     Args:
         processes: how many compute at a time; None: as many as this process may use cores.
@@ -148,7 +150,9 @@ class LocalEngine:
                         continue
                     process = self._idle.pop() if self._idle else self._start(self._inbox)
                     busy[process] = index, time.monotonic()
-                    process.send(b"R", head, packed, body)
+                    known = process.knows is packed
+                    process.knows = packed
+                    process.send(b"R", _NOTHING if known else head, b"" if known else packed, body)
                     yield Event("started", index, time.monotonic())
                 yield self._next(busy, waiting, tries, timeout, retries)
         finally:
@@ -257,6 +261,7 @@ class _Process:
         except OSError:
             raise EngineProblem("a process could not be started: too many, or no memory") from None
         self._child = child
+        self.knows: bytes | None = None  # the function that it got last
         self._to, self._from = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
         self._listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True)
         self._listener.start()

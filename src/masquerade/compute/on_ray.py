@@ -219,7 +219,9 @@ def _ray() -> Any:
 
 
 def _read_settings_again() -> None:
-    """Ray reads its mode and token once in a process, perhaps before these were set."""
+    """Ray reads settings once in a process, perhaps before these were set."""
+    constants: Any = import_module("ray._private.ray_constants")
+    constants.ENABLE_RAY_CLUSTER = os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") != "0"
     _raylet: Any = import_module("ray._raylet")
     _raylet.Config.initialize("")
     _raylet.AuthenticationTokenLoader.instance().reset_cache()

@@ -213,10 +213,11 @@ def _sliceable(items: Any, what: str) -> tuple[int, Any]:
 def _own_rows(table: Any) -> Any:
     """The rows of a slice in memory of their own, dictionaries too: a slice, pickled, carries the whole
     table."""
+    import numpy as np
     import pyarrow as pa
     from pyarrow import compute
 
-    rows = table.take(pa.array(range(table.num_rows), pa.int64()))
+    rows = table.take(pa.array(np.arange(table.num_rows)))
     for at, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             plain = rows.column(at).cast(field.type.value_type)

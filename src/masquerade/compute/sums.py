@@ -1,8 +1,10 @@
 """The sum of a function over parts, computed in many places: the whole way of it.
 
-total(f, parts)                                  every part's result is seen: plain map and reduce
-total(f, parts, reveal="sum")                    only the sum is
-total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
+    total(f, parts)                                  every part's result is seen: plain map and reduce
+    total(f, parts, reveal="sum")                    only the sum is
+    total(f, parts, reveal="noisy", noise=...)       only the sum with noise, paid for beforehand
+
+Parts that fail cost nothing else: what the others gave is kept for another try.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from masquerade.compute.aggregators import Session, ShareAggregator, contribute,
 from masquerade.compute.engine import Actor, Engine, LocalEngine, pack
 from masquerade.compute.noise import Noise, NoiseRule, Noisy
 from masquerade.compute.split import Part, named_parts
-from masquerade.errors import BadInput, PartFailed
+from masquerade.errors import BadInput, EngineProblem, PartFailed
 
 Reveal = Literal["parts", "sum", "noisy"]
 
@@ -120,6 +122,8 @@ def total(
         raise BadInput("reveal is one of: parts, sum, noisy")
     if hiding is not None and reveal == "parts":
         raise BadInput("hiding is for a hidden sum: with reveal='parts' every result is seen")
+    if retries < 0 or (timeout is not None and not timeout > 0):
+        raise BadInput("retries is 0 or more, and timeout is a number of seconds above 0")
     if (noise is None) == (reveal == "noisy"):
         raise BadInput("reveal='noisy' and noise=Noise(...) go together")
     run = _Run(f, named_parts(parts), *_engine(engine), timeout, retries, progress)
@@ -286,7 +290,10 @@ class _Seen:
         return partial(_plainly, f)
 
     def take(self, part: int, result: Any) -> str:
-        form, leaves = self._run.engine.value(result)
+        try:
+            form, leaves = self._run.engine.value(result)
+        except EngineProblem as problem:
+            return str(problem)
         name = self._run.parts[part].name
         if self._form is None:
             self._form = name, form

@@ -1,6 +1,6 @@
 """One process that computes: started by ``engine.py``, told what to do over its standard input.
 
-    request   R function arguments    compute one part
+    request   R function arguments    compute one part; an empty function is the one before
               M class arguments       become an actor: make an object
               A method arguments      ask the object
     reply     D result                done
@@ -71,20 +71,24 @@ def attempt(work: Callable[[], Any]) -> tuple[bool, Any]:
 
 class _Worker:
     def __init__(self) -> None:
-        self._function: tuple[bytes, Any] = b"", None
+        self._function: Any = None
         self._actor: Any = None
 
     def answer(self, frame: bytes) -> Any:
         """Do what ``frame`` asks, and give its result."""
         import cloudpickle
 
+        from masquerade.errors import EngineProblem
+
         letter, body = frame[:1], memoryview(frame)[1:]
         if letter == b"R":
             size = int.from_bytes(body[:8], "little")
-            packed = bytes(body[8 : 8 + size])
-            if packed != self._function[0]:
-                self._function = packed, cloudpickle.loads(packed)
-            return self._function[1](*cloudpickle.loads(body[8 + size :]))
+            if size:
+                self._function = None  # never the one before, should this one not be readable
+                self._function = cloudpickle.loads(body[8 : 8 + size])
+            if self._function is None:
+                raise EngineProblem("the function could not be read in this process")
+            return self._function(*cloudpickle.loads(body[8 + size :]))
         name, arguments = cloudpickle.loads(body)
         if letter == b"M":
             self._actor = name(*arguments)
