@@ -164,8 +164,10 @@ def _spelt(action: argparse.Action) -> str:
     names = " ".join(f"`{name}`" for name in reversed(action.option_strings)) or f"`{action.metavar}`"
     if not action.option_strings or action.nargs == 0:
         return names
-    value = " or ".join(map(str, action.choices)) if action.choices else action.metavar
-    return f"{names} {value}"
+    if action.choices:
+        return f"{names} {' or '.join(map(str, action.choices))}"
+    value = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
+    return f"{names} {value}{' ...' if action.nargs == '+' else ''}"
 
 
 def _meant(action: argparse.Action) -> str:

@@ -201,6 +201,15 @@ class Keystream:
         """
         self._context.update_into(memoryview(_ZEROS)[:size], buffer)
 
+    @classmethod
+    def fresh(cls) -> Keystream:
+        """The stream of a new random key, which nothing else knows."""
+        return cls(random_bytes(STREAM_KEY_BYTES))
+
+    def read(self, n: int) -> bytes:
+        """The next ``n`` bytes of the stream."""
+        return self._context.update(_ZEROS[:n] if n <= STREAM_PIECE else bytes(n))
+
 
 class Agreement:
     """An X25519 key pair (RFC 7748), made of 32 uniform bytes."""

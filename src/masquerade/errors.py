@@ -6,7 +6,11 @@
     ├── Blocked               the policy forbids sending this text at all
     ├── BadInput              a file, line, column or request that could not be read
     ├── OutputProblem         a file that could not be made or written; nothing half-written is left
+    ├── BudgetExceeded        the privacy budget does not pay for this; nothing was released or charged
+    ├── MissingPackage        a package that only some of us need is not installed; names the extra
     ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
+    ├── EngineProblem         a process, node or actor that is needed is not there, or gone
+    ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     └── UpstreamProblem       the model service did not answer as it should
 
@@ -16,7 +20,8 @@ places (file, line, column, field), never the text that stands there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 
 class MasqueradeError(Exception):
@@ -74,6 +79,29 @@ class OutputProblem(MasqueradeError):
         super().__init__(message)
 
 
+class BudgetExceeded(MasqueradeError):
+    """A privacy budget does not pay for what was asked: nothing was released, and nothing charged.
+
+    ``wanted``, ``left`` and ``budget`` are values of epsilon at the budget's delta: what the account would
+    have spent in all less what it has spent, what is left of it, and what it had in the beginning.
+    """
+
+    def __init__(self, account: str, *, wanted: float, left: float, budget: float) -> None:
+        self.account, self.wanted, self.left, self.budget = account, wanted, left, budget
+        super().__init__(
+            f"the privacy budget of {account} does not pay for this: it would cost epsilon {wanted:.4g}, and "
+            f"{left:.4g} of {budget:.4g} is left; ask with a smaller epsilon, or not at all"
+        )
+
+
+class MissingPackage(MasqueradeError):
+    """A package that this needs is not installed; the message names the extra that brings it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs a package that is not here: pip install 'masquerade[{extra}]'")
+
+
 class ProtocolProblem(MasqueradeError):
     """A secure sum cannot go on: a message is malformed, unsigned or out of turn, lists contradict each
     other, or too few clients are left.
@@ -85,6 +113,54 @@ class ProtocolProblem(MasqueradeError):
     def __init__(self, message: str, *, client: int | None = None) -> None:
         self.plain, self.client = message, client
         super().__init__(message if client is None else f"client {client}: {message}")
+
+
+class EngineProblem(MasqueradeError):
+    """A process, node or actor could not be started, is gone, or does not answer; nothing was released."""
+
+
+class PartFailed(MasqueradeError):
+    """Some parts of a sum have no result.
+
+    ``failures`` maps the name of each to the reason: what was raised and where, never its message, for that
+    may hold a value of the data. What the other parts gave is kept, until one of these is called:
+
+    * :meth:`resume` computes the failed parts again, and nothing else;
+    * :meth:`rest` gives the sum of the others;
+    * :meth:`close` gives all up, and ends what the sum had started.
+    """
+
+    def __init__(
+        self,
+        failures: Mapping[str, str],
+        total: int,
+        resume: Callable[[Any], Any],
+        rest: Callable[[], Any],
+        close: Callable[[], None],
+    ) -> None:
+        self.failures = dict(failures)
+        self._resume, self._rest, self._close = resume, rest, close
+        name, why = next(iter(self.failures.items()))
+        more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
+        super().__init__(f"{len(self.failures)} of {total} parts failed: {name}: {why}{more}")
+
+    def resume(self, f: Callable[..., Any] | None = None) -> Any:
+        """The sum, after computing the failed parts again, by ``f`` if it is given; may raise the like of
+        this."""
+        return self._resume(f)
+
+    def rest(self) -> Any:
+        """The sum of the parts that did not fail, with the others as ``missing``.
+
+        Raises:
+            BadInput: there are none.
+            ProtocolProblem: there are fewer than the least cohort of a hidden sum.
+        """
+        return self._rest()
+
+    def close(self) -> None:
+        """Keep nothing, and end what the sum had started."""
+        self._close()
 
 
 class Tampered(MasqueradeError):

@@ -7,6 +7,7 @@ Exit codes, the same for every verb (after sysexits.h where it has one):
     2    the command line is wrong
     65   the input is malformed, or a vault or a masked array was changed
     66   the input cannot be read
+    69   something is not there: a package, or enough of a privacy budget
     70   a fault of Masquerade's own
     73   an output file cannot be made, or exists
     74   writing failed: the disk is full, or the reader of a pipe has gone
@@ -38,8 +39,11 @@ from masquerade import __version__
 from masquerade.errors import (
     BadInput,
     Blocked,
+    BudgetExceeded,
+    EngineProblem,
     KeyProblem,
     MasqueradeError,
+    MissingPackage,
     OutputProblem,
     PolicyProblem,
     ProtocolProblem,
@@ -62,12 +66,19 @@ from masquerade.serve.files import (
     mask_file,
     restore_file,
 )
+from masquerade.serve.files import (
+    Usage as _Usage,
+)
 from masquerade.serve.vault import Vault
 
 _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (Unreadable, 66),
     (BadInput, 65),
     (Tampered, 65),
+    (BudgetExceeded, 69),
+    (MissingPackage, 69),
+    (EngineProblem, 70),
+    (ProtocolProblem, 70),
     (KeyProblem, 77),
     (PolicyProblem, 78),
     (Blocked, 1),
@@ -77,10 +88,8 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
 
 
 _ARRAY = b"MQARRAY1"  # as mask.array has it, which is not loaded for texts
-
-
-class _Usage(MasqueradeError):
-    """The command line asks for what cannot be."""
+_QUESTIONS = ("count", "sum", "mean", "variance", "histogram", "quantiles", "regression")
+"""Those of ``compute/questions.py``, whose libraries a command line that asks none need not load."""
 
 
 class _Stopped(BaseException):
@@ -431,6 +440,12 @@ def _client_key(args: argparse.Namespace) -> int:
     return 0
 
 
+def _sum(args: argparse.Namespace) -> int:
+    from masquerade.serve import sums
+
+    return sums.run(args)
+
+
 def _serve(args: argparse.Namespace) -> int:
     from masquerade.serve.gateway import serve
     from masquerade.serve.settings import Settings
@@ -643,6 +658,7 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--sample-file", metavar="FILE", help="the same for the text of a file")
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
+    _sum_parser(verb("sum", _sum, "ask a question about columns of files, with noise that a budget pays for"))
     _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
     _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
     _mailbox_parser(verb("mailbox", _mailbox, "relay the sealed messages of secure sums, over TLS"))
@@ -709,6 +725,56 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     client.add_argument(
         "--file", metavar="PATH", help="the client keys file (default: clients.toml by the key file)"
     )
+
+
+def _sum_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="CSV with a header, or Parquet (by .parquet)")
+    add("--question", choices=_QUESTIONS, help="what to ask")
+    add("--column", metavar="NAME", help="of which column; count needs none")
+    add(
+        "--bounds",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="from where to where its values may lie",
+    )
+    add(
+        "--on", nargs=3, action="append", default=[], metavar=("NAME", "LOW", "HIGH"),
+        help="regression: a column that explains, and its bounds; repeatable",
+    )  # fmt: skip
+    add("--bins", type=int, metavar="N", help="histogram: intervals between the bounds (default: 10)")
+    add("--at", nargs="+", type=float, metavar="F", help="quantiles: fractions (default: 0.25 0.5 0.75)")
+    add("--epsilon", type=float, metavar="E", help="what the answer may cost")
+    add(
+        "--noise", choices=("auto", "gaussian", "laplace"), default="auto",
+        help="auto (default) takes the one with less of it",
+    )  # fmt: skip
+    add("--budget", type=float, metavar="E", help="of data that is new to the ledger (default: 3)")
+    add("--delta", type=float, metavar="D", help="of that budget (default: 1e-06)")
+    add("--balance", action="store_true", help="ask nothing: show what was paid, and what is left")
+    add("--data-set", metavar="NAME", help="the account that pays (default: one for each file, by its path)")
+    add("--unit", default="record", metavar="NAME", help="what one record stands for (default: %(default)s)")
+    add(
+        "--ledger",
+        type=Path,
+        metavar="FILE",
+        help="where budgets are kept (default: ledger.db by the key file)",
+    )
+    add("--nodes", type=int, default=4, metavar="N", help="parts, each with its share of noise (default: 4)")
+    add(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="processes of this machine (default), or Ray",
+    )
+    add("--skip-missing", action="store_true", help="leave out records in which a column is empty")
+    add("--encoding", default="utf-8", metavar="NAME", help="of CSV files (default: utf-8)")
+    add("--delimiter", metavar="CHAR", help="what parts CSV cells (default: comma; tab in .tsv)")
+    add("--plot", metavar="FILE.svg", help="draw the histogram")
+    add("--force", action="store_true", help="replace FILE.svg if it exists")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--quiet", "-q", action="store_true", help="no progress bar")
 
 
 def _mailbox_parser(parser: argparse.ArgumentParser) -> None:

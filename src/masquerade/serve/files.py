@@ -28,7 +28,7 @@ from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 from ahocorasick_rs import AhoCorasick
 
 from masquerade import crypto
-from masquerade.errors import BadInput, OutputProblem
+from masquerade.errors import BadInput, MasqueradeError, OutputProblem
 from masquerade.keys import Key
 from masquerade.mask.policy import is_endless, is_unbounded
 from masquerade.mask.restore import Lexicon, Restorer
@@ -57,6 +57,10 @@ _TRIES = 64
 _LONGEST_KEY = 1 << 17
 """Characters for which the end of a private key is waited for."""
 _BETWEEN = "\x1e"  # parts the leaves of one call; it is a barrier to the restorer
+
+
+class Usage(MasqueradeError):
+    """The command line asks for what cannot be."""
 
 
 class Unreadable(BadInput):

@@ -1,0 +1,1 @@
+"""What cannot be undone, and what it costs: noise, its price, and the budget that pays for it."""

@@ -1,0 +1,384 @@
+"""``masquerade sum``: a question about columns of files, answered with noise that a budget pays for.
+
+    files are cut into parts, one a node          columns.py
+    each node reads its part, adds its share of the noise, and seals the result to the aggregators
+    the budget pays, or nothing is shown          books.py
+    the answer, its error, what was paid, what is left
+
+Nothing that depends on the data is shown without noise, no count of records either; only messages about
+malformed input are, to who holds the files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from masquerade.compute import questions
+from masquerade.compute.engine import Engine, LocalEngine
+from masquerade.compute.questions import Answer, Bounds, Figure, Histogram, Question
+from masquerade.compute.split import Part
+from masquerade.compute.sums import Hiding, Progress, total
+from masquerade.dp.accountant import cost
+from masquerade.dp.ledger import Budget, Ledger, Receipt
+from masquerade.dp.mechanism import Ints, Mechanism, gaussian, laplace, quieter
+from masquerade.errors import BadInput, PartFailed
+from masquerade.serve import chart, columns
+from masquerade.serve.books import FileStore, default_path
+from masquerade.serve.columns import Options
+from masquerade.serve.files import Landing, Usage
+
+BUDGET, DELTA = 3.0, 1e-6
+"""Of an account that is opened without others being named."""
+_BAR = 40
+"""Characters of the longest bar of a histogram."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a command line asks for, checked."""
+
+    question: Question
+    columns: tuple[str, ...]
+    options: Options
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer; the exit code is 0. Everything that can be wrong is checked before anything is paid."""
+    if args.balance:
+        return _balance(args)
+    started = time.monotonic()
+    asked = _asked(args)
+    columns.check(args.files, asked.columns, asked.options)
+    with contextlib.ExitStack() as stack:
+        plot = stack.enter_context(Landing(args.plot, force=args.force)) if args.plot else None
+        ledger = _ledger(args)
+        noise = _mechanism(args, asked.question, min(a.budget.delta for a in ledger.balance().values()))
+        ledger.check(noise.event)
+        summed = _summed(args, asked, noise)
+        receipt = ledger.spend(
+            noise.event, f"{asked.question.name} of {', '.join(asked.columns) or 'records'}"
+        )
+        answer = asked.question.answer(noise.decode(summed), noise)
+        try:
+            if plot is not None:
+                plot.write(_drawn(asked, answer).encode())
+                plot.land()
+        finally:  # it is paid for: what can be shown is
+            _show(args, asked, noise, answer, receipt, time.monotonic() - started)
+    return 0
+
+
+# What is asked ------------------------------------------------------------------------------------------
+
+
+def _asked(args: argparse.Namespace) -> _Asked:
+    name = args.question
+    if name is None or args.epsilon is None:
+        raise Usage("say what to ask with --question, and what it may cost with --epsilon")
+    for given, option, only in (
+        (args.on, "--on", "regression"),
+        (args.bins, "--bins", "histogram"),
+        (args.plot, "--plot", "histogram"),
+        (args.at, "--at", "quantiles"),
+    ):
+        if given and name != only:
+            raise Usage(f"{option} is for --question {only}")
+    if args.plot and Path(args.plot).suffix.lower() != ".svg":
+        raise Usage("a plot is drawn as SVG: give it a name that ends with .svg")
+    if args.nodes < 1:
+        raise Usage("--nodes is 1 or more")
+    if not (0 < args.epsilon < math.inf):
+        raise Usage("--epsilon is above 0")
+    if args.delimiter is not None:
+        args.delimiter = {"\\t": "\t", "tab": "\t"}.get(args.delimiter, args.delimiter)
+        if len(args.delimiter) != 1 or args.delimiter in '"\r\n':
+            raise Usage("--delimiter is one character, and no quotation mark or line end")
+    options = Options(args.encoding, args.delimiter, args.skip_missing)
+    used = ((args.column,) if args.column else ()) + tuple(column for column, _, _ in args.on)
+    if len(set(used)) < len(used):
+        raise Usage("a column is named twice")
+    try:
+        return _Asked(_question(args), used, options)
+    except BadInput as problem:
+        raise Usage(str(problem)) from None
+
+
+def _question(args: argparse.Namespace) -> Question:
+    name = args.question
+    if name == "count":
+        if args.bounds:
+            raise Usage("a count needs no bounds")
+        return questions.Count(columns=1 if args.column else 0)
+    if args.column is None:
+        raise Usage(f"--question {name} needs a --column")
+    if args.bounds is None:
+        raise Usage(
+            "bounds are missing: say with --bounds LOW HIGH where values may lie, from what is known about "
+            "the column and not from the data"
+        )
+    bounds = Bounds(*args.bounds)
+    match name:
+        case "sum":
+            return questions.Sum(bounds)
+        case "mean":
+            return questions.Mean(bounds)
+        case "variance":
+            return questions.Variance(bounds)
+        case "histogram":
+            return Histogram(bounds, args.bins if args.bins is not None else 10)
+        case "quantiles":
+            return questions.Quantiles(bounds, tuple(args.at or (0.25, 0.5, 0.75)))
+        case _:
+            return _regression(args, bounds)
+
+
+def _regression(args: argparse.Namespace, bounds: Bounds) -> Question:
+    if not args.on:
+        raise Usage("a regression needs columns that explain: --on NAME LOW HIGH")
+    try:
+        others = [Bounds(float(low), float(high)) for _, low, high in args.on]
+    except ValueError:
+        raise Usage("--on takes a column's name and two numbers") from None
+    return questions.LinearRegression((bounds, *others), tuple(column for column, _, _ in args.on))
+
+
+def _accounts(args: argparse.Namespace) -> list[str]:
+    if args.data_set:
+        return [args.data_set]
+    return list(dict.fromkeys(str(Path(file).resolve()) for file in args.files))
+
+
+def _ledger(args: argparse.Namespace) -> Ledger:
+    """The accounts that pay; those that are new are opened."""
+    names = _accounts(args)
+    store = FileStore(args.ledger or default_path())
+    try:
+        default = Budget(args.budget or BUDGET, DELTA if args.delta is None else args.delta)
+    except BadInput as problem:
+        raise Usage(str(problem)) from None
+    with store.locked() as entries:
+        for name in names:
+            account = entries.account(name, args.unit)
+            if account is None:
+                entries.open(name, args.unit, default)
+                continue
+            kept = account.budget
+            if args.budget not in (None, kept.epsilon) or args.delta not in (None, kept.delta):
+                raise Usage(
+                    f"{name} has a budget of epsilon {kept.epsilon:g} at delta {kept.delta:g} since it was "
+                    "first asked, and keeps it: leave --budget and --delta out"
+                )
+    return Ledger(None, names, unit=args.unit, store=store)
+
+
+def _mechanism(args: argparse.Namespace, question: Question, delta: float) -> Mechanism:
+    common: dict[str, Any] = {"epsilon": args.epsilon, "survivors": args.nodes, "step": questions.STEP}
+    sensitivity = question.sensitivity
+    if args.noise == "laplace":
+        return laplace(sensitivity, **common)
+    if args.noise == "gaussian":
+        if delta == 0:
+            raise Usage("with a delta of 0 in the budget noise is Laplace: leave --noise out")
+        return gaussian(sensitivity, delta=delta, **common)
+    return quieter(sensitivity, delta=delta, **common)
+
+
+# What nodes do ------------------------------------------------------------------------------------------
+
+
+def node(part: columns.Part, asked: _Asked, noise: Mechanism) -> Ints:
+    """What one node computes: the vector of its part and its share of the noise, in grid units."""
+    vector = np.zeros(questions.size(asked.question))
+    records = 0
+    for rows in columns.read(part, asked.columns, asked.options):
+        records += len(rows)
+        if records > questions.MOST_RECORDS:
+            raise BadInput(f"a part has over {questions.MOST_RECORDS:,} records: take more nodes")
+        vector += asked.question.part(rows)
+    return noise.encode(vector) + noise.share(len(vector))
+
+
+def _summed(args: argparse.Namespace, asked: _Asked, noise: Mechanism) -> Ints:
+    # Other machines have other working folders.
+    files = [str(Path(file).resolve()) for file in args.files] if args.engine == "ray" else args.files
+    pieces = columns.cut(files, args.nodes, asked.options)
+    parts = [Part(f"part {i} of {args.nodes}", (piece,)) for i, piece in enumerate(pieces, 1)]
+    work = partial(node, asked=asked, noise=noise)
+    # The sum of one part is that part: there is nobody to hide it from.
+    hidden: dict[str, Any] = {"reveal": "sum", "hiding": Hiding(minimum=args.nodes)} if args.nodes > 1 else {}
+    with _engine(args.engine) as engine, _progress(args) as progress:
+        try:
+            summed = total(work, parts, engine=engine, progress=progress, **hidden)
+        except PartFailed as failed:
+            failed.close()
+            raise BadInput(next(iter(failed.failures.values()))) from None
+    return np.asarray(summed.value, dtype=np.int64)
+
+
+@contextlib.contextmanager
+def _engine(name: str) -> Iterator[Engine]:
+    if name == "ray":
+        from masquerade.compute.on_ray import RayEngine
+
+        engine: Engine = RayEngine()
+    else:
+        engine = LocalEngine()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextlib.contextmanager
+def _progress(args: argparse.Namespace) -> Iterator[Callable[[Progress], None] | None]:
+    """A bar on standard error, if a person is looking at it."""
+    if args.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("summing", total=args.nodes)
+
+        def tell(progress: Progress) -> None:
+            slow = f", slow: {', '.join(progress.slow)}" if progress.slow else ""
+            bar.update(task, completed=progress.done, description=f"summing{slow}")
+
+        yield tell
+
+
+def _balance(args: argparse.Namespace) -> int:
+    """What was paid for the data, and what is left."""
+    store = FileStore(args.ledger or default_path())
+    with store.locked() as entries:
+        found = {name: entries.account(name, args.unit) for name in _accounts(args)}
+    paid = [entry for entry in store.entries() if entry.unit == args.unit]
+    for name, account in found.items():
+        asked = [(entry.paid, entry.note) for entry in paid if entry.account == name]
+        if args.json:
+            shown: dict[str, Any] = {"account": name, "unit": args.unit, "paid": asked}
+            if account is not None:
+                kept = account.budget
+                shown |= {
+                    "epsilon": kept.epsilon,
+                    "delta": kept.delta,
+                    "spent": account.spent,
+                    "left": account.left,
+                }
+            print(json.dumps(shown, ensure_ascii=False))
+        elif account is None:
+            print(f"{name}: nothing was asked yet")
+        else:
+            kept = account.budget
+            print(
+                f"{name}: spent {account.spent:.4g} of {kept.epsilon:g} at delta {kept.delta:g}, "
+                f"left {account.left:.4g}"
+            )
+            for when, note in asked:
+                print(f"  {when}  {note}")
+    return 0
+
+
+# What is shown ------------------------------------------------------------------------------------------
+
+
+def _show(
+    args: argparse.Namespace,
+    asked: _Asked,
+    noise: Mechanism,
+    answer: Answer,
+    receipt: Receipt,
+    seconds: float,
+) -> None:
+    if args.json:
+        print(json.dumps(_as_json(args, asked, noise, answer, receipt, seconds)))
+        return
+    for line in _lines(answer):
+        print(line)
+    kind = "Gaussian" if noise.noise == "gaussian" else "Laplace"
+    print(
+        f"paid epsilon {args.epsilon:g} at delta {receipt.delta:g}, {kind} noise; "
+        f"spent {receipt.spent:.4g} of {receipt.budget:g}, left {receipt.left:.4g}"
+    )
+
+
+def _lines(answer: Answer) -> Iterator[str]:
+    """Names, values and errors, each in its column; bars behind a histogram."""
+    rows = [_words(figure) for figure in answer.figures]
+    names = max(len(figure.name) for figure in answer.figures)
+    values, errors = (max(len(row[i]) for row in rows) for i in range(2))
+    most = max((figure.value for figure in answer.figures), default=0)
+    for figure, (value, error) in zip(answer.figures, rows, strict=True):
+        bar = ""
+        if answer.question == "histogram" and most > 0:
+            bar = "  " + "█" * round(_BAR * max(figure.value, 0) / most)
+        yield f"{figure.name:{names}}  {value:>{values}}  {error:{errors}}{bar}".rstrip()
+    if answer.outside is not None:
+        figure = answer.outside
+        yield (
+            f"outside the bounds: {figure.low:,.0f} to {figure.high:,.0f} records, "
+            "counted as if they lay on them"
+        )
+
+
+def _words(figure: Figure) -> tuple[str, str]:
+    """A value to two digits of its error, and the error: half the width of what holds in 95 of 100 runs."""
+    if math.isnan(figure.value):
+        return "no answer", "too few records for so much noise"
+    error = (figure.high - figure.low) / 2
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 12) if 0 < error < math.inf else 2
+    return f"{figure.value:,.{digits}f}", f"± {error:,.{digits}f}"
+
+
+def _as_json(
+    args: argparse.Namespace,
+    asked: _Asked,
+    noise: Mechanism,
+    answer: Answer,
+    receipt: Receipt,
+    seconds: float,
+) -> dict[str, Any]:
+    alone = cost(noise.event, receipt.delta)
+    return {
+        "command": "sum",
+        "question": answer.question,
+        "columns": list(asked.columns),
+        "figures": [_figure(figure) for figure in answer.figures],
+        "outside": _figure(answer.outside) if answer.outside else None,
+        "noise": {"kind": noise.noise, "std": noise.std, "shares": noise.survivors},
+        "paid": {"epsilon": alone.epsilon, "delta": receipt.delta, "epsilon_rdp": _finite(alone.epsilon_rdp)},
+        "budget": {"epsilon": receipt.budget, "spent": receipt.spent, "left": receipt.left},
+        "files": len(args.files),
+        "nodes": args.nodes,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {"name": figure.name} | {
+        key: _finite(value) for key, value in zip(("value", "low", "high"), figure[1:], strict=True)
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _drawn(asked: _Asked, answer: Answer) -> str:
+    assert isinstance(asked.question, Histogram)  # noqa: S101 - checked with the command line
+    return chart.histogram(asked.question.edges.tolist(), answer.figures[1:-1], asked.columns[0])
