@@ -54,7 +54,7 @@ CORE = {"mask", "dp", "compute", "wire"}
 ARRAYS = {
     *("masquerade.dp.sampler", "masquerade.dp.mechanism"),
     *(f"masquerade.compute.{name}" for name in "field sharing graph messages protocol".split()),
-    *(f"masquerade.compute.{name}" for name in "tree aggregators noise".split()),
+    *(f"masquerade.compute.{name}" for name in "split tree aggregators noise".split()),
 }
 """Modules of the core that compute with NumPy; it stays out of `import masquerade` all the same."""
 
