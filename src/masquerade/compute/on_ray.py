@@ -103,13 +103,22 @@ class RayEngine:
     def actor(self, make: type, *arguments: Any) -> Actor:
         """See :meth:`masquerade.compute.engine.Engine.actor`. A dead actor is not started again: its keys are
         gone."""
-        node = self._emptiest()
-        place = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=True)
-        options = {"max_restarts": 0, "max_task_retries": 0, "num_cpus": 0, "scheduling_strategy": place}
-        actor = _RayActor(self, self._host.options(**options).remote(make, arguments), node)
-        self._actors.add(actor)
-        actor.ask("__class__")
-        return actor
+        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        for node in self._emptiest_first():
+            # Not soft: a soft wish for a node is now and then not heard.
+            place = affinity(node, soft=False)
+            host = self._host.options(
+                max_restarts=0, max_task_retries=0, num_cpus=0, scheduling_strategy=place
+            )
+            actor = _RayActor(self, host.remote(make, arguments), node)
+            self._actors.add(actor)
+            try:
+                actor.ask("__class__")
+            except EngineProblem:
+                actor.stop()  # its node has died meanwhile
+            else:
+                return actor
+        raise EngineProblem("no node of the cluster takes an actor")
 
     def close(self) -> None:
         """See :meth:`masquerade.compute.engine.Engine.close`."""
@@ -125,11 +134,11 @@ class RayEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _emptiest(self) -> str:
-        """The node with the fewest actors of this engine."""
+    def _emptiest_first(self) -> list[str]:
+        """The nodes, those with the fewest actors of this engine first."""
         taken = [actor.node for actor in self._actors]
         nodes = [str(node["NodeID"]) for node in self._ray.nodes() if node["Alive"]]
-        return min(nodes, key=taken.count)
+        return sorted(nodes, key=taken.count)
 
     def _put(self, function: Callable[..., Any]) -> Any:
         done, reference = attempt(lambda: self._ray.put(function))
