@@ -218,39 +218,60 @@ class Lexicon:
         return automaton(self._needles)
 
     @cached_property
-    def _heads(self) -> tuple[frozenset[str], int]:
-        """Every proper beginning of a needle, and the longest one's length."""
-        heads = {needle[:k] for needle in self._needles for k in range(1, len(needle))}
-        return frozenset(heads), max(map(len, heads), default=0)
+    def _openings(self) -> tuple[dict[str, list[str]], int]:
+        """Needles and labels by their first symbol and by their first two, and the longest one's length."""
+        openings: dict[str, list[str]] = {}
+        words = [*self._needles, *self._labels]
+        for word in words:
+            openings.setdefault(word[:1], []).append(word)
+            openings.setdefault(word[:2], []).append(word)
+        return openings, max(map(len, words), default=0)
 
     @cached_property
     def _own_kinds(self) -> frozenset[str]:
         return frozenset(e.surrogate.kind for e in self._entries.values()).difference(KINDS)
 
     @cached_property
-    def _starts(self) -> frozenset[str]:
-        """Symbols after which, at the end of a chunk, something must be held back."""
-        return self._heads[0] | self._labels[1]
+    def _labels(self) -> frozenset[str]:
+        """What may be taken along before a needle."""
+        labels: set[str] = set()
+        for e in self._entries.values():
+            labels.update(e.labels)
+            if e.lead:
+                labels.add(project(e.lead))
+        return frozenset(labels - {""})
 
     @cached_property
-    def _labels(self) -> tuple[frozenset[str], frozenset[str], int]:
-        """What may be taken along before a needle, its beginnings, and the longest one's length."""
-        entries = self._entries.values()
-        labels = {label for e in entries for label in e.labels} | {project(e.lead) for e in entries if e.lead}
-        labels -= {""}
-        heads = {label[:k] for label in labels for k in range(1, len(label) + 1)}
-        return frozenset(labels), frozenset(heads), max(map(len, labels), default=0)
-
-    @cached_property
-    def _leads(self) -> frozenset[str]:
+    def _leads(self) -> tuple[str, ...]:
         """What signs plausible values begin with, up to their first letter or digit."""
         leads = {re.match(r"[^0-9A-Za-z]*", e.lead)[0] for e in self._entries.values() if e.lead}  # type: ignore[index]
-        return frozenset(lead[:k] for lead in leads | {"("} if leads for k in range(1, len(lead) + 1))
+        return tuple({lead[:k] for lead in leads | {"("} if leads for k in range(1, len(lead) + 1)})
 
     @cached_property
     def _reach(self) -> int:
         """No surrogate is longer than this in a reply, from its label to the end of its needle."""
-        return max(map(len, self._needles)) + self._labels[2] + _NOISE + _SLACK
+        longest_label = max(map(len, self._labels), default=0)
+        return max(map(len, self._needles)) + longest_label + _NOISE + _SLACK
+
+    def _unfinished(self, symbols: str, symbol: int, near: int) -> int:
+        """The first symbol of what may be the beginning of a surrogate, or the end of ``symbols``.
+
+        Nothing before ``symbol`` belongs to it, and needles and labels that begin before ``near`` came to
+        nothing.
+        """
+        openings, longest = self._openings
+        first = total = len(symbols)
+        for at in range(max(symbol, near, total - longest), total):
+            for word in openings.get(symbols[at : at + 2], ()):
+                tail = symbols[at:]
+                if not word.startswith(tail):
+                    continue
+                if word in self._labels:
+                    first = min(first, at)
+                elif word != tail:
+                    before = [len(label) for label in self._labels if symbols.endswith(label, symbol, at)]
+                    first = min(first, at - max(before, default=0))
+        return first
 
     def _search(self, symbols: str) -> list[tuple[int, int, _Entry]]:
         """Every place of every needle, by start and then longest first."""
@@ -290,6 +311,12 @@ class _View:
             self._symbol_places = list(compress(range(self.end), kept))
         return self._symbol_places[symbol]
 
+    def symbol(self, place: int) -> int:
+        """The first symbol that stands at ``place`` in ``text`` or behind it."""
+        if place <= 0:
+            return 0
+        return len(self.text[:place].translate(PROJECTION))
+
     def raw(self, place: int) -> int:
         """A place in ``text`` as an offset in the raw stretch."""
         return place if self._places is None else self._places[place]
@@ -328,31 +355,15 @@ class Restorer:
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""
         raw = self._held + chunk
-        if len(raw) > _NOISE or not _QUIET.fullmatch(raw):
+        place = self._glance(raw, False)
+        if place is None:
             return self._advance(raw, False)
-        # The short way for most of what a model streams; the long way gives the same.
-        symbols = raw.translate(PROJECTION)
-        lexicon = self._lexicon
-        if len(symbols) >= lexicon._shortest:
-            return self._advance(raw, False)
-        place = len(raw)
-        starts = lexicon._starts
-        for at in range(len(symbols)):
-            if symbols[at:] in starts:
-                if any(label in symbols for label in lexicon._labels[0]):
-                    return self._advance(raw, False)
-                left = len(symbols) - at
-                while left:
-                    place -= 1
-                    left -= raw[place].isalnum()
-                break
-        if place:
-            sure, self._held = raw[:place], raw[place:]
-            self._before = (self._before + sure[-4:])[-4:]
-            self._leave(sure)
-            return sure
-        self._held = raw
-        return ""
+        self._held = raw[place:]
+        if not place:
+            return ""
+        sure = raw[:place]
+        self._pass(sure)
+        return sure
 
     def finish(self) -> str:
         """The rest of the reply."""
@@ -370,7 +381,7 @@ class Restorer:
             return raw
         out: list[str] = []
         at = 0
-        if "[" in raw:
+        if "[" in raw and "]" in raw:
             exact = [(m, e) for m in TOKEN.finditer(raw) if (e := lexicon._exact.get(m[0]))]
             gaps = []
             for found, _ in exact:
@@ -381,13 +392,13 @@ class Restorer:
                 if simple and len(exact) > 1:
                     out.append(gap)
                     self._leave(gap)
-                else:
+                elif gap:
                     self._stretch(gap, True, False, out)
                 self._put(entry, out)
                 self._before = "]"
-        rest = raw[at:] if at else raw
-        used = self._stretch(rest, final, final, out)
-        self._held = rest[used:]
+        if rest := raw[at:]:
+            used = self._stretch(rest, final, final, out)
+            self._held = rest[used:]
         return "".join(out)
 
     def _put(self, entry: _Entry, out: list[str]) -> None:
@@ -401,8 +412,12 @@ class Restorer:
 
         ``closed``: nothing after it can belong to it.
         """
-        if not raw:
-            return 0
+        place = self._glance(raw, closed)
+        if place is not None:
+            if place:
+                out.append(raw[:place])
+                self._pass(raw[:place])
+            return place
         half = None
         if not closed and _SPECIAL.search(raw):
             half = _HALF.search(raw, max(0, len(raw) - _HALF_LENGTH))
@@ -434,6 +449,40 @@ class Restorer:
         self._before = (self._before + view.text[max(0, stop - 4) : stop])[-4:]
         return view.raw(stop)
 
+    def _glance(self, raw: str, closed: bool) -> int | None:
+        """What :meth:`_stretch` says of a short and quiet text, at a fifth of the cost; None of any other.
+
+        A last bracket that may begin a token is held back as if the reply had been cut before it.
+        """
+        lexicon = self._lexicon
+        end = len(raw)
+        if not lexicon._needles:
+            return end
+        if not closed:
+            if end > lexicon._reach:
+                return None
+            if "[" in raw:
+                end = raw.rindex("[")
+                if not _TOKEN_BEGINS.fullmatch(raw, end):
+                    return None
+        if not _QUIET.fullmatch(raw, 0, end) or raw.endswith(lexicon._leads, 0, end):
+            return None
+        symbols = project(raw[:end])
+        if len(symbols) >= lexicon._shortest and lexicon._search(symbols):
+            return None
+        if closed:
+            return end
+        left = len(symbols) - lexicon._unfinished(symbols, 0, 0)
+        while left:
+            end -= 1
+            left -= raw[end].isalnum()
+        return end
+
+    def _pass(self, text: str) -> None:
+        """Something went out as it was."""
+        self._before = text[-4:] if len(text) >= 4 else (self._before + text)[-4:]
+        self._leave(text)
+
     def _plain(self, raw: str, start: int, end: int, out: list[str]) -> None:
         if start < end:
             out.append(raw[start:end])
@@ -443,21 +492,9 @@ class Restorer:
         """The place from which on something unfinished may stand; nothing before ``done`` counts."""
         if view.closed:
             return view.end
-        symbols, total = view.symbols, len(view.symbols)
-        heads, longest = self._lexicon._heads
-        labels, label_heads, longest_label = self._lexicon._labels
-        first = total
-        for at in range(max(symbol, total - longest), total):
-            if symbols[at:] in heads and view.end - view.place(at) <= self._lexicon._reach:
-                first = min(first, at)
-                for label in labels:
-                    if symbols.endswith(label, symbol, at):
-                        first = min(first, at - len(label))
-        for at in range(max(symbol, total - longest_label), first):
-            if symbols[at:] in label_heads and view.end - view.place(at) <= self._lexicon._reach:
-                first = at
-                break
-        place = view.place(first) if first < total else view.end
+        near = view.symbol(view.end - self._lexicon._reach)
+        first = self._lexicon._unfinished(view.symbols, symbol, near)
+        place = view.place(first) if first < len(view.symbols) else view.end
         opening = _MAY_OPEN.match(view.text[max(done, place - _BEFORE) : place][::-1])
         if opening:
             return place - opening.end()
@@ -562,6 +599,8 @@ class Restorer:
 
 _QUIET = re.compile(r"[A-Za-z0-9 ,.;:'\"!?\n\u3001\u3002\u4e00-\u9fff\uff0c\uff1a]*")
 """Text with nothing that could belong to a surrogate but its letters and digits."""
+
+_TOKEN_BEGINS = re.compile(r"\[[A-Z0-9_]*")
 
 _FORMATTING = re.compile(rf"[\\*{_INVISIBLE}]")
 _SPACING = re.compile(rf"[\s().:/\\*\u2010-\u2015\-{_INVISIBLE}]")

@@ -20,11 +20,15 @@ from masquerade.keys import TenantKey
 from masquerade.mask.restore import Restorer
 from masquerade.mask.text import Masker
 from masquerade.wire import openai
+from masquerade.wire.mould import Mould, mould_of
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
 _ALIAS_BYTES = 15
 _PROVEN = 0.95
 _MOST_TEXTS = 4096
+_MOULDS = 4
+_MOST_LEARNED = 64
+_ANSWERS = ("content", "tool_calls")
 _SHELL = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -159,14 +163,33 @@ class ReplyStream:
         self._texts = 0
         self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
         self._thinking: set[int] = set()
+        self._moulds: list[Mould] = []
+        self._learned = 0
         self._told = not exchange.counts
         self._ready: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
-        """What can be given to the client after ``chunk``; may be empty."""
+        """What can be given to the client after ``chunk``; may be empty.
+
+        Chunks of the service that arrive together, and differ only in one text, may leave as one.
+        """
         ready = self._ready
+        run: Mould | None = None
+        events: list[bytes] = []
+        texts: list[str] = []
         for event in self._events.feed(chunk):
-            ready.append(self._event(event))
+            mould, text = self._fitting(event)
+            if run is not None and mould is not run:
+                ready.append(self._moulded(run, events, texts))
+                events, texts = [], []
+            run = mould
+            if mould is None:
+                ready.append(self._event(event))
+            else:
+                events.append(event.data)  # type: ignore[arg-type]
+                texts.append(text)
+        if run is not None:
+            ready.append(self._moulded(run, events, texts))
         self._ready = []
         return b"".join(ready)
 
@@ -175,12 +198,31 @@ class ReplyStream:
         self._events.finish()
         return b"".join(self._ready) + self._rest()
 
+    def _fitting(self, event: Event) -> tuple[Mould | None, str]:
+        """The mould that an event fits, with its text, if there is one."""
+        data, name = event
+        if data is not None and not name:
+            for mould in self._moulds:
+                if (text := mould.read(data)) is not None:
+                    answers = bool(self._thinking) and mould.path[1] in _ANSWERS
+                    return (None, "") if answers and mould.path[0] in self._thinking else (mould, text)
+        return None, ""
+
+    def _moulded(self, mould: Mould, events: list[bytes], texts: list[str]) -> bytes:
+        """Events that are as an earlier one but for their one text, with this restored."""
+        text = "".join(texts)
+        new = self._feed(mould.path, text)
+        if new == text:
+            return b"data: " + b"\n\ndata: ".join(events) + b"\n\n"
+        return mould.written(events[-1], new) if new or not mould.may_go else b""
+
     def _event(self, event: Event) -> bytes:
-        if event.data is None or not self._exchange.counts:
+        data = event.data
+        if data is None or not self._exchange.counts:
             return encode(event)
-        if event.data == DONE:
+        if data == DONE:
             return self._rest() + encode(event)
-        tree = _read_reply(event.data)
+        tree = _read_reply(data)
         choices = tree.get("choices")
         if type(choices) is not list or not choices:
             return _encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
@@ -198,6 +240,7 @@ class ReplyStream:
         if not self._shell.get("id"):
             self._shell |= {name: tree[name] for name in _SHELL if name in tree}
         if not ended:
+            self._learn(data)
             if not changed:
                 return thoughts + encode(event)
             return thoughts + (b"" if _says_nothing(tree) else _encoded(tree, event.name))
@@ -205,6 +248,13 @@ class ReplyStream:
         tree["masquerade"] = self._exchange.summary()
         self._told = True
         return before + _encoded(tree, event.name)
+
+    def _learn(self, data: bytes) -> None:
+        """Remember how this chunk looks, for it was like none of the last few."""
+        if self._learned < _MOST_LEARNED:
+            self._learned += 1
+            if (mould := mould_of(data)) is not None:
+                self._moulds = [mould, *self._moulds[: _MOULDS - 1]]
 
     def _restore(self, choice: dict[str, Any]) -> bool:
         changed = False
@@ -237,7 +287,7 @@ class ReplyStream:
     def _thoughts(self, choice: dict[str, Any]) -> bytes:
         """The rest of a choice's reasoning, once its answer begins: clients show the two apart."""
         at, delta = _index(choice), choice.get("delta")
-        answers = type(delta) is dict and (delta.get("content") or delta.get("tool_calls"))
+        answers = type(delta) is dict and any(delta.get(field) for field in _ANSWERS)
         if at not in self._thinking or not answers:
             return b""
         self._thinking.discard(at)
