@@ -98,7 +98,7 @@ _TEXTS = st.one_of(
 _DELTAS = st.one_of(
     st.builds(lambda text: {"content": text}, _TEXTS),
     st.builds(lambda text: {"reasoning_content": text}, _TEXTS),
-    st.builds(lambda text: {"role": "assistant", "content": text}, _TEXTS),
+    st.builds(lambda text: {"content": text, "refusal": None}, _TEXTS),
     st.builds(
         lambda at, text: {"tool_calls": [{"index": at, "function": {"arguments": text}}]},
         st.integers(0, 1),

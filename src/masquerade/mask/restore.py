@@ -174,14 +174,17 @@ def _labels(kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(project(name) for name in (kind, KINDS.get(kind, kind))))
 
 
+_KEEP, _PLAUSIBLE = Fate.KEEP, Fate.PLAUSIBLE  # an enum member costs more to look up than a global
+
+
 class _Entry:
     """A surrogate made ready for comparing."""
 
-    __slots__ = ("labels", "lead", "plausible", "strict", "surrogate", "value")
+    __slots__ = ("kind", "labels", "lead", "original", "plausible", "strict", "value")
 
     def __init__(self, surrogate: Surrogate) -> None:
-        self.surrogate = surrogate
-        self.plausible = surrogate.fate is Fate.PLAUSIBLE
+        self.kind, self.original = surrogate.kind, surrogate.original
+        self.plausible = surrogate.fate is _PLAUSIBLE
         self.labels: tuple[str, ...] = ()
         self.lead = ""
         self.value = surrogate.text
@@ -201,13 +204,14 @@ class Lexicon:
     """The surrogates that replies are restored by. Immutable; made once, shared by restorers."""
 
     def __init__(self, surrogates: Iterable[Surrogate]) -> None:
-        self._entries = {s.needle: _Entry(s) for s in surrogates if s.fate is not Fate.KEEP}
-        self._exact = {e.surrogate.text: e for e in self._entries.values() if not e.plausible}
-        self._needles = list(self._entries)
+        known = {s.needle: s for s in surrogates if s.fate is not _KEEP}
+        self._surrogates = known
+        self._exact = {s.text: s.original for s in known.values() if s.fate is not _PLAUSIBLE}
+        self._needles = list(known)
         self._shortest = min(map(len, self._needles), default=0)
 
     def __repr__(self) -> str:
-        return f"Lexicon({len(self._entries)} surrogates)"
+        return f"Lexicon({len(self._needles)} surrogates)"
 
     def restore(self, reply: str) -> str:
         """A whole reply with the originals in place."""
@@ -229,22 +233,29 @@ class Lexicon:
 
     @cached_property
     def _own_kinds(self) -> frozenset[str]:
-        return frozenset(e.surrogate.kind for e in self._entries.values()).difference(KINDS)
+        return frozenset([s.kind for s in self._surrogates.values()]).difference(KINDS)
 
     @cached_property
     def _labels(self) -> frozenset[str]:
         """What may be taken along before a needle."""
-        labels: set[str] = set()
-        for e in self._entries.values():
-            labels.update(e.labels)
-            if e.lead:
-                labels.add(project(e.lead))
-        return frozenset(labels - {""})
+        kinds = {s.kind for s in self._surrogates.values() if s.fate is not _PLAUSIBLE}
+        labels = {label for kind in kinds for label in _labels(kind)}
+        return frozenset(labels | {project(lead) for lead in self._signs} - {""})
+
+    @cached_property
+    def _signs(self) -> frozenset[str]:
+        """What plausible values have before their needle."""
+        plausible = [s.needle for s in self._surrogates.values() if s.fate is _PLAUSIBLE]
+        return frozenset([self._entries[needle].lead for needle in plausible])
+
+    @cached_property
+    def _entries(self) -> dict[str, _Entry]:
+        return {needle: _Entry(surrogate) for needle, surrogate in self._surrogates.items()}
 
     @cached_property
     def _leads(self) -> tuple[str, ...]:
         """What signs plausible values begin with, up to their first letter or digit."""
-        leads = {re.match(r"[^0-9A-Za-z]*", e.lead)[0] for e in self._entries.values() if e.lead}  # type: ignore[index]
+        leads = {re.match(r"[^0-9A-Za-z]*", lead)[0] for lead in self._signs if lead}  # type: ignore[index]
         return tuple({lead[:k] for lead in leads | {"("} if leads for k in range(1, len(lead) + 1)})
 
     @cached_property
@@ -376,33 +387,37 @@ class Restorer:
     def _advance(self, raw: str, final: bool) -> str:
         lexicon = self._lexicon
         self._held = ""
-        if not lexicon._entries:
+        if not lexicon._needles:
             self._leave(raw)
             return raw
         out: list[str] = []
         at = 0
         if "[" in raw and "]" in raw:
-            exact = [(m, e) for m in TOKEN.finditer(raw) if (e := lexicon._exact.get(m[0]))]
+            exact = [(m, o) for m in TOKEN.finditer(raw) if (o := lexicon._exact.get(m[0])) is not None]
             gaps = []
             for found, _ in exact:
                 gaps.append(raw[at : found.start()])
                 at = found.end()
-            simple = len(exact) < 2 or not lexicon._search(_shadow(BARRIER.join(gaps)))
-            for gap, (_, entry) in zip(gaps, exact, strict=True):
-                if simple and len(exact) > 1:
+            simple = len(exact) > 1 and not lexicon._search(_shadow(BARRIER.join(gaps)))
+            for gap, (_, original) in zip(gaps, exact, strict=True):
+                if simple:
                     out.append(gap)
-                    self._leave(gap)
                 elif gap:
                     self._stretch(gap, True, False, out)
-                self._put(entry, out)
+                out.append(original if self._escape is None else self._escape(original))
                 self._before = "]"
+                if not simple:
+                    self._leave("\n")
+            if simple:
+                self._leave("\n".join([*gaps, ""]))
+            self.restored += len(exact)
         if rest := raw[at:]:
             used = self._stretch(rest, final, final, out)
             self._held = rest[used:]
         return "".join(out)
 
     def _put(self, entry: _Entry, out: list[str]) -> None:
-        original = entry.surrogate.original
+        original = entry.original
         out.append(original if self._escape is None else self._escape(original))
         self.restored += 1
         self._leave("\n")
@@ -572,7 +587,7 @@ class Restorer:
         if left == start and (lead or region != value) and ")" in region.partition("(")[0]:
             left -= text.endswith("(", done, start)
         if not stands_alone(
-            (view.before + text[max(0, left - 4) : left])[-4:], text[end : end + 3], entry.surrogate.kind
+            (view.before + text[max(0, left - 4) : left])[-4:], text[end : end + 3], entry.kind
         ):
             return None if view.closed or view.end - end >= 3 else (left, end, False)
         return left, end, view.closed or view.end - end >= 3
