@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 from masquerade import crypto
 from masquerade.errors import MasqueradeError
+
+if TYPE_CHECKING:
+    from masquerade.serve.room import Lease
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -54,7 +57,8 @@ class Gone(Exception):
 class Call:
     """One request, and what is told about it afterwards: sizes, times and counts.
 
-    ``patience`` is how many seconds its client may take nothing of what it is sent.
+    ``patience`` is how many seconds its client may take nothing of what it is sent, and ``lease`` what it
+    holds of the room that all requests share.
     """
 
     __slots__ = (
@@ -67,10 +71,12 @@ class Call:
         "gone",
         "headers",
         "id",
+        "lease",
         "mask_seconds",
         "method",
         "path",
         "receive",
+        "repeats",
         "route",
         "send",
         "started",
@@ -80,11 +86,13 @@ class Call:
         "upstream_seconds",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.receive, self.send, self._patience = receive, send, patience
+        self.repeats: bool = len(self.headers) < len(scope["headers"]) and _repeats(scope["headers"])
+        """Whether a header is there twice of which no two can be obeyed."""
+        self.receive, self.send, self._patience, self.lease = receive, send, patience, lease
         self.id = crypto.random_bytes(9).hex()
         self.route = "other"
         self.started = perf_counter()
@@ -98,7 +106,8 @@ class Call:
         """The body, which is to be JSON of at most ``limit`` bytes and to arrive within so many ``seconds``.
 
         Raises:
-            Refusal: it is something else (415), larger (413; what is beyond is not kept), or late (408).
+            Refusal: it is something else (415), larger (413; what is beyond is not kept), late (408), or
+                there is no room for it now (503).
             Gone: the client hung up.
         """
         kind, _, options = self.headers.get(b"content-type", b"").lower().partition(b";")
@@ -128,6 +137,7 @@ class Call:
             self.bytes_in += len(pieces[-1])
             if self.bytes_in > limit:
                 raise _too_large(limit)
+            self.lease.take(len(pieces[-1]))
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def start(
@@ -194,6 +204,26 @@ class Call:
         if not self.done:
             self.gone = True
             task.cancel()
+
+
+_SINGLE = frozenset(
+    (
+        b"api-key",
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        b"x-masquerade-tenant",
+    )
+)
+
+
+def _repeats(headers: Sequence[Header]) -> bool:
+    names = [name for name, _ in headers if name in _SINGLE]
+    return len(set(names)) < len(names)
 
 
 def _too_large(limit: int) -> Refusal:

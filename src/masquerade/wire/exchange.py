@@ -193,6 +193,11 @@ class ReplyStream:
         self._ready = []
         return b"".join(ready)
 
+    @property
+    def held(self) -> int:
+        """Bytes of an event whose end is still to come."""
+        return self._events.held
+
     def finish(self) -> bytes:
         """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""
         self._events.finish()
