@@ -51,15 +51,14 @@ from masquerade.serve import keyfile
 from masquerade.serve.files import (
     FORMATS,
     Format,
-    Landing,
     Options,
-    Source,
     Summary,
-    Unreadable,
     find_file,
     mask_file,
     restore_file,
 )
+from masquerade.serve.landing import Landing
+from masquerade.serve.source import Source, Unreadable
 from masquerade.serve.vault import Vault
 
 _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (

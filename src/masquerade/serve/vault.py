@@ -77,14 +77,16 @@ class Vault:
         """Entries, once the vault is finished or opened."""
 
     @classmethod
-    def create(cls, path: Path, key: Key, tenant: str = "default") -> Vault:
-        """A new vault at ``path``, mode 0600.
+    def create(cls, path: Path, key: Key, tenant: str = "default", *, reserved: bool = False) -> Vault:
+        """A new vault at ``path``, mode 0600. ``reserved``: an empty file is there already, the caller's own.
 
         Raises:
             OSError: the file exists, or cannot be made.
         """
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        db = sqlite3.connect(path, isolation_level=None)
+        if not reserved:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        # Nobody else knows this file, so SQLite need not lock it.
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?nolock=1", uri=True, isolation_level=None)
         # Until `finish` the file is worth nothing, so there is nothing for a journal to protect.
         db.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
