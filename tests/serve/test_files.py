@@ -136,6 +136,26 @@ def test_a_token_that_stood_there_before_stays(tmp_path: Path) -> None:
     assert restore(tmp_path, masked)[0] == data
 
 
+@pytest.mark.usefixtures("small_reads")
+@pytest.mark.parametrize("form", ["csv", "json"])
+@pytest.mark.parametrize("rows", [1, 3000])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_token_in_a_column_that_is_not_masked_stays(
+    tmp_path: Path, form: str, rows: int, first: bool
+) -> None:
+    own = MASKER.mask("ada@example.com").text
+    pairs = [("ada@example.com", "x")] + [("y", "z")] * rows + [("y", f"see {own}")]
+    pairs = pairs if first else pairs[::-1]
+    if form == "csv":
+        data, options = "a,b\n" + "".join(f"{a},{b}\n" for a, b in pairs), Options("csv", columns=("a",))
+    else:
+        lines = [f'{{"a": "{a}", "b": ["{b}"], "{b}": 1}}\n' for a, b in pairs]
+        data, options = "".join(lines), Options("jsonl", fields=("a",))
+    masked, _ = mask(tmp_path, data.encode(), options=options)
+    assert b"ada@example.com" not in masked
+    assert restore(tmp_path, masked, options=Options(options.format))[0] == data.encode()
+
+
 VALUES = {
     "key": (KEY_BLOCK, "Q0FOQVJZ"),
     "encrypted key": (

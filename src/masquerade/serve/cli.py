@@ -57,7 +57,7 @@ from masquerade.serve.files import (
     mask_file,
     restore_file,
 )
-from masquerade.serve.landing import Landing
+from masquerade.serve.landing import Landing, alone
 from masquerade.serve.source import Source, Unreadable
 from masquerade.serve.vault import Vault
 
@@ -338,20 +338,21 @@ def _client_key(args: argparse.Namespace) -> int:
     if not TENANT.fullmatch(args.tenant):
         raise _Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
     path = Path(args.file) if args.file else keyfile.home() / "clients.toml"
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError):
-        raise Unreadable("cannot read it", source=str(path)) from None
-    key, digest = new_key()
-    name = json.dumps(args.name, ensure_ascii=False)
-    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
-    text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
-    Clients.parse(text, str(path))
+    path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         raise OutputProblem(f"cannot make {path.parent}: {problem.strerror}", made=False) from None
-    with Landing(str(path), force=True, private=True) as landing:
+    key, digest = new_key()
+    name = json.dumps(args.name, ensure_ascii=False)
+    with alone([path.parent]), Landing(str(path), force=True, private=True, locked=True) as landing:
+        try:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+        except (OSError, UnicodeDecodeError):
+            raise Unreadable("cannot read it", source=str(path)) from None
+        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+        text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
+        Clients.parse(text, str(path))
         landing.write(text.encode())
         landing.land()
     print(key)

@@ -24,7 +24,7 @@ from ahocorasick_rs import AhoCorasick
 
 from masquerade.errors import BadInput
 from masquerade.mask.policy import is_endless, is_unbounded
-from masquerade.mask.restore import Lexicon, Restorer
+from masquerade.mask.restore import Lexicon, Restorer, likenesses
 from masquerade.mask.span import KINDS, Span
 from masquerade.mask.surrogate import BARRIER, BODY_LENGTH, body_ok, project
 from masquerade.mask.text import Masker
@@ -458,13 +458,14 @@ class _Mask:
         return self._masked([piece], [self.spans(piece)])[0]
 
     def leaf_spans(self, leaves: Sequence[Leaf]) -> list[list[Span]]:
-        """What is found in each leaf, with their labels in sight."""
+        """What is found in each leaf that was chosen, with their labels in sight."""
         joined: list[str] = []
         ends: list[int] = []
         at = 0
         for leaf in leaves:
-            joined += leaf.before, leaf.text
-            at += len(leaf.before) + len(leaf.text)
+            if leaf.chosen:
+                joined += leaf.before, leaf.text
+                at += len(leaf.before) + len(leaf.text)
             ends.append(at)
         found: list[list[Span]] = [[] for _ in leaves]
         first = 0
@@ -476,7 +477,7 @@ class _Mask:
                 offset = ends[i] - len(leaves[i].text)
                 low, high = max(start, offset), min(end, ends[i])
                 inside = start >= offset and end <= ends[i]
-                if inside or (low < high and leaves[i].form != "key"):
+                if leaves[i].chosen and (inside or (low < high and leaves[i].form != "key")):
                     found[i].append(Span(low - offset, high - offset, kind, score))
                 i += 1
         return found
@@ -485,6 +486,8 @@ class _Mask:
         """The texts of ``leaves``, masked."""
         if not leaves:
             return ()
+        if not all(leaf.chosen for leaf in leaves):
+            return self._some(leaves)
         texts, spans = [leaf.text for leaf in leaves], self.leaf_spans(leaves)
         if any(_BETWEEN in text for text in texts):
             return self._masked(texts, spans)
@@ -494,6 +497,21 @@ class _Mask:
             shifted += [Span(s.start + at, s.end + at, s.kind, s.score) for s in own]
             at += len(text) + len(_BETWEEN)
         return self._masked([_BETWEEN.join(texts)], [shifted])[0].split(_BETWEEN)
+
+    def _some(self, leaves: Sequence[Leaf]) -> Sequence[str]:
+        """The texts of ``leaves``, those masked that were chosen; of the others, stand-ins only.
+
+        These go first, so that what they hold as plain text is not given out to stand for something.
+        """
+        texts = [leaf.text for leaf in leaves]
+        chosen = [i for i, leaf in enumerate(leaves) if leaf.chosen]
+        if self._book is not None:
+            for i, leaf in enumerate(leaves):
+                if not leaf.chosen and any(likenesses(leaf.text)):
+                    texts[i] = self._masked([leaf.text], [[]])[0]
+        for i, text in zip(chosen, self.leaves([leaves[i] for i in chosen]), strict=True):
+            texts[i] = text
+        return texts
 
     def _masked(self, texts: list[str], spans: list[list[Span]]) -> tuple[str, ...]:
         masked = self._masker.mask_all(texts, self._book, spans)

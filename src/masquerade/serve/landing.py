@@ -51,7 +51,7 @@ class Landing:
 
     ``target`` ``-`` is the standard output, and a device or pipe is written as it is; for these there is no
     going back. Leaving the block without :meth:`land` removes all that was written, and what stood under
-    these names before stays until then.
+    these names before stays until then. ``locked``: the caller is :func:`alone` in its folders.
 
     Raises:
         OutputProblem: a file exists and ``force`` is not given, it is the input, or it cannot be made.
@@ -66,11 +66,12 @@ class Landing:
         force: bool = False,
         private: bool = False,
         source: str = "-",
+        locked: bool = False,
     ) -> None:
         self.name = "standard output" if target == "-" else target
         self.rejected = 0
         """Lines set aside."""
-        self._force, self._private = force, private
+        self._force, self._private, self._locked = force, private, locked
         special = Path(target).exists() and not (Path(target).is_file() or Path(target).is_dir())
         # A pipe behind a link, as /dev/stdout, has no path of its own to resolve to.
         self._target = None if target == "-" else Path(target if special else os.path.realpath(target))
@@ -127,7 +128,7 @@ class Landing:
         for path in finals:
             with writing(str(path)):
                 self._parts[path].complete()
-        with _alone(path.parent for path in finals):
+        with contextlib.nullcontext() if self._locked else alone(path.parent for path in finals):
             try:
                 for path in finals:
                     with writing(str(path)):
@@ -323,7 +324,7 @@ def _lock(descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(folders: Iterable[Path]) -> Iterator[None]:
+def alone(folders: Iterable[Path]) -> Iterator[None]:
     """While this lasts, no other run puts files into these folders.
 
     Raises:
