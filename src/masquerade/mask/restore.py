@@ -11,10 +11,12 @@ what was put back is never read again. What only looks like a token is left as i
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from html import unescape
 from itertools import compress
+from operator import itemgetter
 from urllib.parse import unquote
 
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
@@ -163,6 +165,11 @@ def _decoded(text: str) -> tuple[str, list[int] | None]:
 
 _NOISE = 40
 """Characters that may stand in between those of one needle, in all."""
+
+_MOST_EDITS = 1 << 16
+"""Originals whose places are remembered, for offsets into a reply."""
+
+_FIRST = itemgetter(0)
 
 _SLACK = 8
 """The same for a label."""
@@ -348,6 +355,8 @@ class Restorer:
         self._escape = escape
         self._held = ""
         self._before = ""  # the last characters of the reply that have gone out
+        self._gone = 0  # how many characters of the reply have been dealt with
+        self._edits: list[tuple[int, int, int]] = []  # of each original: end and start in the reply, shift
         self._leftover: list[str] = []
         self._unresolved = 0
         self.restored = 0
@@ -362,6 +371,16 @@ class Restorer:
         return self._unresolved + sum(
             1 for _ in likenesses("".join(self._leftover), self._lexicon._own_kinds)
         )
+
+    def moved(self, offset: int) -> int:
+        """Where a character of the reply stands in what came out; one of a stand-in: where the original does.
+
+        Exact for what has come out already.
+        """
+        at = bisect_right(self._edits, offset, key=_FIRST)
+        if at < len(self._edits):
+            offset = min(offset, self._edits[at][1])
+        return offset + (self._edits[at - 1][2] if at else 0)
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""
@@ -399,28 +418,33 @@ class Restorer:
                 gaps.append(raw[at : found.start()])
                 at = found.end()
             simple = len(exact) > 1 and not lexicon._search(_shadow(BARRIER.join(gaps)))
-            for gap, (_, original) in zip(gaps, exact, strict=True):
+            for gap, (found, original) in zip(gaps, exact, strict=True):
                 if simple:
                     out.append(gap)
+                    self._gone += len(gap)
                 elif gap:
                     self._stretch(gap, True, False, out)
-                out.append(original if self._escape is None else self._escape(original))
+                self._put(original, len(found[0]), out)
                 self._before = "]"
                 if not simple:
                     self._leave("\n")
             if simple:
                 self._leave("\n".join([*gaps, ""]))
-            self.restored += len(exact)
         if rest := raw[at:]:
             used = self._stretch(rest, final, final, out)
             self._held = rest[used:]
         return "".join(out)
 
-    def _put(self, entry: _Entry, out: list[str]) -> None:
-        original = entry.original
-        out.append(original if self._escape is None else self._escape(original))
+    def _put(self, original: str, length: int, out: list[str]) -> None:
+        """Write an original in place of a stand-in of this ``length``."""
+        if self._escape is not None:
+            original = self._escape(original)
+        out.append(original)
         self.restored += 1
-        self._leave("\n")
+        start, self._gone = self._gone, self._gone + length
+        if len(self._edits) < _MOST_EDITS:
+            shift = self._edits[-1][2] if self._edits else 0
+            self._edits.append((self._gone, start, shift + len(original) - length))
 
     def _stretch(self, raw: str, closed: bool, final: bool, out: list[str]) -> int:
         """Restore a stretch in which no token stands exactly; returns how much of it was certain.
@@ -455,7 +479,8 @@ class Restorer:
                 stop = left
                 break
             self._plain(raw, view.raw(done), view.raw(left), out)
-            self._put(entry, out)
+            self._put(entry.original, view.raw(right) - view.raw(left), out)
+            self._leave("\n")
             done, symbol = right, last
             if stop < right:
                 stop = self._certain(view, symbol, done)
@@ -495,12 +520,14 @@ class Restorer:
 
     def _pass(self, text: str) -> None:
         """Something went out as it was."""
+        self._gone += len(text)
         self._before = text[-4:] if len(text) >= 4 else (self._before + text)[-4:]
         self._leave(text)
 
     def _plain(self, raw: str, start: int, end: int, out: list[str]) -> None:
         if start < end:
             out.append(raw[start:end])
+            self._gone += end - start
             self._leave(raw[start:end])
 
     def _certain(self, view: _View, symbol: int, done: int) -> int:

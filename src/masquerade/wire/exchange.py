@@ -29,6 +29,9 @@ _MOST_TEXTS = 4096
 _MOULDS = 4
 _MOST_LEARNED = 64
 _ANSWERS = ("content", "tool_calls")
+_ANNOTATED = ("content", "text")
+_CONTENT = ("content",)
+_MOST_CHOICES = 128
 _SHELL = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -103,8 +106,22 @@ class Exchange:
 
     def restore_whole(self, tree: dict[str, Any]) -> bool:
         """Restore every text of a complete reply in place; whether anything changed."""
+        beside: dict[tuple[openai.Step, ...], Restorer] = {}
+
+        def restore(path: tuple[openai.Step, ...], text: str) -> str:
+            restorer = self.restorer(path)
+            restored = restorer.restore(text)
+            self.restored += restorer.restored
+            self.unresolved += restorer.unresolved
+            if path[-1] in _ANNOTATED:
+                beside[path[:-1]] = restorer
+            return restored
+
+        def move(path: tuple[openai.Step, ...], offset: int) -> int:
+            return beside[path].moved(offset) if path in beside else offset
+
         try:
-            return openai.restore_texts(tree, self._restore_one)
+            return openai.restore_texts(tree, restore, move=move)
         except RecursionError:
             raise UpstreamProblem("the model service's reply is nested too deeply") from None
 
@@ -119,13 +136,6 @@ class Exchange:
         self.restored += restorer.restored
         self.unresolved += restorer.unresolved
         return rest
-
-    def _restore_one(self, path: tuple[openai.Step, ...], text: str) -> str:
-        restorer = self.restorer(path)
-        restored = restorer.restore(text)
-        self.restored += restorer.restored
-        self.unresolved += restorer.unresolved
-        return restored
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
@@ -163,6 +173,7 @@ class ReplyStream:
         self._texts = 0
         self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
         self._thinking: set[int] = set()
+        self._contents: dict[openai.Step, Restorer] = {}  # also of choices that have ended
         self._moulds: list[Mould] = []
         self._learned = 0
         self._told = not exchange.counts
@@ -269,13 +280,15 @@ class ReplyStream:
         delta = choice.get("delta")
         if type(delta) is dict:
             try:
-                changed |= openai.restore_texts(delta, self._feed, (_index(choice),))
+                ends = choice.get("finish_reason") is not None  # then offsets wait until all is restored
+                move = None if ends else self._move
+                changed |= openai.restore_texts(delta, self._feed, (_index(choice),), move)
             except RecursionError:
                 raise UpstreamProblem("the model service's reply is nested too deeply") from None
         return changed
 
     def _feed(self, path: tuple[openai.Step, ...], text: str) -> str:
-        if path[-1] == "name":  # comes whole, and is read before the stream ends
+        if path[-1] == "name" or "annotations" in path:  # come whole, and are read before the stream ends
             restorer = self._exchange.restorer(path)
             return restorer.feed(text) + self._exchange.close(restorer)
         texts = self._restorers.setdefault(path[0], {})
@@ -285,9 +298,15 @@ class ReplyStream:
             if self._texts > _MOST_TEXTS:
                 raise UpstreamProblem("the model service's reply has too many parts")
             found = texts[path[1:]] = self._exchange.restorer(path)
+            if path[1:] == _CONTENT and len(self._contents) < _MOST_CHOICES:
+                self._contents.setdefault(path[0], found)
             if str(path[1]).startswith("reasoning"):
                 self._thinking.add(path[0])  # type: ignore[arg-type]
         return found.feed(text)
+
+    def _move(self, path: tuple[openai.Step, ...], offset: int) -> int:
+        content = self._contents.get(path[0]) if len(path) == 1 else None
+        return offset if content is None else content.moved(offset)
 
     def _thoughts(self, choice: dict[str, Any]) -> bytes:
         """The rest of a choice's reasoning, once its answer begins: clients show the two apart."""
@@ -330,6 +349,8 @@ class ReplyStream:
         for path, text in closed:
             if text:
                 openai.merge_delta(delta, path, text)
+        if type(delta.get("annotations")) is list and not field:
+            openai.move_offsets(delta["annotations"], lambda offset: self._move((at,), offset))
         return (
             [{"index": at, "delta": delta, "finish_reason": None}] if any(text for _, text in closed) else []
         )

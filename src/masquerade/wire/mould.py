@@ -71,7 +71,7 @@ class Mould(NamedTuple):
 def mould_of(data: bytes) -> Mould | None:
     """The mould of a chunk with one choice, one text and no reason to stop; None for any other chunk."""
     texts = _texts(data)
-    if texts is None or len(texts) != 1:
+    if texts is None or len(texts) != 1 or b'"annotations"' in data:
         return None
     (path,) = texts
     if type(path[-1]) is not str or path[-1] == "name":

@@ -476,14 +476,17 @@ KEPT = frozenset(
 """Fields of a reply in which no model writes text."""
 
 Step: TypeAlias = "str | int"
+Move: TypeAlias = Callable[[tuple[Step, ...], int], int]
+"""Where a character now stands of the text beside which an annotation stands; and the path of these two."""
 Restore: TypeAlias = Callable[[tuple[Step, ...], str], str]
 """Restores one text (or one more piece of it) that stands at a path; elements of lists by their ``index``."""
 
 
-def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> bool:
+def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = (), move: Move | None = None) -> bool:
     """Restore every text under ``node`` in place; whether anything changed.
 
-    Log probabilities spell the stand-ins piece by piece, so they become null.
+    Log probabilities spell the stand-ins piece by piece, so they become null. Annotations say where in the
+    text they belong, so their offsets go through ``move``.
     """
     changed = False
     listed = type(node) is list
@@ -503,7 +506,21 @@ def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> b
                 changed = True
             elif key not in KEPT:
                 step = value["index"] if listed and kind is dict and type(value.get("index")) is int else key
-                changed |= restore_texts(value, restore, (*path, step))
+                changed |= restore_texts(value, restore, (*path, step), move)
+    if move is not None and not listed and type(node.get("annotations")) is list:
+        changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
+    return changed
+
+
+def move_offsets(node: Any, move: Callable[[int], int]) -> bool:
+    """Change every offset under ``node`` in place; whether anything changed."""
+    changed = False
+    for key, value in list(enumerate(node) if type(node) is list else node.items()):
+        if key in ("start_index", "end_index") and type(value) is int:
+            node[key] = new = move(value)
+            changed |= new != value
+        elif type(value) in (dict, list):
+            changed |= move_offsets(value, move)
     return changed
 
 
