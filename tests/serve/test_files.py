@@ -156,6 +156,23 @@ def test_a_token_in_a_column_that_is_not_masked_stays(
     assert restore(tmp_path, masked, options=Options(options.format))[0] == data.encode()
 
 
+@pytest.mark.usefixtures("small_reads")
+@pytest.mark.parametrize("most", [1, 40, 300, 10_000])
+def test_plausible_values_come_back_however_few_are_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(files, "_MOST_BEGINS", most)
+    data = "".join(f"mail person{i}@firm.com, call 138{i:08} today.\n" for i in range(400)).encode()
+    masked, _ = mask(tmp_path, data, masker=PLAUSIBLE)
+    assert b"@firm.com" not in masked
+    assert b"@example." in masked
+    with Vault.open(tmp_path / "out.vault", KEY) as vault:
+        begins = vault.plausible(most)
+        assert len(begins) <= max(most, 36)
+        assert sum(map(len, vault.plausible(10_000).values())) == 800
+    assert restore(tmp_path, masked)[0] == data
+
+
 VALUES = {
     "key": (KEY_BLOCK, "Q0FOQVJZ"),
     "encrypted key": (

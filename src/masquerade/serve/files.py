@@ -49,6 +49,8 @@ _LONG_LINE = 1 << 20
 _REACH = 2048
 """Characters on either side of a cut that are looked at; no rule looks further from a value for its label."""
 _TRIES = 64
+_MOST_BEGINS = 1 << 16
+"""Beginnings of plausible values that are kept in memory; whether one goes on as it must, the vault knows."""
 _LONGEST_KEY = 1 << 17
 """Characters for which the end of a private key is waited for."""
 _BETWEEN = "\x1e"  # parts the leaves of one call; it is a barrier to the restorer
@@ -526,8 +528,9 @@ class _Restore:
         self._vault, self._summary = vault, summary
         labels = {project(name) for kind in vault.kinds for name in (kind, KINDS.get(kind, kind))}
         self._labelled = re.compile(f"(?:{'|'.join(sorted(labels)) or BARRIER})(?=(.{{{BODY_LENGTH}}}))")
-        self._plausible = list(vault.plausible())
-        self._automaton = AhoCorasick(self._plausible) if self._plausible else None
+        begins = vault.plausible(_MOST_BEGINS)
+        self._heads, self._lengths = list(begins), list(begins.values())
+        self._automaton = AhoCorasick(self._heads) if self._heads else None
 
     def cut(self, text: str, last: bool) -> int:
         """The length of the next piece of ``text``; 0 when more must be seen first."""
@@ -549,7 +552,8 @@ class _Restore:
         found = {needle for needle in found if body_ok(needle)}
         if self._automaton:
             hits = self._automaton.find_matches_as_indexes(symbols, overlapping=True)
-            found.update(self._plausible[i] for i, _, _ in hits)
+            for i, start, _ in hits:
+                found.update(symbols[start : start + length] for length in self._lengths[i])
         return found
 
     def _lexicon(self, text: str) -> Lexicon:

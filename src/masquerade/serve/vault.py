@@ -162,10 +162,26 @@ class Vault:
         if len(self._new) >= _BATCH:
             self._write()
 
-    def plausible(self) -> Iterator[str]:
-        """The needles of plausible values, which no form tells apart from other text."""
-        for (needle,) in self._db.execute("SELECT needle FROM entry WHERE plausible"):
-            yield needle
+    def plausible(self, most: int) -> dict[str, list[int]]:
+        """How the needles of plausible values begin, which no form tells apart from other text, and how long
+        those are that begin so.
+
+        At most ``most`` beginnings (but one for each first symbol), as long as that allows: whole needles, if
+        there are no more of them.
+        """
+        chosen = "FROM entry WHERE plausible"
+        total, longest = self._db.execute(f"SELECT count(*), max(length(needle)) {chosen}").fetchone()
+        size = longest or 0
+        if total > most:
+            size = 1
+            begins = f"SELECT DISTINCT substr(needle, 1, ?) {chosen} LIMIT ?"
+            while len(self._db.execute(begins, (size + 1, most + 1)).fetchall()) <= most:
+                size += 1
+        found: dict[str, list[int]] = {}
+        pairs = f"SELECT DISTINCT substr(needle, 1, ?), length(needle) {chosen}"
+        for head, length in self._db.execute(pairs, (size,)):
+            found.setdefault(head, []).append(length)
+        return found
 
     def finish(self) -> None:
         """Writes what is left, then the header and the footer; on return the bytes are on the disk.
