@@ -207,9 +207,6 @@ _SHORTEST_HIDEOUT = 8
 _DIGIT = re.compile(r"[0-9]")
 _LONG_NUMBER = 10**8
 
-Put: TypeAlias = Callable[[Sequence[str]], None]
-Read: TypeAlias = Callable[[Sequence[str]], str]
-
 
 class Slots:
     """The texts of one request, and the way back to where they stand.
@@ -227,7 +224,7 @@ class Slots:
     def __init__(self, request: dict[str, Any], alias: Callable[[str], str] | None = None) -> None:
         self.texts: list[str] = []
         self.names: dict[str, str] = {}
-        self._puts: list[Put] = []
+        self._slots: list[_Slot | _Document] = []
         self._renames: list[tuple[dict[str, Any], str, int]] = []
         self._alias = alias
         _check_request(request)
@@ -238,8 +235,8 @@ class Slots:
 
     def put(self, masked: Sequence[str]) -> None:
         """Write the masked texts where the originals stood."""
-        for put in self._puts:
-            put(masked)
+        for slot in self._slots:
+            slot.put(masked)
         renames: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
         for holder, key, at in self._renames:
             if masked[at] != key:
@@ -311,7 +308,7 @@ class Slots:
         elif rule is DEEP:
             self._leaf(holder, key, text)
         else:
-            self._write(holder, key, text, self._plain(text))
+            self._slots.append(_Slot(holder, key, self._plain(text)))
 
     def _pass(self, name: str, path: tuple[object, ...]) -> None:
         """Remember a name that goes out as it is, if a number or key could be hidden in it."""
@@ -321,40 +318,20 @@ class Slots:
             self.names.setdefault(name, str(path[1]))
 
     def _leaf(self, holder: Any, key: Any, text: str) -> None:
-        self._write(holder, key, text, self._labelled(text, key if type(key) is str else "", None))
+        self._slots.append(_Slot(holder, key, self._labelled(text, key if type(key) is str else "", None)))
 
-    def _write(self, holder: Any, key: Any, text: str, read: Read) -> None:
-        def put(masked: Sequence[str]) -> None:
-            new = read(masked)
-            if new != text:
-                holder[key] = new
-
-        self._puts.append(put)
-
-    def _plain(self, text: str) -> Read:
+    def _plain(self, text: str) -> _Text:
         """Add ``text`` as it stands; or, where characters are spelled as escapes, which would hide what they
         spell, with those characters in place: then the text goes out so if something is found in it."""
         shown = _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
-        at = self._add(shown)
-        return lambda masked: text if masked[at] == shown else masked[at]
+        return _Text(text, self._add(shown), shown)
 
-    def _labelled(self, text: str, label: str, label_read: Read | None) -> Read:
-        """Add ``text`` with its field's name before it, as evidence: ``password: x`` is found, ``x`` is not.
-
-        If the mask grew over the name, name and value stay together in the value: odd, but nothing is lost.
-        """
+    def _labelled(self, text: str, label: str, name: _Text | None) -> _Text:
+        """Add ``text`` behind its field's name, which is evidence: ``password: x`` is found, ``x`` is not."""
         if not label or len(label) > _LONGEST_LABEL:
             return self._plain(text)
         head = label + ": "
-        read_whole = self._plain(head + text)
-
-        def read(masked: Sequence[str]) -> str:
-            new = read_whole(masked)
-            if not new.startswith(head) and label_read is not None:
-                return new.removeprefix(label_read(masked) + ": ")
-            return new.removeprefix(head)
-
-        return read
+        return self._plain(head + text)._replace(text=text, head=head, name=name)
 
     def _json(self, holder: Any, key: Any, text: str) -> None:
         """JSON as text: what is found is replaced in place, all the rest keeps its bytes."""
@@ -363,31 +340,75 @@ class Slots:
         except orjson.JSONDecodeError:
             self._leaf(holder, key, text)
             return
-        label, label_read = "", None
-        leaves: list[tuple[int, int, str, Read]] = []
+        label, name = "", None
+        leaves: list[tuple[int, int, _Text]] = []
         for match in _JSON_LEAF.finditer(text):
             literal = match["text"]
             leaf = match[0] if literal is None else orjson.loads(literal)
             if match["key"] is not None:
-                label, label_read = leaf, (read := self._plain(leaf))
+                label, name = leaf, (added := self._plain(leaf))
             else:
-                read = self._labelled(leaf, label, label_read)
+                added = self._labelled(leaf, label, name)
             start, end = match.span("text") if literal else match.span()
-            leaves.append((start, end, leaf, read))
+            leaves.append((start, end, added))
+        self._slots.append(_Document(holder, key, text, leaves))
 
-        def put(masked: Sequence[str]) -> None:
-            pieces: list[str] = []
-            done = 0
-            for start, end, leaf, read in leaves:
-                new = read(masked)
-                if new != leaf:
-                    number = text[start] != '"' and _NUMBER.fullmatch(new)
-                    pieces += (text[done:start], new if number else encode_basestring(new))
-                    done = end
-            if pieces:
-                holder[key] = "".join((*pieces, text[done:]))
 
-        self._puts.append(put)
+class _Text(NamedTuple):
+    """A text that a mask looks at: where it is among all of them, how it is shown there, and, if it is shown
+    behind its field's name, this ``head`` and the ``name`` as a text of its own."""
+
+    text: str
+    at: int
+    shown: str
+    head: str = ""
+    name: _Text | None = None
+
+    def read(self, masked: Sequence[str]) -> str:
+        """What has become of it."""
+        new = masked[self.at]
+        if new == self.shown:
+            return self.text
+        if self.head and self.name is not None and not new.startswith(self.head):
+            return new.removeprefix(self.name.read(masked) + ": ")
+        # If the mask grew over the name, both stay together in the value: odd, but nothing is lost.
+        return new.removeprefix(self.head)
+
+
+class _Slot(NamedTuple):
+    """A place of the request, and the text that stands there."""
+
+    holder: Any
+    key: Any
+    text: _Text
+
+    def put(self, masked: Sequence[str]) -> None:
+        """Write what has become of the text, if that is something else."""
+        new = self.text.read(masked)
+        if new != self.text.text:
+            self.holder[self.key] = new
+
+
+class _Document(NamedTuple):
+    """A place of the request where JSON stands as text, and the texts in it, by where they begin and end."""
+
+    holder: Any
+    key: Any
+    text: str
+    leaves: list[tuple[int, int, _Text]]
+
+    def put(self, masked: Sequence[str]) -> None:
+        """Write the document anew, if something in it is something else."""
+        pieces: list[str] = []
+        done = 0
+        for start, end, leaf in self.leaves:
+            new = leaf.read(masked)
+            if new != leaf.text:
+                number = self.text[start] != '"' and _NUMBER.fullmatch(new)
+                pieces += (self.text[done:start], new if number else encode_basestring(new))
+                done = end
+        if pieces:
+            self.holder[self.key] = "".join((*pieces, self.text[done:]))
 
 
 def _is_name(text: str) -> bool:
