@@ -21,6 +21,7 @@ from masquerade.mask.restore import Restorer
 from masquerade.mask.text import Masker
 from masquerade.wire import openai
 from masquerade.wire.mould import Mould, mould_of
+from masquerade.wire.slots import Slots
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
 _ALIAS_BYTES = 15
@@ -61,7 +62,7 @@ class Exchange:
 
     def __init__(self, masker: Masker, body: bytes, *, alias: Callable[[str], str] | None = None) -> None:
         tree = _read(body)
-        slots = openai.Slots(tree, alias)
+        slots = Slots(tree, alias)
         _check_names(masker, slots.names)
         masked = masker.mask_all(slots.texts)
         slots.put(masked.texts)
