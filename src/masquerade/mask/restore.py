@@ -86,7 +86,7 @@ _ONLY_INNER = re.compile(rf"{_INNER}{{0,4}}")
 
 _LIKELY = re.compile(
     r"\[[A-Z][A-Z0-9_]*_(?!REDACTED\])([0-9A-Z]{8,12})\]"
-    r"|(?<=[_ ＿\\-])(?=[A-Za-z]{0,11}[0-9])(?=[0-9]{0,11}[A-Za-z])[0-9A-Za-z]{8,12}(?![0-9A-Za-z])"
+    r"|[_ ＿\\-](?=[A-Za-z]{0,11}[0-9])(?=[0-9]{0,11}[A-Za-z])([0-9A-Za-z]{8,12})(?![0-9A-Za-z])"
 )
 
 
@@ -104,8 +104,8 @@ def likenesses(text: str, kinds: frozenset[str] = frozenset()) -> Iterator[tuple
         start, end = found.span()
         if found[1]:
             yield start, end, found[1]
-        elif label := _label_ends(kinds).search(text, max(0, start - _LONGEST_LOOSE), start):
-            yield label.start(), end, found[0]
+        elif label := _label_ends(kinds).search(text, max(0, start + 1 - _LONGEST_LOOSE), start + 1):
+            yield label.start(), end, found[2]
 
 
 _LONGEST_LOOSE = 64
@@ -424,7 +424,8 @@ class Restorer:
                     self._gone += len(gap)
                 elif gap:
                     self._stretch(gap, True, False, out)
-                self._put(original, len(found[0]), out)
+                start, end = found.span()
+                self._put(original, end - start, out)
                 self._before = "]"
                 if not simple:
                     self._leave("\n")

@@ -7,9 +7,9 @@ and fields, never what stands there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -178,25 +178,13 @@ class Call:
             body = orjson.dumps(problem.body() | more)
             await self.respond(problem.status, body, headers=problem.headers)
 
-    @contextlib.asynccontextmanager
-    async def while_client_waits(self) -> AsyncIterator[None]:
+    def while_client_waits(self) -> _Waiting:
         """Cancel what is inside when the client hangs up: nobody pays for an answer that nobody reads.
 
         Raises:
             Gone: that happened.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        watcher = asyncio.ensure_future(self._watch(task))
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self.gone:
-                raise
-            task.uncancel()
-            raise Gone from None
-        finally:
-            watcher.cancel()
+        return _Waiting(self)
 
     async def _watch(self, task: asyncio.Task[Any]) -> None:
         while (await self.receive())["type"] != "http.disconnect":
@@ -204,6 +192,27 @@ class Call:
         if not self.done:
             self.gone = True
             task.cancel()
+
+
+class _Waiting:
+    __slots__ = ("_call", "_task", "_watcher")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._task = task
+        self._watcher = asyncio.ensure_future(self._call._watch(task))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._watcher.cancel()
+        if self._call.gone and isinstance(error, asyncio.CancelledError):
+            self._task.uncancel()
+            raise Gone from None
 
 
 _SINGLE = frozenset(

@@ -52,6 +52,7 @@ _IN_THREAD = 64 << 10
 _MOST_TENANTS = 1024
 _REPLY_FACTOR = 4
 _OPENAI_NAME = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,200}")
+_OPENAI_HEADERS = [(n, n.encode()) for n in ("openai-organization", "openai-project", "openai-beta")]
 _SETTINGS = "MASQUERADE_SETTINGS"
 _ROUTES: dict[str, tuple[str, str]] = {
     "/v1/chat/completions": ("chat", "POST"),
@@ -177,8 +178,8 @@ class Gateway:
         authorization = call.headers.get(b"authorization", b"")
         passed = {
             name: value.decode()
-            for name in ("openai-organization", "openai-project", "openai-beta")
-            if (value := call.headers.get(name.encode(), b"")) and _OPENAI_NAME.fullmatch(value)
+            for name, field in _OPENAI_HEADERS
+            if (value := call.headers.get(field)) and _OPENAI_NAME.fullmatch(value)
         }
         if self._clients is not None:
             scheme, _, token = authorization.partition(b" ")
@@ -331,13 +332,17 @@ class Gateway:
         await call.write(out, more=False)
 
     def _counts_headers(self, exchange: Exchange) -> list[Header]:
-        summary = exchange.summary()
         headers = [self._policy_header]
-        if masked := summary["masked"]:
-            told = ", ".join(f"{kind}={sum(fates.values())}" for kind, fates in masked.items())
-            headers.append((b"x-masquerade-masked", told.encode()))
-        if redacted := summary["redacted"]:
-            told = ", ".join(f"{kind}={n}" for kind, n in redacted.items())
+        redacted = exchange.redacted
+        masked = [
+            f"{kind}={n}"
+            for kind, fates in exchange.counts.items()
+            if (n := sum(fates.values()) - redacted.get(kind, 0))
+        ]
+        if masked:
+            headers.append((b"x-masquerade-masked", ", ".join(masked).encode()))
+        if redacted:
+            told = ", ".join([f"{kind}={n}" for kind, n in redacted.items()])
             headers.append((b"x-masquerade-redacted", told.encode()))
         return headers
 
