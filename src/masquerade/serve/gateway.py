@@ -418,8 +418,7 @@ def worker() -> Gateway:
 
 
 def _settle() -> None:
-    """Take what lives as long as the process out of the garbage collector's rounds: going through it again
-    and again took a quarter of the time of masking."""
+    """Take what lives as long as the process out of the garbage collector's rounds."""
     gc.collect()
     gc.freeze()
 
