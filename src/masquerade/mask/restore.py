@@ -14,13 +14,12 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
-from html import unescape
 from itertools import compress
 from operator import itemgetter
-from urllib.parse import unquote
 
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
+from masquerade.mask.escapes import HALF, HALF_LENGTH, SPECIAL, decoded
 from masquerade.mask.normal import is_plain
 from masquerade.mask.span import KINDS, Fate
 from masquerade.mask.surrogate import (
@@ -48,7 +47,7 @@ def shadow(texts: Iterable[str]) -> str:
 
 
 def _shadow(text: str) -> str:
-    text = _decoded(text)[0]
+    text = decoded(text)[0]
     if not text.isascii() and is_plain(text):
         text = text.encode("ascii", "ignore").decode()
     return project(text)
@@ -109,56 +108,6 @@ def likenesses(text: str, kinds: frozenset[str] = frozenset()) -> Iterator[tuple
 
 
 _LONGEST_LOOSE = 64
-
-
-# -- escapes -------------------------------------------------------------------------------------------
-
-_ESCAPE = re.compile(
-    r"&(?:amp;){0,2}(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|(?!amp;)[A-Za-z]{2,8});"
-    r"|\\u[0-9A-Fa-f]{4}|\\[nrt]"
-    r"|%0[9ADad]|%[2-7][0-9A-Fa-f]|%[Ee][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]"
-    r"|</?(?i:wbr|br|b|i|u|em|strong|code|span|mark|s|del|sub|sup|small|kbd|tt)[ ]?/?>",
-)
-_SPECIAL = re.compile(r"[&\\%<]")
-_HALF = re.compile(
-    r"(?:&(?:amp;){0,2}(?:a|am|amp|amp;|#[0-9]{0,6}|#[xX][0-9A-Fa-f]{0,5}|[A-Za-z]{0,8})"
-    r"|\\{1,4}(?:u[0-9A-Fa-f]{0,3})?"
-    r"|%(?:[02-7]?|[Ee](?:[0-9A-Fa-f](?:%(?:[89ABab](?:[0-9A-Fa-f](?:%[89ABab]?)?)?)?)?)?)"
-    r"|</?[A-Za-z]{0,6}[ ]?/?)\Z"
-)
-"""An escape whose end, if it has one, is still to come."""
-
-_HALF_LENGTH = 24
-_DROPPED = "\u200b"  # how an escape that stands for no character reads
-
-
-def _meaning(escape: str) -> str:
-    if escape[0] == "&":
-        char = unescape(escape.replace("amp;", ""))
-    elif escape[0] == "\\":
-        char = chr(int(escape[2:], 16)) if escape[1] == "u" else "\n"
-    else:
-        char = unquote(escape) if escape[0] == "%" else _DROPPED
-    return char if len(char) == 1 else _DROPPED
-
-
-def _decoded(text: str) -> tuple[str, list[int] | None]:
-    """``text`` with its escapes read, and where each character (and the end) stood, or None: in place."""
-    if not ("&" in text or "\\" in text or "%" in text or "<" in text):
-        return text, None
-    parts: list[str] = []
-    places: list[int] = []
-    at = 0
-    for found in _ESCAPE.finditer(text):
-        start, end = found.span()
-        parts += text[at:start], _meaning(found[0])
-        places += range(at, start + 1)
-        at = end
-    if not parts:
-        return text, None
-    parts.append(text[at:])
-    places += range(at, len(text) + 1)
-    return "".join(parts), places
 
 
 # -- restoring -----------------------------------------------------------------------------------------
@@ -316,7 +265,7 @@ class _View:
     __slots__ = ("_places", "_symbol_places", "before", "closed", "end", "final", "symbols", "text")
 
     def __init__(self, raw: str, before: str, closed: bool, final: bool) -> None:
-        self.text, self._places = _decoded(raw)
+        self.text, self._places = decoded(raw)
         self.symbols = self.text.translate(PROJECTION)
         self.before, self.closed, self.final = before, closed, final
         self.end = len(self.text)
@@ -459,8 +408,8 @@ class Restorer:
                 self._pass(raw[:place])
             return place
         half = None
-        if not closed and _SPECIAL.search(raw):
-            half = _HALF.search(raw, max(0, len(raw) - _HALF_LENGTH))
+        if not closed and SPECIAL.search(raw):
+            half = HALF.search(raw, max(0, len(raw) - HALF_LENGTH))
         view = _View(raw[: half.start()] if half else raw, self._before, closed, final)
         lexicon = self._lexicon
         symbols = view.symbols
