@@ -59,7 +59,8 @@ ARRAYS = {
     "masquerade.mask.formulas": {"numpy"},
     "masquerade.mask.fpe": {"numpy"},
     **{f"masquerade.compute.{name}": {"numpy"} for name in _SUMMING},
-    **dict.fromkeys(("masquerade.dp.sampler", "masquerade.dp.mechanism"), {"numpy"}),
+    "masquerade.dp.sampler": {"numpy"},
+    "masquerade.dp.mechanism": {"numpy"},
     "masquerade.dp.ledger": {"threading"},  # a lock, and no thread
 }
 """Who of them may have these all the same; but never NumPy's generators, which no secret comes from."""

@@ -168,9 +168,15 @@ def test_any_reply_is_restored_the_same_however_it_is_cut(text: str, data: st.Da
     reply = "".join(data.draw(st.lists(st.one_of(garbled, marks), max_size=8)))
     whole, ways = masked.restore(reply), [list(reply), pieces(reply, data.draw(cuts))]
     ways += [[reply[:i], reply[i:]] for i in range(1, len(reply))]
+    one = masked.restorer()
+    assert one.restore(reply) == whole
+    moved = [one.moved(i) for i in range(len(reply) + 1)]
+    assert moved == sorted(moved)
+    assert moved[-1] == len(whole)
     for chunks in ways:
         restorer = masked.restorer()
         assert "".join(map(restorer.feed, chunks)) + restorer.finish() == whole
+        assert [restorer.moved(i) for i in range(len(reply) + 1)] == moved
 
 
 @laws

@@ -18,7 +18,8 @@ from masquerade.errors import MasqueradeError
 from masquerade.keys import Key
 from masquerade.mask.array import MAGIC, RandomMask
 from masquerade.serve import arrays, cli, keyfile
-from masquerade.serve.files import Landing, Source
+from masquerade.serve.landing import Landing
+from masquerade.serve.source import Source
 
 
 @pytest.fixture(autouse=True)

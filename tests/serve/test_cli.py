@@ -507,6 +507,15 @@ def test_client_keys(run, home: Path) -> None:  # type: ignore[no-untyped-def]
     assert run("keys", "client", "x").code == 65
 
 
+def test_client_keys_that_are_made_at_once_are_all_there(home: Path) -> None:
+    names = [f"client {i}" for i in range(8)]
+    made = [spawn("keys", "client", name, "--tenant", "acme") for name in names]
+    keys = [process.communicate()[0].strip() for process in made]
+    clients = Clients.parse((home / "clients.toml").read_text())
+    assert [client.name for key in keys if (client := clients.find(key))] == names
+    assert sorted(path.name for path in home.iterdir()) == ["clients.toml"]
+
+
 def test_serve_hands_over_its_settings(run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     from masquerade.serve import gateway
     from masquerade.serve.settings import Settings

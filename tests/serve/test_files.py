@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import random
@@ -14,23 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masquerade.errors import BadInput, Blocked, OutputProblem
+from masquerade.errors import BadInput
 from masquerade.keys import Key
 from masquerade.mask.policy import Pattern, Policy
 from masquerade.mask.span import Fate
 from masquerade.mask.text import Masker
-from masquerade.serve import files
+from masquerade.serve import files, source
 from masquerade.serve.files import (
     Found,
-    Landing,
     Options,
-    Source,
     Summary,
-    Unreadable,
     find_file,
     mask_file,
     restore_file,
 )
+from masquerade.serve.landing import Landing
+from masquerade.serve.source import Source
 from masquerade.serve.vault import Vault
 
 KEY = Key.generate()
@@ -89,7 +87,8 @@ def round_trip(
 @pytest.fixture
 def small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of 8 KiB with 512 characters in sight on both sides of a cut, so that a test has many cuts."""
-    monkeypatch.setattr(files, "_READ_BYTES", 8192)
+    monkeypatch.setattr(source, "_READ_BYTES", 8192)
+    monkeypatch.setattr(files, "_PIECE", 8192)
     monkeypatch.setattr(files, "_LONG_LINE", 8192)
     monkeypatch.setattr(files, "_REACH", 512)
 
@@ -134,6 +133,43 @@ def test_a_token_that_stood_there_before_stays(tmp_path: Path) -> None:
     own = MASKER.mask("ada@example.com").text
     data = f"{own} and ada@example.com\n[X_REDACTED] [EMAIL_0000000000]".encode()
     masked, _ = mask(tmp_path, data)
+    assert restore(tmp_path, masked)[0] == data
+
+
+@pytest.mark.usefixtures("small_reads")
+@pytest.mark.parametrize("form", ["csv", "json"])
+@pytest.mark.parametrize("rows", [1, 3000])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_token_in_a_column_that_is_not_masked_stays(
+    tmp_path: Path, form: str, rows: int, first: bool
+) -> None:
+    own = MASKER.mask("ada@example.com").text
+    pairs = [("ada@example.com", "x")] + [("y", "z")] * rows + [("y", f"see {own}")]
+    pairs = pairs if first else pairs[::-1]
+    if form == "csv":
+        data, options = "a,b\n" + "".join(f"{a},{b}\n" for a, b in pairs), Options("csv", columns=("a",))
+    else:
+        lines = [f'{{"a": "{a}", "b": ["{b}"], "{b}": 1}}\n' for a, b in pairs]
+        data, options = "".join(lines), Options("jsonl", fields=("a",))
+    masked, _ = mask(tmp_path, data.encode(), options=options)
+    assert b"ada@example.com" not in masked
+    assert restore(tmp_path, masked, options=Options(options.format))[0] == data.encode()
+
+
+@pytest.mark.usefixtures("small_reads")
+@pytest.mark.parametrize("most", [1, 40, 300, 10_000])
+def test_plausible_values_come_back_however_few_are_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(files, "_MOST_BEGINS", most)
+    data = "".join(f"mail person{i}@firm.com, call 138{i:08} today.\n" for i in range(400)).encode()
+    masked, _ = mask(tmp_path, data, masker=PLAUSIBLE)
+    assert b"@firm.com" not in masked
+    assert b"@example." in masked
+    with Vault.open(tmp_path / "out.vault", KEY) as vault:
+        begins = vault.plausible(most)
+        assert len(begins) <= max(most, 36)
+        assert sum(map(len, vault.plausible(10_000).values())) == 800
     assert restore(tmp_path, masked)[0] == data
 
 
@@ -574,86 +610,3 @@ def test_lines_set_aside_keep_their_numbers() -> None:
     skip = Options(on_error="skip")
     assert [f.line for f in found(BROKEN, options=skip)] == [1, 4]
     assert [f.line for f in found(b'{"a":1}\nbad\n["ada@example.com"]', "a.jsonl", skip)] == [3]
-
-
-# Landing ------------------------------------------------------------------------------------------------
-
-
-def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(Unreadable, match="cannot read it"), Source.open(str(path)):
-            pass
-
-
-def test_an_existing_file_stays_without_force(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputProblem, match="exists"):
-        Landing(str(tmp_path / "out"))
-    with pytest.raises(OutputProblem, match="is the input"):
-        Landing(str(tmp_path / "out"), source=str(tmp_path / "out"), force=True)
-    (tmp_path / "link").symlink_to(tmp_path / "out")
-    with pytest.raises(OutputProblem, match="is the input"):
-        Landing(str(tmp_path / "link"), source=str(tmp_path / "out"), force=True)
-    with pytest.raises(OutputProblem, match="is a folder"):
-        Landing(str(tmp_path), force=True)
-    with pytest.raises(OutputProblem, match="exists"):
-        Landing(str(tmp_path / "new"), vault=tmp_path / "out")
-    assert (tmp_path / "out").read_text() == "mine"
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_what_another_program_made_meanwhile_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
-    if not links:
-        monkeypatch.setattr(files.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError()))
-    out, vault = tmp_path / "out", tmp_path / "v"
-    with (
-        pytest.raises(OutputProblem, match=r"meanwhile|exists"),
-        Landing(str(out), vault=vault) as landing,
-        landing.vault(KEY, "default") as book,
-    ):
-        mask_file(Source(io.BytesIO(b"ada@example.com"), "a"), landing, MASKER, Options(), book)
-        out.write_text("mine")
-        landing.land()
-    assert out.read_text() == "mine"
-    assert [*tmp_path.iterdir()] == [out]
-
-
-def test_no_file_is_two_things_at_once(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    for vault, rejected in ((out, None), (tmp_path / "." / "v", tmp_path / "x" / ".." / "v"), (None, out)):
-        (tmp_path / "x").mkdir(exist_ok=True)
-        with pytest.raises(OutputProblem, match="three names"):
-            Landing(str(out), vault=vault, rejected=rejected, force=True)
-
-
-def test_a_failing_run_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("mine")
-    (tmp_path / "out.vault").write_text("mine too")
-    with pytest.raises(BadInput):
-        mask(tmp_path, BROKEN)
-    with pytest.raises(Blocked):
-        mask(tmp_path, b"ada@example.com", masker=Masker(KEY, Policy(fates={"EMAIL": Fate.BLOCK})))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.vault"]
-    assert (tmp_path / "out").read_text() == "mine"
-
-
-def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = files.os.fsync
-
-    def full(descriptor: int) -> None:
-        real(descriptor)
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OutputProblem, match=r"cannot write .*: No space left on device") as caught:
-        mask(tmp_path, b"ada@example.com")
-    assert caught.value.made
-    assert not [*tmp_path.iterdir()]
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OutputProblem, match=r"cannot make .*: No such file") as caught:
-        mask(tmp_path / "none", b"ada@example.com")
-    assert not caught.value.made

@@ -449,8 +449,11 @@ def test_workers_share_tokens_and_metrics(upstream: Service, tmp_path: Path) -> 
     with gateway(tmp_path, upstream=upstream.url, workers=2) as running:
         for _ in range(40):
             assert EMAIL in running.chat(f"mail {EMAIL}").content
-        page = running.get("/metrics").body.decode()
-        assert 'masquerade_requests_total{route="chat",status="200"} 40.0' in page
+        counted = b'masquerade_requests_total{route="chat",status="200"} 40.0'
+        until = time.monotonic() + WAIT
+        while counted not in running.get("/metrics").body:  # a reply is there before it is counted
+            assert time.monotonic() < until
+            time.sleep(0.01)
         assert len({json.loads(seen.body)["messages"][0]["content"] for seen in upstream.requests}) == 1
         folders = [Path(p) for p in _environ(running.process.pid, "PROMETHEUS_MULTIPROC_DIR")]
     assert not any(folder.exists() for folder in folders)

@@ -20,6 +20,11 @@ def test_settings_travel_to_a_worker() -> None:
     assert Settings.load(Settings().dump()) == Settings()
 
 
+def test_client_keys_that_are_nested_too_deeply() -> None:
+    with pytest.raises(BadInput, match="nested too deeply"):
+        Clients.parse("client = " + "[" * 50_000)
+
+
 @pytest.mark.parametrize(
     ("address", "base"),
     [

@@ -88,6 +88,11 @@ class Told:
                 if choice.get("finish_reason"):
                     self.finish[index] = choice["finish_reason"]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Told) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def _add(self, path: tuple[Any, ...], node: dict[str, Any]) -> None:
         for key, value in node.items():
             if value is None:
@@ -361,17 +366,17 @@ def test_choices_and_tool_calls_interleave(size: int) -> None:
 def test_every_cut_of_the_bytes_in_two_gives_the_same_stream() -> None:
     whole = exchange(stream=True)
     chunks = b"".join(conversation(whole))
-    expected = stream(whole, [chunks])
-    check(Told(expected))
+    expected = Told(stream(whole, [chunks]))
+    check(expected)
     for at in range(0, len(chunks), 7):
-        assert stream(exchange(stream=True), [chunks[:at], chunks[at:]]) == expected
+        assert Told(stream(exchange(stream=True), [chunks[:at], chunks[at:]])) == expected
 
 
 def test_every_byte_alone_gives_the_same_stream() -> None:
     one = exchange(stream=True)
     chunks = b"".join(conversation(one))
-    expected = stream(exchange(stream=True), [chunks])
-    assert stream(one, (chunks[i : i + 1] for i in range(len(chunks)))) == expected
+    expected = Told(stream(exchange(stream=True), [chunks]))
+    assert Told(stream(one, (chunks[i : i + 1] for i in range(len(chunks))))) == expected
 
 
 @settings(max_examples=40, deadline=None)
@@ -529,3 +534,64 @@ def test_ids_of_services_pass() -> None:
             "messages": [{"role": "tool", "tool_call_id": name, "content": "x"}],
         }
         assert name.encode() in Exchange(MASKER, orjson.dumps(asked)).request
+
+
+# Annotations
+
+
+def cited(text: str, *values: str) -> list[dict[str, Any]]:
+    """Annotations of ``values`` in ``text``, as a service counts."""
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "start_index": text.index(value),
+                "end_index": text.index(value) + len(value),
+                "url": "https://example.org",
+                "title": value,
+            },
+        }
+        for value in values
+    ]
+
+
+def places(text: str, annotations: list[dict[str, Any]]) -> list[str]:
+    return [text[a["url_citation"]["start_index"] : a["url_citation"]["end_index"]] for a in annotations]
+
+
+def test_offsets_of_annotations_follow_the_text() -> None:
+    one = exchange()
+    email, phone = tokens(one)
+    said = f"Ask **{email}** here, or {phone.lower()} there, 中文 {email} end."
+    marks = cited(said, "Ask", "here", email, f"or {phone.lower()}", "there", "end.")
+    message = {"role": "assistant", "content": said, "annotations": marks}
+    told = orjson.loads(one.reply(orjson.dumps({"choices": [{"index": 0, "message": message}]})))
+    message = told["choices"][0]["message"]
+    assert places(message["content"], message["annotations"]) == [
+        "Ask", "here", EMAIL, f"or {PHONE}", "there", "end.",
+    ]  # fmt: skip
+    assert [a["url_citation"]["title"] for a in message["annotations"]][2] == EMAIL
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 100])
+@pytest.mark.parametrize("late", ["before the end", "at the end", "after the end"])
+def test_offsets_of_annotations_follow_the_text_of_a_stream(size: int, late: str) -> None:
+    one = exchange(stream=True)
+    email, phone = tokens(one)
+    said = f"Ask {email} here, or {phone}"
+    marks = {"annotations": cited(said, "here", email, phone)}
+    chunks = [chunk({"content": part}) for part in cut(said, size)]
+    if late == "before the end":
+        chunks += [chunk(marks), chunk({}, finish="stop")]
+    elif late == "at the end":
+        chunks += [chunk(marks, finish="stop")]
+    else:
+        chunks += [chunk({}, finish="stop"), chunk(marks)]
+    out = stream(one, chunks)
+    content, found = "", []
+    for block in out.split(b"\n\n")[:-1]:
+        for choice in json.loads(block.removeprefix(b"data: "))["choices"]:
+            content += choice["delta"].get("content") or ""
+            found += choice["delta"].get("annotations") or []
+    assert content == f"Ask {EMAIL} here, or {PHONE}"
+    assert places(content, found) == ["here", EMAIL, PHONE]

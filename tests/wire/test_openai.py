@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from masquerade.errors import BadInput
-from masquerade.wire.openai import NUMBER, PASS, REQUEST, Slots, delta_of, merge_delta, restore_texts
+from masquerade.wire.openai import NUMBER, PASS, REQUEST, delta_of, merge_delta, restore_texts
+from masquerade.wire.slots import Slots
 
 CANARY = "ada.lovelace@example.com"
 CARD = 4111111111111111

@@ -28,7 +28,9 @@ import numpy as np
 from masquerade.errors import BadInput, Tampered
 from masquerade.mask.array import Content, RandomMask
 from masquerade.mask.content import dtype_from_json, dtype_to_json
-from masquerade.serve.files import Landing, Source, Summary, Unreadable
+from masquerade.serve.files import Summary
+from masquerade.serve.landing import Landing
+from masquerade.serve.source import Source, Unreadable
 
 _READ_BYTES = 1 << 18
 _LONGEST_HEAD = 1 << 18

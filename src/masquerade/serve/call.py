@@ -7,15 +7,18 @@ and fields, never what stands there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 from masquerade import crypto
 from masquerade.errors import MasqueradeError
+
+if TYPE_CHECKING:
+    from masquerade.serve.room import Lease
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -54,7 +57,8 @@ class Gone(Exception):
 class Call:
     """One request, and what is told about it afterwards: sizes, times and counts.
 
-    ``patience`` is how many seconds its client may take nothing of what it is sent.
+    ``patience`` is how many seconds its client may take nothing of what it is sent, and ``lease`` what it
+    holds of the room that all requests share.
     """
 
     __slots__ = (
@@ -67,10 +71,12 @@ class Call:
         "gone",
         "headers",
         "id",
+        "lease",
         "mask_seconds",
         "method",
         "path",
         "receive",
+        "repeats",
         "route",
         "send",
         "started",
@@ -80,11 +86,13 @@ class Call:
         "upstream_seconds",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.receive, self.send, self._patience = receive, send, patience
+        self.repeats: bool = len(self.headers) < len(scope["headers"]) and _repeats(scope["headers"])
+        """Whether a header is there twice of which no two can be obeyed."""
+        self.receive, self.send, self._patience, self.lease = receive, send, patience, lease
         self.id = crypto.random_bytes(9).hex()
         self.route = "other"
         self.started = perf_counter()
@@ -98,7 +106,8 @@ class Call:
         """The body, which is to be JSON of at most ``limit`` bytes and to arrive within so many ``seconds``.
 
         Raises:
-            Refusal: it is something else (415), larger (413; what is beyond is not kept), or late (408).
+            Refusal: it is something else (415), larger (413; what is beyond is not kept), late (408), or
+                there is no room for it now (503).
             Gone: the client hung up.
         """
         kind, _, options = self.headers.get(b"content-type", b"").lower().partition(b";")
@@ -128,6 +137,7 @@ class Call:
             self.bytes_in += len(pieces[-1])
             if self.bytes_in > limit:
                 raise _too_large(limit)
+            self.lease.take(len(pieces[-1]))
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def start(
@@ -168,25 +178,13 @@ class Call:
             body = orjson.dumps(problem.body() | more)
             await self.respond(problem.status, body, headers=problem.headers)
 
-    @contextlib.asynccontextmanager
-    async def while_client_waits(self) -> AsyncIterator[None]:
+    def while_client_waits(self) -> _Waiting:
         """Cancel what is inside when the client hangs up: nobody pays for an answer that nobody reads.
 
         Raises:
             Gone: that happened.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        watcher = asyncio.ensure_future(self._watch(task))
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self.gone:
-                raise
-            task.uncancel()
-            raise Gone from None
-        finally:
-            watcher.cancel()
+        return _Waiting(self)
 
     async def _watch(self, task: asyncio.Task[Any]) -> None:
         while (await self.receive())["type"] != "http.disconnect":
@@ -194,6 +192,47 @@ class Call:
         if not self.done:
             self.gone = True
             task.cancel()
+
+
+class _Waiting:
+    __slots__ = ("_call", "_task", "_watcher")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._task = task
+        self._watcher = asyncio.ensure_future(self._call._watch(task))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._watcher.cancel()
+        if self._call.gone and isinstance(error, asyncio.CancelledError):
+            self._task.uncancel()
+            raise Gone from None
+
+
+_SINGLE = frozenset(
+    (
+        b"api-key",
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        b"x-masquerade-tenant",
+    )
+)
+
+
+def _repeats(headers: Sequence[Header]) -> bool:
+    names = [name for name, _ in headers if name in _SINGLE]
+    return len(set(names)) < len(names)
 
 
 def _too_large(limit: int) -> Refusal:

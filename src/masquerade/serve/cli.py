@@ -57,18 +57,15 @@ from masquerade.serve import keyfile
 from masquerade.serve.files import (
     FORMATS,
     Format,
-    Landing,
     Options,
-    Source,
     Summary,
-    Unreadable,
     find_file,
     mask_file,
     restore_file,
 )
-from masquerade.serve.files import (
-    Usage as _Usage,
-)
+from masquerade.serve.landing import Landing, alone
+from masquerade.serve.source import Source, Unreadable
+from masquerade.serve.source import Usage as _Usage
 from masquerade.serve.vault import Vault
 
 _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
@@ -419,20 +416,21 @@ def _client_key(args: argparse.Namespace) -> int:
     if not TENANT.fullmatch(args.tenant):
         raise _Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
     path = Path(args.file) if args.file else keyfile.home() / "clients.toml"
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError):
-        raise Unreadable("cannot read it", source=str(path)) from None
-    key, digest = new_key()
-    name = json.dumps(args.name, ensure_ascii=False)
-    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
-    text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
-    Clients.parse(text, str(path))
+    path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         raise OutputProblem(f"cannot make {path.parent}: {problem.strerror}", made=False) from None
-    with Landing(str(path), force=True, private=True) as landing:
+    key, digest = new_key()
+    name = json.dumps(args.name, ensure_ascii=False)
+    with alone([path.parent]), Landing(str(path), force=True, private=True, locked=True) as landing:
+        try:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+        except (OSError, UnicodeDecodeError):
+            raise Unreadable("cannot read it", source=str(path)) from None
+        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+        text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
+        Clients.parse(text, str(path))
         landing.write(text.encode())
         landing.land()
     print(key)
@@ -832,6 +830,8 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--policy", type=Path, metavar="FILE", help="what becomes of each kind")
     add("--workers", type=int, metavar="N", help="processes (default: 1)")
     add("--max-body", type=int, metavar="BYTES", help="largest request (default: 32 MiB)")
+    add("--max-held", type=int, metavar="BYTES", help="of all requests of one process (default: 256 MiB)")
+    add("--threads", type=int, metavar="N", help="of one process, for large bodies (default: 4)")
     add("--timeout", type=float, metavar="SECONDS", help="for one request in all (default: 600)")
     add("--connect-timeout", type=float, metavar="SECONDS", help="to reach the upstream (default: 10)")
     add("--idle-timeout", type=float, metavar="SECONDS", help="silence of the upstream (default: 120)")

@@ -58,6 +58,8 @@ class Clients:
             entries = tomllib.loads(text).get("client")
         except tomllib.TOMLDecodeError as problem:
             raise BadInput(f"is not TOML: {problem}", source=source) from None
+        except RecursionError:
+            raise BadInput("is nested too deeply", source=source) from None
         if not isinstance(entries, list) or not entries:
             raise BadInput("has no [[client]]: without one nobody could use the gateway", source=source)
         clients: list[Client] = []

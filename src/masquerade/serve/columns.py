@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masquerade.errors import BadInput, MissingPackage
-from masquerade.serve.files import Unreadable
+from masquerade.serve.source import Unreadable
 
 Rows = npt.NDArray[np.float64]
 

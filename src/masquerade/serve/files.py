@@ -12,30 +12,25 @@ files beside them, and these are renamed at the end.
 from __future__ import annotations
 
 import codecs
-import contextlib
-import os
 import re
-import stat
-import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ahocorasick_rs import AhoCorasick
 
-from masquerade import crypto
-from masquerade.errors import BadInput, MasqueradeError, OutputProblem
-from masquerade.keys import Key
+from masquerade.errors import BadInput
 from masquerade.mask.policy import is_endless, is_unbounded
-from masquerade.mask.restore import Lexicon, Restorer
+from masquerade.mask.restore import Lexicon, Restorer, likenesses
 from masquerade.mask.span import KINDS, Span
 from masquerade.mask.surrogate import BARRIER, BODY_LENGTH, body_ok, project
 from masquerade.mask.text import Masker
 from masquerade.serve.formats import LONGEST, Csv, Form, Json, Leaf
+from masquerade.serve.landing import Landing, writing
+from masquerade.serve.source import Source
 from masquerade.serve.vault import Vault
 
 Format: TypeAlias = Literal["text", "jsonl", "json", "csv"]
@@ -49,22 +44,16 @@ FORMATS: Mapping[str, Format] = {
 }
 """Formats by the name's ending; everything else is text."""
 
-_READ_BYTES = 1 << 18
+_PIECE = 1 << 18
 _LONG_LINE = 1 << 20
 _REACH = 2048
 """Characters on either side of a cut that are looked at; no rule looks further from a value for its label."""
 _TRIES = 64
+_MOST_BEGINS = 1 << 16
+"""Beginnings of plausible values that are kept in memory; whether one goes on as it must, the vault knows."""
 _LONGEST_KEY = 1 << 17
 """Characters for which the end of a private key is waited for."""
 _BETWEEN = "\x1e"  # parts the leaves of one call; it is a barrier to the restorer
-
-
-class Usage(MasqueradeError):
-    """The command line asks for what cannot be."""
-
-
-class Unreadable(BadInput):
-    """The input, or something named with it, cannot be opened or read at all."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +160,7 @@ def mask_file(
     """
     form = options.form(source.name)
     summary = Summary(source.name, landing.name, vault=landing.vault_name if vault is not None else None)
-    with _writing("the vault"):
+    with writing("the vault"):
         _run(_Reading(source, options, form), landing, _Mask(masker, vault, summary), summary)
         if vault is not None:
             vault.notes.update(options.notes(source.name) | (form.notes if form else {}))
@@ -258,67 +247,6 @@ def _worked(reading: _Reading, work: _Mask | _Restore) -> Iterator[str]:
 
 
 # Reading ------------------------------------------------------------------------------------------------
-
-
-class Source:
-    """A file or pipe to read. ``name`` is for messages; ``size`` is None when it is not known."""
-
-    def __init__(self, file: BinaryIO, name: str, size: int | None = None) -> None:
-        self._file, self.name, self.size = file, name, size
-        self._back = b""
-        self.offset = 0
-        """Bytes read so far."""
-        self.on_read: Callable[[int], None] = lambda _: None
-        """Called with the number of bytes of each read."""
-
-    @classmethod
-    @contextlib.contextmanager
-    def open(cls, path: str) -> Iterator[Source]:
-        """The file at ``path``; ``-`` is the standard input.
-
-        Raises:
-            Unreadable: it does not exist, is a folder, or may not be read.
-        """
-        if path == "-":
-            yield cls(sys.stdin.buffer, "standard input")
-            return
-        try:
-            file = Path(path).open("rb")  # noqa: SIM115
-            status = os.fstat(file.fileno())
-        except OSError as problem:
-            raise Unreadable(f"cannot read it: {problem.strerror}", source=path) from None
-        with file:
-            yield cls(file, path, status.st_size if stat.S_ISREG(status.st_mode) else None)
-
-    @property
-    def file(self) -> BinaryIO:
-        """The open file itself, for formats that are not read from the beginning to the end."""
-        return self._file
-
-    def read(self) -> bytes:
-        """Some more bytes; none at the end."""
-        if self._back:
-            back, self._back = self._back, b""
-            return back
-        try:
-            read = getattr(self._file, "read1", self._file.read)
-            data: bytes = read(_READ_BYTES)
-        except OSError as problem:
-            raise Unreadable(
-                f"reading it failed after {self.offset:,} bytes: {problem.strerror}", source=self.name
-            ) from None
-        self.offset += len(data)
-        self.on_read(len(data))
-        return data
-
-    def take(self, prefix: bytes) -> bytes:
-        """``prefix``, if the input begins with it, else nothing; before anything else is read."""
-        data = b""
-        while len(data) < len(prefix) and (more := self.read()):
-            data += more
-        found = prefix if data.startswith(prefix) else b""
-        self._back = data[len(found) :]
-        return found
 
 
 class _Reading:
@@ -414,7 +342,7 @@ class _Reading:
 
         ``cut(text, last)`` gives the length of the next piece; 0 asks for more text.
         """
-        held, line, column, expected, goal = "", 1, 1, 1, _READ_BYTES
+        held, line, column, expected, goal = "", 1, 1, 1, _PIECE
         for number, text, last in self.lines():
             if last or number != expected:  # the end, or lines in between were set aside
                 if held:
@@ -431,7 +359,7 @@ class _Reading:
                 yield line, column, held[:size]
                 newlines = held.count("\n", 0, size)
                 column = size - held.rfind("\n", 0, size) if newlines else column + size
-                held, line, goal = held[size:], line + newlines, _READ_BYTES
+                held, line, goal = held[size:], line + newlines, _PIECE
 
     def records(self, form: Form) -> Iterator[tuple[int, str, list[Leaf]]]:
         """(line, block, leaves): all of the records, with the places in them that may be private."""
@@ -532,13 +460,14 @@ class _Mask:
         return self._masked([piece], [self.spans(piece)])[0]
 
     def leaf_spans(self, leaves: Sequence[Leaf]) -> list[list[Span]]:
-        """What is found in each leaf, with their labels in sight."""
+        """What is found in each leaf that was chosen, with their labels in sight."""
         joined: list[str] = []
         ends: list[int] = []
         at = 0
         for leaf in leaves:
-            joined += leaf.before, leaf.text
-            at += len(leaf.before) + len(leaf.text)
+            if leaf.chosen:
+                joined += leaf.before, leaf.text
+                at += len(leaf.before) + len(leaf.text)
             ends.append(at)
         found: list[list[Span]] = [[] for _ in leaves]
         first = 0
@@ -550,7 +479,7 @@ class _Mask:
                 offset = ends[i] - len(leaves[i].text)
                 low, high = max(start, offset), min(end, ends[i])
                 inside = start >= offset and end <= ends[i]
-                if inside or (low < high and leaves[i].form != "key"):
+                if leaves[i].chosen and (inside or (low < high and leaves[i].form != "key")):
                     found[i].append(Span(low - offset, high - offset, kind, score))
                 i += 1
         return found
@@ -559,6 +488,8 @@ class _Mask:
         """The texts of ``leaves``, masked."""
         if not leaves:
             return ()
+        if not all(leaf.chosen for leaf in leaves):
+            return self._some(leaves)
         texts, spans = [leaf.text for leaf in leaves], self.leaf_spans(leaves)
         if any(_BETWEEN in text for text in texts):
             return self._masked(texts, spans)
@@ -568,6 +499,21 @@ class _Mask:
             shifted += [Span(s.start + at, s.end + at, s.kind, s.score) for s in own]
             at += len(text) + len(_BETWEEN)
         return self._masked([_BETWEEN.join(texts)], [shifted])[0].split(_BETWEEN)
+
+    def _some(self, leaves: Sequence[Leaf]) -> Sequence[str]:
+        """The texts of ``leaves``, those masked that were chosen; of the others, stand-ins only.
+
+        These go first, so that what they hold as plain text is not given out to stand for something.
+        """
+        texts = [leaf.text for leaf in leaves]
+        chosen = [i for i, leaf in enumerate(leaves) if leaf.chosen]
+        if self._book is not None:
+            for i, leaf in enumerate(leaves):
+                if not leaf.chosen and any(likenesses(leaf.text)):
+                    texts[i] = self._masked([leaf.text], [[]])[0]
+        for i, text in zip(chosen, self.leaves([leaves[i] for i in chosen]), strict=True):
+            texts[i] = text
+        return texts
 
     def _masked(self, texts: list[str], spans: list[list[Span]]) -> tuple[str, ...]:
         masked = self._masker.mask_all(texts, self._book, spans)
@@ -582,8 +528,9 @@ class _Restore:
         self._vault, self._summary = vault, summary
         labels = {project(name) for kind in vault.kinds for name in (kind, KINDS.get(kind, kind))}
         self._labelled = re.compile(f"(?:{'|'.join(sorted(labels)) or BARRIER})(?=(.{{{BODY_LENGTH}}}))")
-        self._plausible = list(vault.plausible())
-        self._automaton = AhoCorasick(self._plausible) if self._plausible else None
+        begins = vault.plausible(_MOST_BEGINS)
+        self._heads, self._lengths = list(begins), list(begins.values())
+        self._automaton = AhoCorasick(self._heads) if self._heads else None
 
     def cut(self, text: str, last: bool) -> int:
         """The length of the next piece of ``text``; 0 when more must be seen first."""
@@ -605,7 +552,8 @@ class _Restore:
         found = {needle for needle in found if body_ok(needle)}
         if self._automaton:
             hits = self._automaton.find_matches_as_indexes(symbols, overlapping=True)
-            found.update(self._plausible[i] for i, _, _ in hits)
+            for i, start, _ in hits:
+                found.update(symbols[start : start + length] for length in self._lengths[i])
         return found
 
     def _lexicon(self, text: str) -> Lexicon:
@@ -671,173 +619,3 @@ def _cut(
                 return at
             at -= 1
     return 0
-
-
-# Writing ------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _writing(name: str, *, made: bool = True) -> Iterator[None]:
-    """The system's refusal to write, as our own error."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise OutputProblem(f"{name}: the reader of this pipe has gone", made=True) from None
-    except OSError as problem:
-        verb = "write" if made else "make"
-        raise OutputProblem(f"cannot {verb} {name}: {problem.strerror}", made=made) from None
-
-
-class Landing:
-    """Output files that appear under their names together, whole, or not at all.
-
-    ``target`` ``-`` is the standard output, and a device or pipe is written as it is; for these there is no
-    going back. Leaving the block without :meth:`land` removes all that was written.
-
-    Raises:
-        OutputProblem: a file exists and ``force`` is not given, it is the input, or it cannot be made.
-    """
-
-    def __init__(
-        self,
-        target: str,
-        *,
-        vault: Path | None = None,
-        rejected: Path | None = None,
-        force: bool = False,
-        private: bool = False,
-        source: str = "-",
-    ) -> None:
-        self.name = "standard output" if target == "-" else target
-        self.rejected = 0
-        """Lines set aside."""
-        self._force, self._private = force, private
-        special = Path(target).exists() and not (Path(target).is_file() or Path(target).is_dir())
-        # A pipe behind a link, as /dev/stdout, has no path of its own to resolve to.
-        self._target = None if target == "-" else Path(target if special else os.path.realpath(target))
-        self._vault, self._rejected = vault, rejected
-        self._files: dict[Path, BinaryIO] = {}
-        self._parts: dict[Path, Path] = {}
-        self._placed: list[Path] = []
-        self._direct: BinaryIO | None = None
-        files = [path for path in (None if special else self._target, vault, rejected) if path is not None]
-        for path in files:
-            _check_target(path, source, force)
-        if len({os.path.realpath(path) for path in files}) < len(files):
-            raise OutputProblem("the output, the vault and what is set aside need three names", made=False)
-        if self._target is None:
-            self._direct = sys.stdout.buffer
-        elif special:
-            with _writing(self.name, made=False):
-                self._direct = self._target.open("wb")
-
-    @property
-    def vault_name(self) -> str:
-        """The vault's final name."""
-        return str(self._vault)
-
-    def vault(self, key: Key, tenant: str) -> Vault:
-        """A new vault, to be filled and finished before :meth:`land`."""
-        if self._vault is None:
-            raise ValueError("this landing was given no path for a vault")
-        with _writing(self.vault_name, made=False):
-            return Vault.create(self._part(self._vault), key, tenant)
-
-    def write(self, data: bytes) -> None:
-        """Appends ``data`` to the output."""
-        if self._direct is not None:
-            with _writing(self.name):
-                self._direct.write(data)
-        elif self._target is not None:
-            self._append(self._target, data, 0o600 if self._private else 0o666)
-
-    def reject(self, data: bytes) -> None:
-        """Sets ``data``, a line that could not be read and is not masked, aside."""
-        self.rejected += 1
-        if self._rejected is not None:
-            self._append(self._rejected, data if data.endswith(b"\n") else data + b"\n", 0o600)
-
-    def land(self) -> None:
-        """Puts everything in place. A vault is there before its output is, never an output without it."""
-        if self._direct is not None:
-            with _writing(self.name):
-                self._direct.flush()
-        for path, file in self._files.items():
-            with _writing(str(path)):
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-        if self._force and self._vault is not None and self._target in self._parts:
-            with _writing(self.name):
-                self._target.unlink(missing_ok=True)
-        for final in (self._vault, self._rejected, self._target):
-            if final is not None and final in self._parts:
-                with _writing(str(final)):
-                    self._place(self._parts[final], final)
-                del self._parts[final]
-                if not self._force:
-                    self._placed.append(final)
-        self._placed.clear()
-
-    def _place(self, part: Path, final: Path) -> None:
-        if not self._force:
-            try:
-                os.link(part, final)  # which, unlike a renaming, never replaces what came there meanwhile
-            except FileExistsError:
-                raise OutputProblem(f"{final} was made meanwhile by another program", made=False) from None
-            except OSError:  # a file system without links
-                _check_target(final, "-", force=False)
-            else:
-                part.unlink()
-                return
-        part.replace(final)
-
-    def _append(self, path: Path, data: bytes, mode: int) -> None:
-        file = self._files.get(path)
-        if file is None:
-            with _writing(str(path), made=False):
-                descriptor = os.open(self._part(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-                file = self._files[path] = os.fdopen(descriptor, "wb")
-        with _writing(str(path)):
-            file.write(data)
-
-    def _part(self, path: Path) -> Path:
-        """The name under which ``path`` is written until it is whole."""
-        part = self._parts[path] = path.with_name(f".{path.name}.{crypto.random_bytes(4).hex()}.part")
-        return part
-
-    def __enter__(self) -> Landing:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        for file in self._files.values():
-            with contextlib.suppress(OSError):
-                file.close()
-        if self._direct is not None and self._target is not None:
-            with contextlib.suppress(OSError):
-                self._direct.close()
-        for part in (*self._parts.values(), *self._placed):
-            with contextlib.suppress(OSError):
-                part.unlink()
-
-
-def _check_target(path: Path, source: str, force: bool) -> None:
-    if not path.exists():
-        return
-    if path.is_dir():
-        raise OutputProblem(f"cannot make {path}: it is a folder", made=False)
-    if _same_file(path, source):
-        raise OutputProblem(
-            f"{path} is the input: nothing is changed in place, give another name", made=False
-        )
-    if not force:
-        raise OutputProblem(f"{path} exists: give another name, or --force to replace it", made=False)
-
-
-def _same_file(path: Path, source: str) -> bool:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # no such file, or no standard input
-        read = os.fstat(sys.stdin.fileno()) if source == "-" else Path(source).stat()
-        return os.path.samestat(path.stat(), read)
-    return False

@@ -41,6 +41,9 @@ class Leaf(NamedTuple):
     """What a reader would see before it: a label and a colon, or a line break."""
     form: _Form
     """``marked`` is a string that begins as a masked number does: it is written anew in any case."""
+    chosen: bool = True
+    """Whether it is in a column or field that is to be masked. What is not stays as it is; but since
+    restoring looks at all, a stand-in that it holds as plain text must be known."""
 
 
 class BadLine(BadInput):
@@ -171,8 +174,10 @@ class Json:
             if colon is not None:
                 path[-1] = text
             wanted = self._wanted(path)
-            if wanted or self._restoring:
-                place = found.start(), found.end(1) + 1
+            place = found.start(), found.end(1) + 1
+            if not (wanted or self._restoring):
+                leaves.append(Leaf(*place, text, "", "string", chosen=False))
+            else:
                 marked = wanted and text.startswith(_WAS_NUMBER)
                 form: _Form = "key" if colon is not None else "marked" if marked else "string"
                 leaves.append(Leaf(*place, text, before, form))
@@ -332,7 +337,11 @@ class Csv:
         elif len(record) != len(names):
             return f"this record has {len(record)} cells, and the first one has {len(names)}"
         else:
-            leaves += [record[i]._replace(before=names[i]) for i in sorted(self._wanted)]
+            wanted = self._wanted
+            leaves += [
+                cell._replace(before=names[i]) if i in wanted else cell._replace(chosen=False)
+                for i, cell in enumerate(record)
+            ]
         return None
 
     def _name_columns(self, record: list[Leaf]) -> None:

@@ -14,8 +14,8 @@ went (metrics and one log line, both of counts only).
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -40,6 +40,7 @@ from masquerade.serve.call import Call, Gone, Header, Receive, Refusal, Scope, S
 from masquerade.serve.clients import TENANT, Clients
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
+from masquerade.serve.room import Room
 from masquerade.serve.settings import Settings
 from masquerade.serve.trial import Trial
 from masquerade.serve.upstream import Http, Mirror, Reply, Upstream
@@ -51,6 +52,7 @@ _IN_THREAD = 64 << 10
 _MOST_TENANTS = 1024
 _REPLY_FACTOR = 4
 _OPENAI_NAME = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,200}")
+_OPENAI_HEADERS = [(n, n.encode()) for n in ("openai-organization", "openai-project", "openai-beta")]
 _SETTINGS = "MASQUERADE_SETTINGS"
 _ROUTES: dict[str, tuple[str, str]] = {
     "/v1/chat/completions": ("chat", "POST"),
@@ -89,6 +91,7 @@ class Gateway:
         self._held = _held_key(settings)
         self._upstream: Upstream = Http(settings, settings.base) if settings.base else Mirror()
         self._metrics = Metrics()
+        self._room = Room(settings.max_held, settings.threads)
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
         self._callers = crypto.Prf(self._key.tenant("").purpose("caller"))
         self._policy_header = (b"x-masquerade-policy", self._policy.version.encode())
@@ -105,10 +108,11 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            call = Call(scope, receive, send, self._settings.idle_timeout)
+            call = Call(scope, receive, send, self._settings.idle_timeout, self._room.lease())
             try:
                 await self._serve(call)
             finally:
+                call.lease.close()
                 self._tell(call)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -116,6 +120,7 @@ class Gateway:
             kind = (await receive())["type"]
             if kind == "lifespan.shutdown":
                 await self._upstream.close()
+                self._room.close()
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
                 return
@@ -131,8 +136,7 @@ class Gateway:
             param = problem.source
             await call.refuse(Refusal(400, "invalid_request", str(problem), param=param))
         except UpstreamProblem as problem:
-            code = "upstream_timeout" if problem.status == 504 else "upstream_failed"
-            await call.refuse(Refusal(problem.status, code, str(problem)))
+            await call.refuse(_as_refusal(problem))
         except Gone:
             call.code = "client_gone"
         except Exception as problem:
@@ -140,6 +144,8 @@ class Gateway:
             await call.refuse(Refusal(500, "internal_error", "the gateway failed on this request"))
 
     async def _route(self, call: Call) -> None:
+        if call.repeats:
+            raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
         known = _ROUTES.get(call.path)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
@@ -172,8 +178,8 @@ class Gateway:
         authorization = call.headers.get(b"authorization", b"")
         passed = {
             name: value.decode()
-            for name in ("openai-organization", "openai-project", "openai-beta")
-            if (value := call.headers.get(name.encode(), b"")) and _OPENAI_NAME.fullmatch(value)
+            for name, field in _OPENAI_HEADERS
+            if (value := call.headers.get(field)) and _OPENAI_NAME.fullmatch(value)
         }
         if self._clients is not None:
             scheme, _, token = authorization.partition(b" ")
@@ -247,7 +253,7 @@ class Gateway:
             if len(body) < _IN_THREAD:
                 exchange = Exchange(tenant.masker, body, alias=tenant.alias)
             else:
-                exchange = await asyncio.to_thread(Exchange, tenant.masker, body, alias=tenant.alias)
+                exchange = await call.lease.in_thread(Exchange, tenant.masker, body, alias=tenant.alias)
         except MasqueradeError:
             raise
         except Exception as problem:
@@ -270,9 +276,9 @@ class Gateway:
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
                 await self._stream(call, exchange, reply, shown)
             else:
-                body = await reply.read(self._settings.max_body * _REPLY_FACTOR)
+                body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
                 call.upstream_seconds = perf_counter() - started
-                status, body = await self._restored(exchange, reply.status, body)
+                status, body = await self._restored(call, exchange, reply.status, body)
                 if status >= 400:
                     call.code = "upstream_error"
                 await call.respond(status, body, headers=shown)
@@ -281,11 +287,11 @@ class Gateway:
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
             self._metrics.replied(call.upstream_seconds, exchange.restored, exchange.unresolved)
 
-    async def _restored(self, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
+    async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:
             if len(body) < _IN_THREAD:
                 return status, exchange.reply(body)
-            return status, await asyncio.to_thread(exchange.reply, body)
+            return status, await call.lease.in_thread(exchange.reply, body)
         self._require_answer(status)
         return status, orjson.dumps(_upstream_error(status, body, exchange.restore_whole))
 
@@ -302,16 +308,20 @@ class Gateway:
         await call.start(reply.status, b"text/event-stream; charset=utf-8", shown, None)
         try:
             async for piece in reply.pieces():
-                if out := restorer.feed(piece):
+                if restorer.held + len(piece) < _IN_THREAD:
+                    out = restorer.feed(piece)
+                else:
+                    out = await call.lease.in_thread(restorer.feed, piece)
+                call.lease.keep(restorer.held)
+                if out:
                     await call.write(out, more=True)
             out = restorer.finish()
         except Gone:
             raise
         except Exception as problem:
             # The status is sent, so the error is an event; without [DONE] no client takes this for the end.
-            if isinstance(problem, UpstreamProblem):
-                code = "upstream_timeout" if problem.status == 504 else "upstream_failed"
-                refusal = Refusal(problem.status, code, str(problem))
+            if isinstance(problem, UpstreamProblem | Refusal):
+                refusal = problem if isinstance(problem, Refusal) else _as_refusal(problem)
                 out = restorer.finish()
             else:
                 log.failure(call, problem)
@@ -322,13 +332,17 @@ class Gateway:
         await call.write(out, more=False)
 
     def _counts_headers(self, exchange: Exchange) -> list[Header]:
-        summary = exchange.summary()
         headers = [self._policy_header]
-        if masked := summary["masked"]:
-            told = ", ".join(f"{kind}={sum(fates.values())}" for kind, fates in masked.items())
-            headers.append((b"x-masquerade-masked", told.encode()))
-        if redacted := summary["redacted"]:
-            told = ", ".join(f"{kind}={n}" for kind, n in redacted.items())
+        redacted = exchange.redacted
+        masked = [
+            f"{kind}={n}"
+            for kind, fates in exchange.counts.items()
+            if (n := sum(fates.values()) - redacted.get(kind, 0))
+        ]
+        if masked:
+            headers.append((b"x-masquerade-masked", ", ".join(masked).encode()))
+        if redacted:
+            told = ", ".join([f"{kind}={n}" for kind, n in redacted.items()])
             headers.append((b"x-masquerade-redacted", told.encode()))
         return headers
 
@@ -338,7 +352,7 @@ class Gateway:
         async with call.while_client_waits():
             reply = await self._upstream.send("GET", "/models", None, who.credentials)
             try:
-                body = await reply.read(self._settings.max_body)
+                body = await reply.read(self._settings.max_body, call.lease.take)
                 if 200 <= reply.status < 300:
                     await call.respond(reply.status, body, headers=reply.headers)
                 else:
@@ -354,6 +368,11 @@ class Gateway:
             call.route, call.status or 499, call.bytes_in, call.bytes_out, call.code or None
         )
         log.request(self._settings.log, call)
+
+
+def _as_refusal(problem: UpstreamProblem) -> Refusal:
+    code = "upstream_timeout" if problem.status == 504 else "upstream_failed"
+    return Refusal(problem.status, code, str(problem))
 
 
 def _upstream_error(
@@ -393,7 +412,15 @@ def create_app(settings: Settings, key: Key | None = None) -> Gateway:
 def worker() -> Gateway:
     """The application of one worker process, from the settings that :func:`serve` left for it."""
     log.quiet_others()
-    return create_app(Settings.load(os.environ[_SETTINGS]))
+    app = create_app(Settings.load(os.environ[_SETTINGS]))
+    _settle()
+    return app
+
+
+def _settle() -> None:
+    """Take what lives as long as the process out of the garbage collector's rounds."""
+    gc.collect()
+    gc.freeze()
 
 
 def serve(settings: Settings) -> None:
@@ -429,6 +456,8 @@ def serve(settings: Settings) -> None:
     log.started(settings.log, address, settings.base or "the mirror model", settings.workers)
     with _signals_are_the_servers():
         if settings.workers == 1:
+            config.load()
+            _settle()
             uvicorn.Server(config).run(sockets=[listening])
             return
         os.environ[_SETTINGS] = settings.dump()

@@ -1,14 +1,16 @@
 """How connections are read: uvicorn's protocol, with an end to how long a request's head may be and take.
 
 uvicorn bounds bodies (by not reading on) but neither the size of a head nor the time in which it arrives, so
-that anyone who reaches the port could fill the memory, or hold connections open for nothing.
+that anyone who reaches the port could fill the memory, or hold connections open for nothing. And it sends
+chunks to clients of HTTP/1.0, which do not know them (RFC 9112, section 6.1).
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES = 512 << 10
 """A head is refused from here on. The chunk in which it begins counts in full, whatever else is in it."""
@@ -50,6 +52,8 @@ class Listener(HttpToolsProtocol):
         self._in_head = False
         self._forget_deadline()
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.__class__ = _UntilClosed
 
     def _await_head(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_late)
@@ -62,3 +66,18 @@ class Listener(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _UntilClosed(RequestResponseCycle):
+    """A response of unknown length that ends where the connection does."""
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            told = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            self.chunked_encoding = None if told else False
+            self._measured = told
+        elif not self._measured:
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
+
+    _measured = True

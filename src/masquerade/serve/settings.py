@@ -37,6 +37,11 @@ class Settings:
     workers: int = 1
     max_body: int = 32 << 20
     """Largest request accepted, in bytes (a reply may be four times as large)."""
+    max_held: int = 256 << 20
+    """Bytes of requests and replies that one worker holds at once, all together; what is beyond is refused
+    with status 503. A request takes several times its bytes of memory while it is masked."""
+    threads: int = 4
+    """Threads of one worker that mask and restore large bodies, so that small ones need not wait."""
     timeout: float = 600.0
     """Seconds that one request may take in all."""
     connect_timeout: float = 10.0
@@ -66,9 +71,11 @@ class Settings:
                 "this would let anyone who reaches the port spend the upstream's key: "
                 "give out client keys, or listen on 127.0.0.1"
             )
-        for name in ("workers", "max_body", "timeout", "connect_timeout", "idle_timeout"):
+        for name in ("workers", "threads", "max_body", "timeout", "connect_timeout", "idle_timeout"):
             if getattr(self, name) <= 0:
                 raise BadInput(f"{name} must be greater than 0")
+        if self.max_held < self.max_body:
+            raise BadInput("max_held must not be less than max_body: no such body could be taken")
         if not 0 <= self.port <= 65535:
             raise BadInput("the port is a number from 0 to 65535")
         if self.log not in ("json", "text", "off"):

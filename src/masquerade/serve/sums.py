@@ -37,7 +37,8 @@ from masquerade.errors import BadInput, PartFailed
 from masquerade.serve import chart, columns
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.columns import Options
-from masquerade.serve.files import Landing, Usage
+from masquerade.serve.landing import Landing
+from masquerade.serve.source import Usage
 
 BUDGET, DELTA = 3.0, 1e-6
 """Of an account that is opened without others being named."""

@@ -12,7 +12,6 @@ gateway on loopback under a foreign name. Fates weaker than the policy's are tri
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +87,7 @@ class Trial:
         masker = self._masker(question.fates)
         try:
             async with call.while_client_waits():
-                answer = await asyncio.to_thread(_shown, masker, question.text)
+                answer = await call.lease.in_thread(_shown, masker, question.text)
                 if call.path == "/playground/try":
                     answer |= await self._answer(call, masker, question)
         except Blocked as problem:
@@ -120,16 +119,16 @@ class Trial:
         else:
             upstream, credentials, model = self._upstream, self._credentials(call), question.model
         asked = {"model": model, "messages": [{"role": "user", "content": question.text}]}
-        exchange = await asyncio.to_thread(Exchange, masker, orjson.dumps(asked))
+        exchange = await call.lease.in_thread(Exchange, masker, orjson.dumps(asked))
         headers = {"content-type": "application/json", **credentials}
         reply = await upstream.send("POST", "/chat/completions", exchange.request, headers)
         try:
-            body = await reply.read(self._settings.max_body)
+            body = await reply.read(self._settings.max_body, call.lease.take)
         finally:
             reply.close()
         if not 200 <= reply.status < 300:
             raise UpstreamProblem(f"the model service answered with status {reply.status}")
-        restored = await asyncio.to_thread(exchange.reply, body)
+        restored = await call.lease.in_thread(exchange.reply, body)
         return {"model": model, "reply": _content(body), "restored": _content(restored)}
 
 

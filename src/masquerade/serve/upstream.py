@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import aiohttp
 import yarl
@@ -17,9 +17,17 @@ from masquerade.errors import UpstreamProblem
 from masquerade.serve import mirror
 from masquerade.serve.settings import Settings
 
-_PASSED_BACK = re.compile(r"(?:x-request-id|retry-after|openai-[a-z\-]+|x-ratelimit-[a-z\-]+)")
+_PASSED_BACK = re.compile(
+    r"x-request-id|retry-after|openai-(?:model|organization|processing-ms|project|version)"
+    r"|x-ratelimit-(?:limit|remaining|reset)-[a-z\-]{1,24}"
+)
+_MOST_PASSED_BACK = 16
+_LONGEST_PASSED_BACK = 200
 _POOL = 1000
 _KEPT_ALIVE = 15.0  # below the 20 s and more after which services close idle connections
+
+
+Hold: TypeAlias = Callable[[int], None]
 
 
 class Reply(Protocol):
@@ -30,8 +38,12 @@ class Reply(Protocol):
     headers: list[tuple[bytes, bytes]]
     """Those of its headers that a client may see."""
 
-    async def read(self, limit: int) -> bytes:
-        """The whole body. Raises UpstreamProblem if it is longer than ``limit`` bytes."""
+    async def read(self, limit: int, hold: Hold) -> bytes:
+        """The whole body; ``hold`` is told of its bytes before they are kept, and may refuse them.
+
+        Raises:
+            UpstreamProblem: it is longer than ``limit`` bytes.
+        """
         ...
 
     def pieces(self) -> AsyncIterator[bytes]:
@@ -107,19 +119,21 @@ class _HttpReply:
         self.headers = [
             (name.lower().encode(), value.encode("latin-1"))
             for name, value in response.headers.items()
-            if _PASSED_BACK.fullmatch(name.lower()) and value.isascii()
-        ]
+            if _PASSED_BACK.fullmatch(name.lower()) and value.isascii() and len(value) <= _LONGEST_PASSED_BACK
+        ][:_MOST_PASSED_BACK]
 
-    async def read(self, limit: int) -> bytes:
+    async def read(self, limit: int, hold: Hold) -> bytes:
         length = self._response.content_length
         if length is None or length > limit or "content-encoding" in self._response.headers:
             pieces, size = [], 0
             async for piece in self.pieces():
-                pieces.append(piece)
                 size += len(piece)
                 if size > limit:
                     raise UpstreamProblem("the model service's reply is too long")
+                hold(len(piece))
+                pieces.append(piece)
             return b"".join(pieces)
+        hold(length)
         with _problems():
             return await self._response.read()
 
@@ -167,7 +181,7 @@ class _MirrorReply:
         self.status, self.content_type, self._pieces = answer
         self.headers: list[tuple[bytes, bytes]] = []
 
-    async def read(self, limit: int) -> bytes:
+    async def read(self, limit: int, hold: Hold) -> bytes:
         return b"".join(self._pieces)
 
     async def pieces(self) -> AsyncIterator[bytes]:

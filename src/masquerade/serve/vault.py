@@ -77,14 +77,16 @@ class Vault:
         """Entries, once the vault is finished or opened."""
 
     @classmethod
-    def create(cls, path: Path, key: Key, tenant: str = "default") -> Vault:
-        """A new vault at ``path``, mode 0600.
+    def create(cls, path: Path, key: Key, tenant: str = "default", *, reserved: bool = False) -> Vault:
+        """A new vault at ``path``, mode 0600. ``reserved``: an empty file is there already, the caller's own.
 
         Raises:
             OSError: the file exists, or cannot be made.
         """
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        db = sqlite3.connect(path, isolation_level=None)
+        if not reserved:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        # Nobody else knows this file, so SQLite need not lock it.
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?nolock=1", uri=True, isolation_level=None)
         # Until `finish` the file is worth nothing, so there is nothing for a journal to protect.
         db.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
@@ -160,10 +162,26 @@ class Vault:
         if len(self._new) >= _BATCH:
             self._write()
 
-    def plausible(self) -> Iterator[str]:
-        """The needles of plausible values, which no form tells apart from other text."""
-        for (needle,) in self._db.execute("SELECT needle FROM entry WHERE plausible"):
-            yield needle
+    def plausible(self, most: int) -> dict[str, list[int]]:
+        """How the needles of plausible values begin, which no form tells apart from other text, and how long
+        those are that begin so.
+
+        At most ``most`` beginnings (but one for each first symbol), as long as that allows: whole needles, if
+        there are no more of them.
+        """
+        chosen = "FROM entry WHERE plausible"
+        total, longest = self._db.execute(f"SELECT count(*), max(length(needle)) {chosen}").fetchone()
+        size = longest or 0
+        if total > most:
+            size = 1
+            begins = f"SELECT DISTINCT substr(needle, 1, ?) {chosen} LIMIT ?"
+            while len(self._db.execute(begins, (size + 1, most + 1)).fetchall()) <= most:
+                size += 1
+        found: dict[str, list[int]] = {}
+        pairs = f"SELECT DISTINCT substr(needle, 1, ?), length(needle) {chosen}"
+        for head, length in self._db.execute(pairs, (size,)):
+            found.setdefault(head, []).append(length)
+        return found
 
     def finish(self) -> None:
         """Writes what is left, then the header and the footer; on return the bytes are on the disk.

@@ -20,11 +20,19 @@ from masquerade.keys import TenantKey
 from masquerade.mask.restore import Restorer
 from masquerade.mask.text import Masker
 from masquerade.wire import openai
+from masquerade.wire.mould import Mould, mould_of
+from masquerade.wire.slots import Slots
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
 _ALIAS_BYTES = 15
 _PROVEN = 0.95
 _MOST_TEXTS = 4096
+_MOULDS = 4
+_MOST_LEARNED = 64
+_ANSWERS = ("content", "tool_calls")
+_ANNOTATED = ("content", "text")
+_CONTENT = ("content",)
+_MOST_CHOICES = 128
 _SHELL = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -54,7 +62,7 @@ class Exchange:
 
     def __init__(self, masker: Masker, body: bytes, *, alias: Callable[[str], str] | None = None) -> None:
         tree = _read(body)
-        slots = openai.Slots(tree, alias)
+        slots = Slots(tree, alias)
         _check_names(masker, slots.names)
         masked = masker.mask_all(slots.texts)
         slots.put(masked.texts)
@@ -99,8 +107,22 @@ class Exchange:
 
     def restore_whole(self, tree: dict[str, Any]) -> bool:
         """Restore every text of a complete reply in place; whether anything changed."""
+        beside: dict[tuple[openai.Step, ...], Restorer] = {}
+
+        def restore(path: tuple[openai.Step, ...], text: str) -> str:
+            restorer = self.restorer(path)
+            restored = restorer.restore(text)
+            self.restored += restorer.restored
+            self.unresolved += restorer.unresolved
+            if path[-1] in _ANNOTATED:
+                beside[path[:-1]] = restorer
+            return restored
+
+        def move(path: tuple[openai.Step, ...], offset: int) -> int:
+            return beside[path].moved(offset) if path in beside else offset
+
         try:
-            return openai.restore_texts(tree, self._restore_one)
+            return openai.restore_texts(tree, restore, move=move)
         except RecursionError:
             raise UpstreamProblem("the model service's reply is nested too deeply") from None
 
@@ -115,13 +137,6 @@ class Exchange:
         self.restored += restorer.restored
         self.unresolved += restorer.unresolved
         return rest
-
-    def _restore_one(self, path: tuple[openai.Step, ...], text: str) -> str:
-        restorer = self.restorer(path)
-        restored = restorer.restore(text)
-        self.restored += restorer.restored
-        self.unresolved += restorer.unresolved
-        return restored
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
@@ -159,28 +174,72 @@ class ReplyStream:
         self._texts = 0
         self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
         self._thinking: set[int] = set()
+        self._contents: dict[openai.Step, Restorer] = {}  # also of choices that have ended
+        self._moulds: list[Mould] = []
+        self._learned = 0
         self._told = not exchange.counts
         self._ready: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
-        """What can be given to the client after ``chunk``; may be empty."""
+        """What can be given to the client after ``chunk``; may be empty.
+
+        Chunks of the service that arrive together, and differ only in one text, may leave as one.
+        """
         ready = self._ready
+        run: Mould | None = None
+        events: list[bytes] = []
+        texts: list[str] = []
         for event in self._events.feed(chunk):
-            ready.append(self._event(event))
+            mould, text = self._fitting(event)
+            if run is not None and mould is not run:
+                ready.append(self._moulded(run, events, texts))
+                events, texts = [], []
+            run = mould
+            if mould is None:
+                ready.append(self._event(event))
+            else:
+                events.append(event.data)  # type: ignore[arg-type]
+                texts.append(text)
+        if run is not None:
+            ready.append(self._moulded(run, events, texts))
         self._ready = []
         return b"".join(ready)
+
+    @property
+    def held(self) -> int:
+        """Bytes of an event whose end is still to come."""
+        return self._events.held
 
     def finish(self) -> bytes:
         """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""
         self._events.finish()
         return b"".join(self._ready) + self._rest()
 
+    def _fitting(self, event: Event) -> tuple[Mould | None, str]:
+        """The mould that an event fits, with its text, if there is one."""
+        data, name = event
+        if data is not None and not name:
+            for mould in self._moulds:
+                if (text := mould.read(data)) is not None:
+                    answers = bool(self._thinking) and mould.path[1] in _ANSWERS
+                    return (None, "") if answers and mould.path[0] in self._thinking else (mould, text)
+        return None, ""
+
+    def _moulded(self, mould: Mould, events: list[bytes], texts: list[str]) -> bytes:
+        """Events that are as an earlier one but for their one text, with this restored."""
+        text = "".join(texts)
+        new = self._feed(mould.path, text)
+        if new == text:
+            return b"data: " + b"\n\ndata: ".join(events) + b"\n\n"
+        return mould.written(events[-1], new) if new or not mould.may_go else b""
+
     def _event(self, event: Event) -> bytes:
-        if event.data is None or not self._exchange.counts:
+        data = event.data
+        if data is None or not self._exchange.counts:
             return encode(event)
-        if event.data == DONE:
+        if data == DONE:
             return self._rest() + encode(event)
-        tree = _read_reply(event.data)
+        tree = _read_reply(data)
         choices = tree.get("choices")
         if type(choices) is not list or not choices:
             return _encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
@@ -198,6 +257,7 @@ class ReplyStream:
         if not self._shell.get("id"):
             self._shell |= {name: tree[name] for name in _SHELL if name in tree}
         if not ended:
+            self._learn(data)
             if not changed:
                 return thoughts + encode(event)
             return thoughts + (b"" if _says_nothing(tree) else _encoded(tree, event.name))
@@ -205,6 +265,13 @@ class ReplyStream:
         tree["masquerade"] = self._exchange.summary()
         self._told = True
         return before + _encoded(tree, event.name)
+
+    def _learn(self, data: bytes) -> None:
+        """Remember how this chunk looks, for it was like none of the last few."""
+        if self._learned < _MOST_LEARNED:
+            self._learned += 1
+            if (mould := mould_of(data)) is not None:
+                self._moulds = [mould, *self._moulds[: _MOULDS - 1]]
 
     def _restore(self, choice: dict[str, Any]) -> bool:
         changed = False
@@ -214,13 +281,15 @@ class ReplyStream:
         delta = choice.get("delta")
         if type(delta) is dict:
             try:
-                changed |= openai.restore_texts(delta, self._feed, (_index(choice),))
+                ends = choice.get("finish_reason") is not None  # then offsets wait until all is restored
+                move = None if ends else self._move
+                changed |= openai.restore_texts(delta, self._feed, (_index(choice),), move)
             except RecursionError:
                 raise UpstreamProblem("the model service's reply is nested too deeply") from None
         return changed
 
     def _feed(self, path: tuple[openai.Step, ...], text: str) -> str:
-        if path[-1] == "name":  # comes whole, and is read before the stream ends
+        if path[-1] == "name" or "annotations" in path:  # come whole, and are read before the stream ends
             restorer = self._exchange.restorer(path)
             return restorer.feed(text) + self._exchange.close(restorer)
         texts = self._restorers.setdefault(path[0], {})
@@ -230,14 +299,20 @@ class ReplyStream:
             if self._texts > _MOST_TEXTS:
                 raise UpstreamProblem("the model service's reply has too many parts")
             found = texts[path[1:]] = self._exchange.restorer(path)
+            if path[1:] == _CONTENT and len(self._contents) < _MOST_CHOICES:
+                self._contents.setdefault(path[0], found)
             if str(path[1]).startswith("reasoning"):
                 self._thinking.add(path[0])  # type: ignore[arg-type]
         return found.feed(text)
 
+    def _move(self, path: tuple[openai.Step, ...], offset: int) -> int:
+        content = self._contents.get(path[0]) if len(path) == 1 else None
+        return offset if content is None else content.moved(offset)
+
     def _thoughts(self, choice: dict[str, Any]) -> bytes:
         """The rest of a choice's reasoning, once its answer begins: clients show the two apart."""
         at, delta = _index(choice), choice.get("delta")
-        answers = type(delta) is dict and (delta.get("content") or delta.get("tool_calls"))
+        answers = type(delta) is dict and any(delta.get(field) for field in _ANSWERS)
         if at not in self._thinking or not answers:
             return b""
         self._thinking.discard(at)
@@ -275,6 +350,8 @@ class ReplyStream:
         for path, text in closed:
             if text:
                 openai.merge_delta(delta, path, text)
+        if type(delta.get("annotations")) is list and not field:
+            openai.move_offsets(delta["annotations"], lambda offset: self._move((at,), offset))
         return (
             [{"index": at, "delta": delta, "finish_reason": None}] if any(text for _, text in closed) else []
         )

@@ -1,4 +1,4 @@
-"""Where text sits in OpenAI's chat completions: requests, replies and the pieces of a stream.
+"""Where text sits in OpenAI's chat completions: tables for requests, a walk for replies and their pieces.
 
 The tables say, for every field of a request, what is done with what stands there. A field that is in no table
 is treated as private: every string, number and key below it is looked at (``DEEP``).
@@ -10,14 +10,9 @@ the same shape add (``reasoning``, ``reasoning_content``, ``reasoning_details``)
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple, TypeAlias
-
-import orjson
-
-from masquerade.errors import BadInput
 
 
 class How(enum.Enum):
@@ -194,263 +189,6 @@ REQUEST |= dict.fromkeys(
     NUMBER,
 )
 
-_NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}|[0-9]{1,8}")
-_SIGNED = re.compile(r"[A-Za-z0-9_+/=\-]{32,}")
-_JSON_LEAF = re.compile(
-    r'(?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<key>\s*+:)?|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.S
-)
-_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
-_NAMED = (PASS, NUMBER)
-_LONGEST_LABEL = 64
-_SHORTEST_HIDEOUT = 8
-_DIGIT = re.compile(r"[0-9]")
-_LONG_NUMBER = 10**8
-
-Put: TypeAlias = Callable[[Sequence[str]], None]
-Read: TypeAlias = Callable[[Sequence[str]], str]
-
-
-class Slots:
-    """The texts of one request, and the way back to where they stand.
-
-    ``texts`` are what a mask must look at. :meth:`put` takes as many masked ones and writes those that
-    changed into the request; what did not change stays as it was, byte for byte. ``names`` are the names
-    and ids that go out as they are, each with the field of the request that has it; short ones and those
-    without a digit are left out.
-
-    Raises:
-        BadInput: the request has no messages, or something in it cannot be masked; ``source`` is the
-            field's path, such as ``messages[0].content[1].image_url``.
-    """
-
-    def __init__(self, request: dict[str, Any], alias: Callable[[str], str] | None = None) -> None:
-        self.texts: list[str] = []
-        self.names: dict[str, str] = {}
-        self._puts: list[Put] = []
-        self._renames: list[tuple[dict[str, Any], str, int]] = []
-        self._alias = alias
-        _check_request(request)
-        try:
-            self._fields(request, REQUEST, ())
-        except RecursionError:
-            raise BadInput("the request is nested too deeply") from None
-
-    def put(self, masked: Sequence[str]) -> None:
-        """Write the masked texts where the originals stood."""
-        for put in self._puts:
-            put(masked)
-        renames: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
-        for holder, key, at in self._renames:
-            if masked[at] != key:
-                renames.setdefault(id(holder), (holder, {}))[1][key] = masked[at]
-        for holder, names in renames.values():
-            _rename(holder, names)
-
-    def _add(self, text: str) -> int:
-        self.texts.append(text)
-        return len(self.texts) - 1
-
-    def _fields(self, holder: dict[str, Any], rules: dict[str, Rule], path: tuple[object, ...]) -> None:
-        others = rules.get("*", DEEP)
-        for key in list(holder):
-            rule = rules.get(key)
-            if rule is None:
-                rule = others
-                if others is DEEP or not _is_name(key):
-                    self._renames.append((holder, key, self._add(key)))
-            elif type(rule) is Refuse or type(rule) is Only:
-                _refuse(holder, key, rules, path)
-                continue
-            self._value(holder, key, rule, (path, key))
-
-    def _value(self, holder: Any, key: Any, rule: Rule, path: tuple[object, ...]) -> None:
-        value = holder[key]
-        kind = type(value)
-        if value is None or kind is bool:
-            return
-        if type(rule) is list and kind is not list:
-            rule = rule[0]
-        if type(rule) is dict and kind is dict:
-            self._fields(value, rule, path)
-            return
-        if kind is list:
-            rule = rule[0] if type(rule) is list else rule
-            for i in range(len(value)):
-                self._value(value, i, rule, (path, i))
-        elif kind is dict:
-            listed = rule is PASS or rule is NUMBER
-            named = listed or type(rule) is Names
-            rule = rule.rule if type(rule) is Names else rule if listed else DEEP
-            for name in list(value):
-                if named and _is_name(name):
-                    self._pass(name, path)
-                else:
-                    self._renames.append((value, name, self._add(name)))
-                self._value(value, name, rule, (path, name))
-        elif kind is str or rule is ALIAS:
-            value = str(value)
-            self._string(holder, key, value, rule if type(rule) is How else TEXT, path)
-        elif rule is DEEP or (rule is not NUMBER and abs(value) >= _LONG_NUMBER):
-            # Whole numbers beyond 64 bits were read as floats: as 1.23e+23 no rule would know them.
-            whole = kind is float and value.is_integer() and abs(value) >= _LONG_NUMBER
-            self._leaf(holder, key, str(int(value) if whole else value))
-
-    def _string(self, holder: Any, key: Any, text: str, rule: Rule, path: tuple[object, ...]) -> None:
-        if rule in _NAMED and _is_name(text):
-            self._pass(text, path)
-            return
-        if not text or (rule is OPAQUE and _SIGNED.fullmatch(text)):
-            return
-        if rule is ALIAS:
-            if self._alias is None:
-                raise BadInput("this field names a person and no key is there to alias it", source=str(key))
-            holder[key] = self._alias(text)
-        elif rule is JSON or ("\\" in text and text.lstrip()[:1] in ("{", "[")):
-            self._json(holder, key, text)
-        elif rule is DEEP:
-            self._leaf(holder, key, text)
-        else:
-            self._write(holder, key, text, self._plain(text))
-
-    def _pass(self, name: str, path: tuple[object, ...]) -> None:
-        """Remember a name that goes out as it is, if a number or key could be hidden in it."""
-        if len(name) >= _SHORTEST_HIDEOUT and _DIGIT.search(name):
-            while path[0]:
-                path = path[0]  # type: ignore[assignment]
-            self.names.setdefault(name, str(path[1]))
-
-    def _leaf(self, holder: Any, key: Any, text: str) -> None:
-        self._write(holder, key, text, self._labelled(text, key if type(key) is str else "", None))
-
-    def _write(self, holder: Any, key: Any, text: str, read: Read) -> None:
-        def put(masked: Sequence[str]) -> None:
-            new = read(masked)
-            if new != text:
-                holder[key] = new
-
-        self._puts.append(put)
-
-    def _plain(self, text: str) -> Read:
-        """Add ``text`` as it stands; or, where characters are spelled as escapes, which would hide what they
-        spell, with those characters in place: then the text goes out so if something is found in it."""
-        shown = _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
-        at = self._add(shown)
-        return lambda masked: text if masked[at] == shown else masked[at]
-
-    def _labelled(self, text: str, label: str, label_read: Read | None) -> Read:
-        """Add ``text`` with its field's name before it, as evidence: ``password: x`` is found, ``x`` is not.
-
-        If the mask grew over the name, name and value stay together in the value: odd, but nothing is lost.
-        """
-        if not label or len(label) > _LONGEST_LABEL:
-            return self._plain(text)
-        head = label + ": "
-        read_whole = self._plain(head + text)
-
-        def read(masked: Sequence[str]) -> str:
-            new = read_whole(masked)
-            if not new.startswith(head) and label_read is not None:
-                return new.removeprefix(label_read(masked) + ": ")
-            return new.removeprefix(head)
-
-        return read
-
-    def _json(self, holder: Any, key: Any, text: str) -> None:
-        """JSON as text: what is found is replaced in place, all the rest keeps its bytes."""
-        try:
-            orjson.loads(text)
-        except orjson.JSONDecodeError:
-            self._leaf(holder, key, text)
-            return
-        label, label_read = "", None
-        leaves: list[tuple[int, int, str, Read]] = []
-        for match in _JSON_LEAF.finditer(text):
-            literal = match["text"]
-            leaf = match[0] if literal is None else orjson.loads(literal)
-            if match["key"] is not None:
-                label, label_read = leaf, (read := self._plain(leaf))
-            else:
-                read = self._labelled(leaf, label, label_read)
-            start, end = match.span("text") if literal else match.span()
-            leaves.append((start, end, leaf, read))
-
-        def put(masked: Sequence[str]) -> None:
-            pieces: list[str] = []
-            done = 0
-            for start, end, leaf, read in leaves:
-                new = read(masked)
-                if new != leaf:
-                    number = text[start] != '"' and _NUMBER.fullmatch(new)
-                    pieces += (text[done:start], new if number else encode_basestring(new))
-                    done = end
-            if pieces:
-                holder[key] = "".join((*pieces, text[done:]))
-
-        self._puts.append(put)
-
-
-def _is_name(text: str) -> bool:
-    """Whether a text is shaped as identifiers, enumerations and numbers of language-model tokens are."""
-    return _NAME.fullmatch(text) is not None
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    try:
-        return str(orjson.loads(f'"{match[0]}"'))
-    except orjson.JSONDecodeError:
-        return match[0]  # half of a surrogate pair
-
-
-def _check_request(request: dict[str, Any]) -> None:
-    messages = request.get("messages")
-    if type(messages) is not list or not messages:
-        raise BadInput("a list of messages is needed", source="messages")
-    for i, message in enumerate(messages):
-        if type(message) is not dict:
-            raise BadInput("a message is an object with a role and content", source=f"messages[{i}]")
-    if type(request.get("stream", False)) not in (bool, type(None)):
-        raise BadInput("stream is true or false", source="stream")
-
-
-def _refuse(holder: dict[str, Any], key: str, rules: dict[str, Rule], path: tuple[object, ...]) -> None:
-    """Refuse what ``Refuse`` and ``Only`` forbid; of several such fields, name the one that says most."""
-    rule, value = rules[key], holder[key]
-    if value is None:
-        return
-    if type(rule) is Only:
-        if all(type(v) is str and v in rule.values for v in (value if type(value) is list else [value])):
-            return
-        for name, other in rules.items():
-            if type(other) is Refuse and holder.get(name) is not None:
-                key, rule = name, other
-    assert type(rule) in (Refuse, Only)  # noqa: S101
-    raise BadInput(rule.why, source=_spell((path, key)))  # type: ignore[union-attr]
-
-
-def _spell(path: tuple[object, ...]) -> str:
-    """``messages[0].content`` from the nested pairs of a walk; only names of the tables are ever in it."""
-    steps: list[str] = []
-    while path:
-        path, step = path  # type: ignore[assignment]
-        steps.append(f"[{step}]" if type(step) is int else f".{step}")
-    return "".join(reversed(steps)).lstrip(".")
-
-
-def _rename(holder: dict[str, Any], names: dict[str, str]) -> None:
-    """Give keys other names and keep the order of all; keys that mask alike are told apart by a number."""
-    items = list(holder.items())
-    taken = holder.keys() - names.keys()
-    numbers: dict[str, int] = {}
-    holder.clear()
-    for key, value in items:
-        name = new = names.get(key, key)
-        while key in names and name in taken:
-            numbers[new] = number = numbers.get(new, 1) + 1
-            name = f"{new} ({number})"
-        taken.add(name)
-        holder[name] = value
-
 
 # Replies
 
@@ -476,14 +214,17 @@ KEPT = frozenset(
 """Fields of a reply in which no model writes text."""
 
 Step: TypeAlias = "str | int"
+Move: TypeAlias = Callable[[tuple[Step, ...], int], int]
+"""Where a character now stands of the text beside which an annotation stands; and the path of these two."""
 Restore: TypeAlias = Callable[[tuple[Step, ...], str], str]
 """Restores one text (or one more piece of it) that stands at a path; elements of lists by their ``index``."""
 
 
-def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> bool:
+def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = (), move: Move | None = None) -> bool:
     """Restore every text under ``node`` in place; whether anything changed.
 
-    Log probabilities spell the stand-ins piece by piece, so they become null.
+    Log probabilities spell the stand-ins piece by piece, so they become null. Annotations say where in the
+    text they belong, so their offsets go through ``move``.
     """
     changed = False
     listed = type(node) is list
@@ -503,7 +244,21 @@ def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = ()) -> b
                 changed = True
             elif key not in KEPT:
                 step = value["index"] if listed and kind is dict and type(value.get("index")) is int else key
-                changed |= restore_texts(value, restore, (*path, step))
+                changed |= restore_texts(value, restore, (*path, step), move)
+    if move is not None and not listed and type(node.get("annotations")) is list:
+        changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
+    return changed
+
+
+def move_offsets(node: Any, move: Callable[[int], int]) -> bool:
+    """Change every offset under ``node`` in place; whether anything changed."""
+    changed = False
+    for key, value in list(enumerate(node) if type(node) is list else node.items()):
+        if key in ("start_index", "end_index") and type(value) is int:
+            node[key] = new = move(value)
+            changed |= new != value
+        elif type(value) in (dict, list):
+            changed |= move_offsets(value, move)
     return changed
 
 

@@ -68,6 +68,11 @@ class EventStream:
         del held[: end + 2]
         return events
 
+    @property
+    def held(self) -> int:
+        """Bytes of an event whose end is still to come."""
+        return len(self._held)
+
     def finish(self) -> list[Event]:
         """The end of the stream: an event without its empty line is dropped, as the standard says."""
         self._held.clear()

@@ -1,0 +1,124 @@
+"""Most chunks of a stream differ in one text only: a mould is what stays the same around it.
+
+The first chunk of its kind is read as a whole, and gives the mould; a later one whose bytes are the same but
+for that text need not be parsed or written again. A mould holds only for bytes of which it is proven: what
+stands in the gap is itself a JSON string, so the whole reads as the first chunk did, but for this text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import orjson
+
+from masquerade.wire import openai
+
+_PROBE = "\u00bf0"  # beyond ASCII, so that no form of another text reads like it
+_LITERAL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
+_PADDING = re.compile(rb'"obfuscation":\s*"([0-9A-Za-z]*)"')
+"""A service may add random letters to every chunk, so that its length says nothing."""
+_PLACES = 8
+
+
+class Mould(NamedTuple):
+    """The bytes of a chunk before its text (quotation mark included) and after it, up to the padding, and
+    after that (None: there is no padding); where the text belongs; and whether the chunk says nothing
+    without it."""
+
+    head: bytes
+    tail: bytes
+    after: bytes | None
+    path: tuple[openai.Step, ...]
+    may_go: bool
+
+    def read(self, data: bytes) -> str | None:
+        """The text, if ``data`` fits; None if it is another kind of chunk."""
+        if not data.startswith(self.head):
+            return None
+        start = len(self.head) - 1
+        if self.after is None:
+            if not data.endswith(self.tail):
+                return None
+            end = len(data) - len(self.tail)
+        else:
+            end = self._end(data)
+        if end <= start:
+            return None
+        try:
+            text = orjson.loads(data[start : end + 1])
+        except orjson.JSONDecodeError:
+            return None
+        return text if type(text) is str else None
+
+    def written(self, data: bytes, text: str) -> bytes:
+        """The event that ``data`` becomes with another ``text``."""
+        tail = data[self._end(data) :] if self.after is not None else self.tail
+        return b"data: " + self.head + orjson.dumps(text)[1:-1] + tail + b"\n\n"
+
+    def _end(self, data: bytes) -> int:
+        """Where the text ends; 0 if what follows is not as it was, padding aside."""
+        match = _LITERAL.match(data, len(self.head))
+        end = match.end() if match else 0
+        tail, after = data[end:], self.after or b""
+        padding = tail[len(self.tail) : len(tail) - len(after)]
+        fits = (
+            tail.startswith(self.tail) and tail.endswith(after) and len(tail) >= len(self.tail) + len(after)
+        )
+        return end if fits and (not padding or padding.isalnum()) else 0
+
+
+def mould_of(data: bytes) -> Mould | None:
+    """The mould of a chunk with one choice, one text and no reason to stop; None for any other chunk."""
+    texts = _texts(data)
+    if texts is None or len(texts) != 1 or b'"annotations"' in data:
+        return None
+    (path,) = texts
+    if type(path[-1]) is not str or path[-1] == "name":
+        return None
+    places = re.finditer(rb'"' + re.escape(path[-1].encode()) + rb'"\s*:\s*"', data)
+    for place, _ in zip(places, range(_PLACES), strict=False):
+        start = place.end()
+        literal = _LITERAL.match(data, start)
+        if literal is None or data[literal.end() : literal.end() + 1] != b'"':
+            continue
+        head, tail, after = data[:start], data[literal.end() :], None
+        if found := _PADDING.search(tail):
+            tail, after = tail[: found.start(1)], tail[found.end(1) :]
+        probe = b"".join((head, _PROBE.encode(), tail, b"0" * (after is not None), after or b""))
+        if _texts(probe) == {path: _PROBE} and (
+            after is None or orjson.loads(probe).get("obfuscation") == "0"
+        ):
+            return Mould(head, tail, after, path, path[1:] == ("content",) and _is_alone(data))
+    return None
+
+
+def _texts(data: bytes) -> dict[tuple[openai.Step, ...], str] | None:
+    """The texts of a chunk by their paths, if it is one of those that have a mould."""
+    try:
+        tree = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    choices = tree.get("choices") if type(tree) is dict else None
+    choice = choices[0] if type(choices) is list and len(choices) == 1 else None
+    if type(choice) is not dict or type(choice.get("delta")) is not dict:
+        return None
+    if choice.get("finish_reason") is not None or choice.get("logprobs") is not None:
+        return None
+    texts: dict[tuple[openai.Step, ...], str] = {}
+    twice = False
+
+    def take(path: tuple[openai.Step, ...], text: str) -> str:
+        nonlocal twice
+        twice = twice or path in texts
+        texts[path] = text
+        return text
+
+    index = choice.get("index", 0)
+    changed = openai.restore_texts(choice["delta"], take, (index if type(index) is int else 0,))
+    return None if changed or twice else texts
+
+
+def _is_alone(data: bytes) -> bool:
+    tree: dict[str, Any] = orjson.loads(data)
+    return not tree.get("usage") and list(tree["choices"][0]["delta"]) == ["content"]

@@ -1,0 +1,308 @@
+"""Every text of a chat completion's request, and the way back to where it stands.
+
+What is done with each field is said by the tables of ``openai.py``; this is the walk over a request by them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring
+from typing import Any, NamedTuple
+
+import orjson
+
+from masquerade.errors import BadInput
+from masquerade.wire.openai import (
+    ALIAS,
+    DEEP,
+    JSON,
+    NUMBER,
+    OPAQUE,
+    PASS,
+    REQUEST,
+    TEXT,
+    How,
+    Names,
+    Only,
+    Refuse,
+    Rule,
+)
+
+_NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}|[0-9]{1,8}")
+_SIGNED = re.compile(r"[A-Za-z0-9_+/=\-]{32,}")
+_JSON_LEAF = re.compile(
+    r'(?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<key>\s*+:)?|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.S
+)
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_NAMED = (PASS, NUMBER)
+_LONGEST_LABEL = 64
+_SHORTEST_HIDEOUT = 8
+_DIGIT = re.compile(r"[0-9]")
+_LONG_NUMBER = 10**8
+
+
+class Slots:
+    """The texts of one request, and the way back to where they stand.
+
+    ``texts`` are what a mask must look at. :meth:`put` takes as many masked ones and writes those that
+    changed into the request; what did not change stays as it was, byte for byte. ``names`` are the names
+    and ids that go out as they are, each with the field of the request that has it; short ones and those
+    without a digit are left out.
+
+    Raises:
+        BadInput: the request has no messages, or something in it cannot be masked; ``source`` is the
+            field's path, such as ``messages[0].content[1].image_url``.
+    """
+
+    def __init__(self, request: dict[str, Any], alias: Callable[[str], str] | None = None) -> None:
+        self.texts: list[str] = []
+        self.names: dict[str, str] = {}
+        self._slots: list[_Slot | _Document] = []
+        self._renames: list[tuple[dict[str, Any], str, int]] = []
+        self._alias = alias
+        _check_request(request)
+        try:
+            self._fields(request, REQUEST, ())
+        except RecursionError:
+            raise BadInput("the request is nested too deeply") from None
+
+    def put(self, masked: Sequence[str]) -> None:
+        """Write the masked texts where the originals stood."""
+        for slot in self._slots:
+            slot.put(masked)
+        renames: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
+        for holder, key, at in self._renames:
+            if masked[at] != key:
+                renames.setdefault(id(holder), (holder, {}))[1][key] = masked[at]
+        for holder, names in renames.values():
+            _rename(holder, names)
+
+    def _add(self, text: str) -> int:
+        self.texts.append(text)
+        return len(self.texts) - 1
+
+    def _fields(self, holder: dict[str, Any], rules: dict[str, Rule], path: tuple[object, ...]) -> None:
+        others = rules.get("*", DEEP)
+        for key in list(holder):
+            rule = rules.get(key)
+            if rule is None:
+                rule = others
+                if others is DEEP or not _is_name(key):
+                    self._renames.append((holder, key, self._add(key)))
+            elif type(rule) is Refuse or type(rule) is Only:
+                _refuse(holder, key, rules, path)
+                continue
+            self._value(holder, key, rule, (path, key))
+
+    def _value(self, holder: Any, key: Any, rule: Rule, path: tuple[object, ...]) -> None:
+        value = holder[key]
+        kind = type(value)
+        if value is None or kind is bool:
+            return
+        if type(rule) is list and kind is not list:
+            rule = rule[0]
+        if type(rule) is dict and kind is dict:
+            self._fields(value, rule, path)
+            return
+        if kind is list:
+            rule = rule[0] if type(rule) is list else rule
+            for i in range(len(value)):
+                self._value(value, i, rule, (path, i))
+        elif kind is dict:
+            listed = rule is PASS or rule is NUMBER
+            named = listed or type(rule) is Names
+            rule = rule.rule if type(rule) is Names else rule if listed else DEEP
+            for name in list(value):
+                if named and _is_name(name):
+                    self._pass(name, path)
+                else:
+                    self._renames.append((value, name, self._add(name)))
+                self._value(value, name, rule, (path, name))
+        elif kind is str or rule is ALIAS:
+            value = str(value)
+            self._string(holder, key, value, rule if type(rule) is How else TEXT, path)
+        elif rule is DEEP or (rule is not NUMBER and abs(value) >= _LONG_NUMBER):
+            # Whole numbers beyond 64 bits were read as floats: as 1.23e+23 no rule would know them.
+            whole = kind is float and value.is_integer() and abs(value) >= _LONG_NUMBER
+            self._leaf(holder, key, str(int(value) if whole else value))
+
+    def _string(self, holder: Any, key: Any, text: str, rule: Rule, path: tuple[object, ...]) -> None:
+        if rule in _NAMED and _is_name(text):
+            self._pass(text, path)
+            return
+        if not text or (rule is OPAQUE and _SIGNED.fullmatch(text)):
+            return
+        if rule is ALIAS:
+            if self._alias is None:
+                raise BadInput("this field names a person and no key is there to alias it", source=str(key))
+            holder[key] = self._alias(text)
+        elif rule is JSON or ("\\" in text and text.lstrip()[:1] in ("{", "[")):
+            self._json(holder, key, text)
+        elif rule is DEEP:
+            self._leaf(holder, key, text)
+        else:
+            self._slots.append(_Slot(holder, key, self._plain(text)))
+
+    def _pass(self, name: str, path: tuple[object, ...]) -> None:
+        """Remember a name that goes out as it is, if a number or key could be hidden in it."""
+        if len(name) >= _SHORTEST_HIDEOUT and _DIGIT.search(name):
+            while path[0]:
+                path = path[0]  # type: ignore[assignment]
+            self.names.setdefault(name, str(path[1]))
+
+    def _leaf(self, holder: Any, key: Any, text: str) -> None:
+        self._slots.append(_Slot(holder, key, self._labelled(text, key if type(key) is str else "", None)))
+
+    def _plain(self, text: str) -> _Text:
+        """Add ``text`` as it stands; or, where characters are spelled as escapes, which would hide what they
+        spell, with those characters in place: then the text goes out so if something is found in it."""
+        shown = _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
+        return _Text(text, self._add(shown), shown)
+
+    def _labelled(self, text: str, label: str, name: _Text | None) -> _Text:
+        """Add ``text`` behind its field's name, which is evidence: ``password: x`` is found, ``x`` is not."""
+        if not label or len(label) > _LONGEST_LABEL:
+            return self._plain(text)
+        head = label + ": "
+        return self._plain(head + text)._replace(text=text, head=head, name=name)
+
+    def _json(self, holder: Any, key: Any, text: str) -> None:
+        """JSON as text: what is found is replaced in place, all the rest keeps its bytes."""
+        try:
+            orjson.loads(text)
+        except orjson.JSONDecodeError:
+            self._leaf(holder, key, text)
+            return
+        label, name = "", None
+        leaves: list[tuple[int, int, _Text]] = []
+        for match in _JSON_LEAF.finditer(text):
+            literal = match["text"]
+            leaf = match[0] if literal is None else orjson.loads(literal)
+            if match["key"] is not None:
+                label, name = leaf, (added := self._plain(leaf))
+            else:
+                added = self._labelled(leaf, label, name)
+            start, end = match.span("text") if literal else match.span()
+            leaves.append((start, end, added))
+        self._slots.append(_Document(holder, key, text, leaves))
+
+
+class _Text(NamedTuple):
+    """A text that a mask looks at: where it is among all of them, how it is shown there, and, if it is shown
+    behind its field's name, this ``head`` and the ``name`` as a text of its own."""
+
+    text: str
+    at: int
+    shown: str
+    head: str = ""
+    name: _Text | None = None
+
+    def read(self, masked: Sequence[str]) -> str:
+        """What has become of it."""
+        new = masked[self.at]
+        if new == self.shown:
+            return self.text
+        if self.head and self.name is not None and not new.startswith(self.head):
+            return new.removeprefix(self.name.read(masked) + ": ")
+        # If the mask grew over the name, both stay together in the value: odd, but nothing is lost.
+        return new.removeprefix(self.head)
+
+
+class _Slot(NamedTuple):
+    """A place of the request, and the text that stands there."""
+
+    holder: Any
+    key: Any
+    text: _Text
+
+    def put(self, masked: Sequence[str]) -> None:
+        """Write what has become of the text, if that is something else."""
+        new = self.text.read(masked)
+        if new != self.text.text:
+            self.holder[self.key] = new
+
+
+class _Document(NamedTuple):
+    """A place of the request where JSON stands as text, and the texts in it, by where they begin and end."""
+
+    holder: Any
+    key: Any
+    text: str
+    leaves: list[tuple[int, int, _Text]]
+
+    def put(self, masked: Sequence[str]) -> None:
+        """Write the document anew, if something in it is something else."""
+        pieces: list[str] = []
+        done = 0
+        for start, end, leaf in self.leaves:
+            new = leaf.read(masked)
+            if new != leaf.text:
+                number = self.text[start] != '"' and _NUMBER.fullmatch(new)
+                pieces += (self.text[done:start], new if number else encode_basestring(new))
+                done = end
+        if pieces:
+            self.holder[self.key] = "".join((*pieces, self.text[done:]))
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text is shaped as identifiers, enumerations and numbers of language-model tokens are."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    try:
+        return str(orjson.loads(f'"{match[0]}"'))
+    except orjson.JSONDecodeError:
+        return match[0]  # half of a surrogate pair
+
+
+def _check_request(request: dict[str, Any]) -> None:
+    messages = request.get("messages")
+    if type(messages) is not list or not messages:
+        raise BadInput("a list of messages is needed", source="messages")
+    for i, message in enumerate(messages):
+        if type(message) is not dict:
+            raise BadInput("a message is an object with a role and content", source=f"messages[{i}]")
+    if type(request.get("stream", False)) not in (bool, type(None)):
+        raise BadInput("stream is true or false", source="stream")
+
+
+def _refuse(holder: dict[str, Any], key: str, rules: dict[str, Rule], path: tuple[object, ...]) -> None:
+    """Refuse what ``Refuse`` and ``Only`` forbid; of several such fields, name the one that says most."""
+    rule, value = rules[key], holder[key]
+    if value is None:
+        return
+    if type(rule) is Only:
+        if all(type(v) is str and v in rule.values for v in (value if type(value) is list else [value])):
+            return
+        for name, other in rules.items():
+            if type(other) is Refuse and holder.get(name) is not None:
+                key, rule = name, other
+    assert type(rule) in (Refuse, Only)  # noqa: S101
+    raise BadInput(rule.why, source=_spell((path, key)))  # type: ignore[union-attr]
+
+
+def _spell(path: tuple[object, ...]) -> str:
+    """``messages[0].content`` from the nested pairs of a walk; only names of the tables are ever in it."""
+    steps: list[str] = []
+    while path:
+        path, step = path  # type: ignore[assignment]
+        steps.append(f"[{step}]" if type(step) is int else f".{step}")
+    return "".join(reversed(steps)).lstrip(".")
+
+
+def _rename(holder: dict[str, Any], names: dict[str, str]) -> None:
+    """Give keys other names and keep the order of all; keys that mask alike are told apart by a number."""
+    items = list(holder.items())
+    taken = holder.keys() - names.keys()
+    numbers: dict[str, int] = {}
+    holder.clear()
+    for key, value in items:
+        name = new = names.get(key, key)
+        while key in names and name in taken:
+            numbers[new] = number = numbers.get(new, 1) + 1
+            name = f"{new} ({number})"
+        taken.add(name)
+        holder[name] = value
