@@ -98,8 +98,11 @@ def test_a_cluster_of_this_machine_comes_and_goes_and_listens_to_nobody_else(tim
         assert addresses
         assert set(addresses) <= LOOPBACK
     assert left == []
-    for pid in runs[-1][2]:
-        assert not Path(f"/proc/{pid}").exists()
+    left_over = [Path(f"/proc/{pid}") for pid in runs[-1][2]]
+    end = time.monotonic() + 60  # a busy machine takes its time to end what was told to
+    while any(one.exists() for one in left_over) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(one.exists() for one in left_over)
 
 
 def test_an_address_where_nobody_is() -> None:

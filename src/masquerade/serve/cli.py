@@ -75,7 +75,6 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (BudgetExceeded, 69),
     (MissingPackage, 69),
     (EngineProblem, 70),
-    (ProtocolProblem, 70),
     (KeyProblem, 77),
     (PolicyProblem, 78),
     (Blocked, 1),
