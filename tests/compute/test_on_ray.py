@@ -55,6 +55,7 @@ if sys.argv[1] == "2":
 import numpy as np
 from masquerade.compute import split_data, total
 from masquerade.compute.on_ray import RayEngine
+from masquerade.errors import EngineProblem
 from tests.compute import jobs
 data = np.arange(999.0)
 before = dict(os.environ)
@@ -81,6 +82,20 @@ for again in range(int(sys.argv[1])):
             except (OSError, ValueError):
                 pass
         addresses = sorted({address for address, inode in listening if inode in own})
+        unfinished = engine.run(jobs.slow, [(60.0,)])
+        next(unfinished)
+        actor = engine.actor(jobs.Cell, 0)
+    unfinished.close()
+    actor.stop()
+    late = [lambda: actor.ask("add"), lambda: engine.actor(jobs.Cell, 0), lambda: next(engine.run(abs, []))]
+    for call in late:
+        try:
+            call()
+        except EngineProblem:
+            continue
+        raise SystemExit("a closed engine was used")
+    import ray
+    assert not ray.is_initialized()
     print(json.dumps([parts.value, hidden.value, list(pids), os.getpid(), addresses]))
 after = {name for name in os.environ if name.startswith("RAY_AUTH")}
 print(json.dumps([sorted(after), bool(pids)]))

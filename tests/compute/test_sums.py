@@ -446,9 +446,9 @@ def test_no_result_passes_through_who_asks_or_an_aggregator(reveal: str) -> None
 def test_processes_that_are_asked_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     from masquerade.compute import engine as module
 
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
     with LocalEngine(1) as engine:
         actor = engine.actor(jobs.Cell, 0)
+        monkeypatch.setattr(module, "PATIENCE", 0.5)
         with pytest.raises(EngineProblem, match=r"no answer in 0\.5 s"):
             actor.ask("doze", 30.0)
 

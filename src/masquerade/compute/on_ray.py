@@ -72,6 +72,7 @@ class RayEngine:
         retries: int = 2,
     ) -> Iterator[Event]:
         """See :meth:`masquerade.compute.engine.Engine.run`. Time counts from when a part was given to Ray."""
+        self._check()
         compute = self._compute.options(max_retries=retries, num_returns=2, scheduling_strategy="SPREAD")
         limit = self._limit or max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
         shared = self._put(function)
@@ -95,6 +96,7 @@ class RayEngine:
 
     def value(self, result: Any) -> Any:
         """See :meth:`masquerade.compute.engine.Engine.value`."""
+        self._check()
         try:
             return self._ray.get(result)
         except self._ray.exceptions.RayError as error:
@@ -103,6 +105,7 @@ class RayEngine:
     def actor(self, make: type, *arguments: Any) -> Actor:
         """See :meth:`masquerade.compute.engine.Engine.actor`. A dead actor is not started again: its keys are
         gone."""
+        self._check()
         affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         for node in self._emptiest_first():
             # Not soft: a soft wish for a node is now and then not heard.
@@ -167,8 +170,14 @@ class RayEngine:
         return Event("waiting", -1, now)
 
     def _cancel(self, status: Any) -> None:
-        with contextlib.suppress(self._ray.exceptions.RayError, ValueError):
-            self._ray.cancel(status, force=True)
+        if self._ray.is_initialized():
+            with contextlib.suppress(self._ray.exceptions.RayError, ValueError):
+                self._ray.cancel(status, force=True)
+
+    def _check(self) -> None:
+        """Ray starts a cluster of its own accord for whoever calls it without one."""
+        if not self._ray.is_initialized():
+            raise EngineProblem("this engine is closed, or its cluster was left: make another")
 
 
 class _RayActor:
@@ -177,6 +186,7 @@ class _RayActor:
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """See :meth:`masquerade.compute.engine.Actor.ask`."""
+        self._engine._check()
         ray = self._engine._ray
         try:
             done, result = ray.get(self._handle.ask.remote(method, *arguments), timeout=PATIENCE)
@@ -195,7 +205,8 @@ class _RayActor:
     def stop(self) -> None:
         """See :meth:`masquerade.compute.engine.Actor.stop`."""
         self._engine._actors.discard(self)
-        self._engine._ray.kill(self._handle)
+        if self._engine._ray.is_initialized():
+            self._engine._ray.kill(self._handle)
 
 
 class _Host:
