@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from masquerade.serve.mailbox import Limits, Mailbox, Refused, Store
+from masquerade.serve.mailbox import _KEPT, Limits, Mailbox, Refused, Store
 
 ROOM, BOX, NAME = "0" * 32, "1" * 32, "2" * 32
 
@@ -47,12 +48,12 @@ def test_a_second_message_of_a_name_must_be_the_same() -> None:
     with pytest.raises(Refused, match="new session") as caught:
         leave(store, b"two")
     assert caught.value.status == 409
-    assert store.bytes == 3
+    assert store.bytes == 3 + _KEPT
 
 
 def test_sizes_counts_and_lifetimes_are_bounded() -> None:
     clock = Clock()
-    store = Store(Limits(message=10, total=25, rooms=2, messages=2, lifetime=60), clock)
+    store = Store(Limits(message=10, total=25 + 3 * _KEPT, rooms=2, messages=2, lifetime=60), clock)
     for size, status in ((11, 413), (1 << 62, 413)):
         with pytest.raises(Refused) as caught:
             store.reserve(size)
@@ -65,11 +66,11 @@ def test_sizes_counts_and_lifetimes_are_bounded() -> None:
         assert caught.value.status == 507
     leave(store, b"z", NAME, "1" * 32)
     with pytest.raises(Refused, match="no room left"):
-        leave(store, b"z", NAME, "2" * 32)
-    assert store.bytes == 21
+        store.put("2" * 32, BOX, NAME, b"z")
+    assert store.bytes == 21 + 3 * _KEPT
     clock.now = 61.0
     leave(store, b"z", NAME, "2" * 32)
-    assert store.bytes == 1
+    assert store.bytes == 1 + _KEPT
     assert asyncio.run(store.get(ROOM, BOX, 0, 0)) is None
 
 
@@ -124,7 +125,8 @@ def ask(
         "headers": headers,
     }
     asyncio.run(app(scope, receive, send))
-    return sent[0]["status"], sent[1]["body"]
+    assert [event.get("more_body", False) for event in sent[1:]] == [True] * (len(sent) - 2) + [False]
+    return sent[0]["status"], b"".join(event["body"] for event in sent[1:])
 
 
 def test_a_message_is_left_and_taken() -> None:
@@ -137,7 +139,69 @@ def test_a_message_is_left_and_taken() -> None:
     assert ask(app, "GET", path, query="at=0&wait=0.01") == (200, b"sealed bytes")
     assert ask(app, "GET", path, query="at=1&wait=0.01") == (204, b"")
     assert ask(app, "GET", "/healthz") == (200, b"")
-    assert app.store.bytes == len(b"sealed bytes")
+    assert app.store.bytes == len(b"sealed bytes") + _KEPT
+
+
+def test_empty_messages_count_too() -> None:
+    """What keeping one costs is in the limit of bytes: 10^7 empty ones would take 4 GB otherwise."""
+    store = Store(Limits(total=100 * _KEPT))
+    for i in range(100):
+        assert leave(store, b"", name=f"{i:032x}", box=f"{i:032x}")
+    with pytest.raises(Refused, match="full"):
+        leave(store, b"", name="f" * 32)
+    tracemalloc.start()
+    try:
+        store = Store(Limits())
+        for i in range(2000):
+            leave(store, b"", name=f"{i:032x}", box=f"{i:032x}")
+        assert tracemalloc.get_traced_memory()[0] < store.bytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_who_does_not_read_fills_no_memory() -> None:
+    """A large message goes out in pieces, each when the connection has taken the one before."""
+    message = bytes(range(256)) * 4096
+    app = Mailbox()
+    path = f"/v1/{ROOM}/{BOX}"
+    assert ask(app, "PUT", f"{path}/{NAME}", message)[0] == 201
+    assert ask(app, "GET", path) == (200, message)
+
+    async def stuck() -> int:
+        given = 0
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(60)
+            return {"type": "http.disconnect"}
+
+        async def send(event: dict[str, Any]) -> None:
+            nonlocal given
+            given += len(event.get("body", b""))
+            if given:
+                await asyncio.sleep(60)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+        async with asyncio.timeout(20):
+            await app(scope, receive, send)
+        return given
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("masquerade.serve.mailbox._SEND_SECONDS", 0.05)
+        assert 0 < asyncio.run(stuck()) <= 1 << 16
+
+
+def test_who_waits_for_a_room_is_told_when_it_opens() -> None:
+    async def both() -> bytes | None:
+        store = Store(Limits())
+        waiting = asyncio.create_task(store.get(ROOM, BOX, 0, 20))
+        await asyncio.sleep(0.01)
+        leave(store, b"elsewhere", room="7" * 32)
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        leave(store, b"first")
+        return await waiting
+
+    assert asyncio.run(both()) == b"first"
 
 
 def test_who_hangs_up_is_waited_for_no_longer() -> None:

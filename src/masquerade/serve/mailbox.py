@@ -13,6 +13,7 @@ messages: then a round fails, or a client counts as dropped out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import sys
@@ -29,6 +30,10 @@ from masquerade.serve.call import Receive, Scope, Send
 
 _PATH = re.compile(r"/v1/([0-9a-f]{32})/([0-9a-f]{32})(?:/([0-9a-f]{32}))?")
 _READ_SECONDS = 120.0
+_SEND_SECONDS = 120.0
+_SEND_PIECE = 1 << 16
+_KEPT = 512
+"""Bytes that a message is counted as more than it is long: what it costs to keep even an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Limits:
     message: int = 64 << 20
     """Bytes of one message."""
     total: int = 1 << 30
-    """Bytes of all messages together, and of those on their way in."""
+    """Bytes of all messages together, and of those on their way in; each counts 512 more than it is long."""
     rooms: int = 100
     messages: int = 100_000
     """Messages of one room."""
@@ -71,21 +76,22 @@ class Store:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits, self._clock = limits, clock
         self._rooms: dict[str, _Room] = {}
+        self._opening = asyncio.Event()
         self.bytes = 0
         """Of all messages, and of what is reserved for those on their way in."""
 
     def reserve(self, size: int) -> None:
-        """Set ``size`` bytes aside, or refuse; :meth:`release` gives them back."""
+        """Set a message of ``size`` bytes aside, or refuse; :meth:`release` gives them back."""
         self._clear()
         if size > self.limits.message:
             raise Refused(413, f"a message is at most {self.limits.message:,} bytes")
-        if self.bytes + size > self.limits.total:
+        if self.bytes + size + _KEPT > self.limits.total:
             raise Refused(507, "the mailbox is full: try again when older rooms have been cleared away")
-        self.bytes += size
+        self.bytes += size + _KEPT
 
     def release(self, size: int) -> None:
         """Give back what was reserved and is not kept."""
-        self.bytes -= size
+        self.bytes -= size + _KEPT
 
     def put(self, room: str, box: str, name: str, message: bytes) -> bool:
         """Keep a message for which room is reserved; False if this very message is there already."""
@@ -94,6 +100,8 @@ class Store:
             if len(self._rooms) >= self.limits.rooms:
                 raise Refused(507, "the mailbox has no room left: try again later")
             found = self._rooms[room] = _Room(self._clock())
+            opening, self._opening = self._opening, asyncio.Event()
+            opening.set()
         if name in found.names:
             where, at = found.names[name]
             if where != box or found.boxes[where][at] != message:
@@ -104,7 +112,7 @@ class Store:
         messages = found.boxes.setdefault(box, [])
         found.names[name] = box, len(messages)
         messages.append(message)
-        found.bytes += len(message)
+        found.bytes += len(message) + _KEPT
         news, found.news = found.news, asyncio.Event()
         news.set()
         return True
@@ -121,13 +129,9 @@ class Store:
             left = until - self._clock()
             if left <= 0:
                 return None
-            if found is None:  # nothing to wait on before a room's first message
-                await asyncio.sleep(min(left, 0.1))
-                continue
-            try:
-                await asyncio.wait_for(found.news.wait(), left)
-            except TimeoutError:
-                continue
+            news = found.news if found else self._opening
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), left)
 
     def _clear(self) -> None:
         oldest = self._clock() - self.limits.lifetime
@@ -167,7 +171,7 @@ class Mailbox:
         if status in (408, 413, 507):
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _send(send, body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         path, method = scope["path"], scope["method"]
@@ -233,6 +237,15 @@ async def _read(receive: Receive, size: int) -> bytes:
     if len(body) != size:
         raise Refused(400, "the message is shorter than was said")
     return bytes(body)
+
+
+async def _send(send: Send, body: bytes) -> None:
+    """In pieces, each of which waits until those before have gone: who reads slowly fills no memory."""
+    with contextlib.suppress(TimeoutError):  # a response that is cut off ends its connection
+        async with asyncio.timeout(_SEND_SECONDS):
+            for at in range(0, max(len(body), 1), _SEND_PIECE):
+                piece, more = body[at : at + _SEND_PIECE], at + _SEND_PIECE < len(body)
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
 def _query(scope: Scope) -> tuple[int, float]:
