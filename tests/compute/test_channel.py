@@ -76,6 +76,19 @@ def test_any_changed_byte_is_noticed() -> None:
         line.open(4, down)
 
 
+def test_what_is_sent_back_to_its_sender_is_not_opened() -> None:
+    """Else whoever carries messages could end a client's round with the client's own bytes."""
+    line, desk = ends()
+    up = line.seal(1, b"up")
+    with pytest.raises(ProtocolProblem, match="goes to the aggregator"):
+        line.open(1, up[4 + HELLO_BYTES :])
+    assert desk.open(0, 1, up) == b"up"
+    down = desk.seal(0, 2, b"down")
+    with pytest.raises(ProtocolProblem, match="goes to clients"):
+        desk.open(0, 2, up[: 4 + HELLO_BYTES] + down)
+    assert line.open(2, down) == b"down"
+
+
 def test_a_key_of_small_order_is_refused() -> None:
     hello = bytes(32) + AGGREGATOR.sign(b"masquerade sum hello" + CONTEXT + bytes(32))
     line = ToAggregator(CONTEXT, 0, CLIENTS[0], AGGREGATOR.public, hello)

@@ -12,6 +12,7 @@ message is sealed under a key of its own, in each direction, once (AES-256-GCM).
 from __future__ import annotations
 
 from masquerade import crypto
+from masquerade.compute.messages import Kind
 from masquerade.errors import ProtocolProblem, Tampered
 
 HELLO_BYTES = 96
@@ -20,6 +21,8 @@ OVERHEAD = 4 + HELLO_BYTES + 16
 
 RESULT, FAILURE = 250, 251
 """Kinds of what the aggregator says at the end: the sum, or why there is none."""
+
+_UP = frozenset(kind for kind in Kind if kind % 2)
 
 
 def _hello_text(context: bytes, key: bytes) -> bytes:
@@ -75,7 +78,10 @@ class ToAggregator:
         return self._greeting + crypto.seal_once(key, message)
 
     def open(self, kind: int, sealed: bytes) -> bytes:
-        """The inverse of :meth:`ToClients.seal`; raises :class:`ProtocolProblem`."""
+        """The inverse of :meth:`ToClients.seal`; raises :class:`ProtocolProblem`, also for what this client
+        sealed itself: the key of a kind is the same at both ends."""
+        if kind in _UP:
+            raise ProtocolProblem("a message that goes to the aggregator came from it")
         return _open(_key(self._own, self._other, self._context, self._client, kind), sealed)
 
 
@@ -100,8 +106,10 @@ class ToClients:
 
         Raises:
             ProtocolProblem: it is not signed by the client that the roster pins, it comes from a second start
-                of that client, or it did not authenticate.
+                of that client, it is of a kind that clients do not send, or it did not authenticate.
         """
+        if kind not in _UP:
+            raise ProtocolProblem("a message that goes to clients came from one", client=client)
         greeting = sealed[: 4 + HELLO_BYTES]
         if len(sealed) < OVERHEAD or greeting[:4] != client.to_bytes(4, "little"):
             raise ProtocolProblem("a sealed message is too short, or another client's", client=client)
