@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import gzip
 import ipaddress
 import json
 import os
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import HTTPSHandler, ProxyHandler, build_opener
@@ -328,6 +331,119 @@ def test_what_others_leave_in_a_room_is_passed_over(
     outcomes = all_join(them, [*values, None])
     for i in range(5):
         np.testing.assert_allclose(outcomes[i].values, 6.0, atol=1e-5)  # type: ignore[attr-defined]
+
+
+def test_what_a_client_sent_does_not_stop_it_when_it_comes_back(
+    tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent back without its greeting, it is sealed under the key that this client opens that kind with."""
+    app, port = watched
+    them = Organisations(tmp_path, 3, port, tls[0])
+    context = Roster.parse(them.roster.read_text()).round.context
+    put = app.store.put
+
+    def reflect(room: str, box: str, name: str, message: bytes) -> bool:
+        if message[:1] == bytes([Kind.KEYS]):
+            client = int.from_bytes(message[1:5], "little")
+            back = crypto.sha256(b"masquerade mailbox" + context + b"box %d" % client)[:16].hex()
+            copy = message[:1] + message[101:]
+            app.store.reserve(len(copy))
+            put(room, back, name[::-1], copy)
+        return put(room, box, name, message)
+
+    monkeypatch.setattr(app.store, "put", reflect)
+    outcomes = all_join(them, [np.full(3, float(i)) for i in range(3)] + [None])
+    for i in range(4):
+        np.testing.assert_allclose(outcomes[i].values, 3.0, atol=1e-5)  # type: ignore[attr-defined]
+
+
+class BadMailbox:
+    """Says what a test tells it to, over TLS, to whoever asks."""
+
+    def __init__(self, tls: tuple[Path, Path], *pieces: bytes, times: int = 1) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*map(str, tls))
+        self._context, self._pieces, self._times = context, pieces, times
+        self.sent = self.asked = 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.settimeout(0.1)
+        self.port = int(self._listening.getsockname()[1])
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> BadMailbox:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(30)
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(OSError):
+                plain, _ = self._listening.accept()
+                plain.settimeout(5)
+                with self._context.wrap_socket(plain, server_side=True) as line:
+                    line.recv(1 << 16)
+                    self.asked += 1
+                    line.sendall(self._pieces[0])
+                    for _ in range(self._times):
+                        for piece in self._pieces[1:]:
+                            line.sendall(piece)
+                            self.sent += len(piece)
+
+
+def joins(tmp_path: Path, tls: tuple[Path, Path], port: int, timeout: float) -> str:
+    them = Organisations(tmp_path, 3, port, tls[0])
+    roster = Roster.parse(them.roster.read_text())
+    with pytest.raises(ProtocolProblem) as caught:
+        join(roster, them.identities[0], np.zeros(3), ca=tls[0], timeout=timeout)
+    return str(caught.value)
+
+
+def test_a_mailbox_without_end_fills_no_memory(tmp_path: Path, tls: tuple[Path, Path]) -> None:
+    chunk = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+    start = b"HTTP/1.1 200 x\r\ntransfer-encoding: chunked\r\n\r\n"
+    with BadMailbox(tls, start, chunk, times=300) as bad:
+        assert "within 2 seconds" in joins(tmp_path, tls, bad.port, 2)
+    assert bad.asked >= 2, "what is too large is passed over, and the next message asked for"
+    assert bad.sent < bad.asked * (16 << 20), "most of it is not even taken"
+
+
+def test_what_a_mailbox_compressed_is_not_blown_up(tmp_path: Path, tls: tuple[Path, Path]) -> None:
+    small = gzip.compress(bytes(64 << 20))
+    head = b"HTTP/1.1 200 x\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(small)
+    tracemalloc.start()
+    try:
+        with BadMailbox(tls, head, small) as bad:
+            assert "within 2 seconds" in joins(tmp_path, tls, bad.port, 2)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_mailbox_that_cannot_answer_now_is_asked_again(
+    tmp_path: Path, tls: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("masquerade.serve.join._REACH_SECONDS", 1.0)
+    monkeypatch.setattr("masquerade.serve.join._RETRY_SECONDS", 0.05)
+    with BadMailbox(tls, b"HTTP/1.1 503 x\r\ncontent-length: 0\r\n\r\n") as bad:
+        assert "cannot be reached" in joins(tmp_path, tls, bad.port, 20)
+    assert bad.asked > 2
+
+
+def test_a_certificate_for_another_name_is_refused(
+    tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int]
+) -> None:
+    """One that is trusted, but says 127.0.0.1, where the roster says localhost."""
+    app, port = watched
+    them = Organisations(tmp_path, 3, port, tls[0])
+    roster = Roster.parse(them.roster.read_text().replace("127.0.0.1", "localhost"))
+    with pytest.raises(ProtocolProblem, match="certificate is not one that is trusted"):
+        join(roster, them.identities[0], np.zeros(3), ca=tls[0], timeout=20)
+    assert not app.store._rooms
 
 
 def test_a_client_whose_messages_are_changed_on_the_way_drops_out(

@@ -1,8 +1,8 @@
 """One round of a secure sum over a mailbox: a client's side, and the aggregator's.
 
 Both find each other in a room of the mailbox whose name comes from the round's context. All that they leave
-there is sealed (``compute/channel.py``); what does not authenticate is passed over, so that whoever finds the
-room can fill it, and no more.
+there is sealed (``compute/channel.py``); what does not authenticate is passed over. Whoever knows the roster
+and reaches the mailbox can stop a round, by filling its room or taking its names first, and no more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from masquerade.serve.roster import Roster
 _POLL_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
 _REACH_SECONDS = 30.0
-_LARGEST = 1 << 31
+_LATER = (429, 502, 503, 504)  # of a mailbox, or of what stands before it, that cannot answer now
 
 Say = Callable[[str], None]
 
@@ -121,10 +121,11 @@ def _outcome(roster: Roster, total: Sum, clipped: int) -> Outcome:
 class _Room:
     """One round's room. Boxes: ``hello``, ``aggregator``, and each client's index."""
 
-    def __init__(self, session: aiohttp.ClientSession, address: str, context: bytes) -> None:
-        self._session, self._context, self._address = session, context, address
+    def __init__(self, session: aiohttp.ClientSession, roster: Roster) -> None:
+        self._session, self._context, self._address = session, roster.round.context, roster.mailbox
+        self._largest = _largest(roster.round)
         self._reached = False
-        self._base = f"{address}/v1/{self._name('room')}"
+        self._base = f"{self._address}/v1/{self._name('room')}"
 
     def _name(self, *parts: object) -> str:
         text = " ".join(map(str, parts)).encode()
@@ -138,7 +139,8 @@ class _Room:
             raise ProtocolProblem(f"the mailbox took no message ({status}): {_plain(told)}")
 
     async def take(self, box: object, at: int, wait: float = _POLL_SECONDS) -> bytes | None:
-        """Message ``at`` of a box, or None if none came within ``wait`` seconds."""
+        """Message ``at`` of a box, or None if none came within ``wait`` seconds. One that is larger than any
+        of this round is nobody's, and comes as an empty one."""
         wait = max(0.0, min(wait, _POLL_SECONDS))
         url = f"{self._base}/{self._name('box', box)}?at={at}&wait={wait:.2f}"
         status, told = await self._ask("GET", url, None)
@@ -152,19 +154,35 @@ class _Room:
         while True:
             try:
                 async with self._session.request(method, url, data=data, allow_redirects=False) as answer:
-                    body = await answer.content.read(_LARGEST)
-                    while more := await answer.content.read(_LARGEST):
-                        body += more
-                    self._reached = True
-                    return answer.status, body
+                    if answer.status not in _LATER:
+                        body = await self._read(answer)
+                        self._reached = True
+                        return answer.status, body
             except aiohttp.ClientConnectorCertificateError:
                 raise ProtocolProblem(
                     "the mailbox's certificate is not one that is trusted here: name its authority with --ca"
                 ) from None
             except (aiohttp.ClientError, ConnectionError, TimeoutError):
-                if not self._reached and now() > until:
-                    raise ProtocolProblem(f"the mailbox at {self._address} cannot be reached") from None
-                await asyncio.sleep(_RETRY_SECONDS)  # once it was there: until the round's own time is over
+                pass
+            if not self._reached and now() > until:
+                raise ProtocolProblem(f"the mailbox at {self._address} cannot be reached")
+            await asyncio.sleep(_RETRY_SECONDS)  # once it was there: until the round's own time is over
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """The body, of which no more is held than the largest message has."""
+        body = bytearray()
+        async for piece in answer.content.iter_any():
+            body += piece
+            if len(body) > self._largest:
+                return b""
+        return bytes(body)
+
+
+def _largest(round: Round) -> int:
+    """Bytes of the largest message of a round, sealed: the words, a set of clients and a table, together."""
+    words = round.length * round.bits // 8 + round.plan.clients
+    table = (round.plan.degree + 1) * messages.PEER.itemsize
+    return words + table + messages.HEAD_BYTES + OVERHEAD + 1024  # and the text of a failure
 
 
 def _plain(body: bytes) -> str:
@@ -178,7 +196,9 @@ def _session(ca: Path | None) -> aiohttp.ClientSession:
     except (OSError, ValueError):
         raise KeyProblem(f"{ca} is no PEM file of certificates that can be read") from None
     limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_POLL_SECONDS + 20)
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust), timeout=limits)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=trust), timeout=limits, auto_decompress=False
+    )
 
 
 # -- a client --------------------------------------------------------------------------------------------
@@ -187,9 +207,8 @@ def _session(ca: Path | None) -> aiohttp.ClientSession:
 async def _take_part(
     roster: Roster, identity: Identity, client: Client, clipped: int, ca: Path | None, say: Say
 ) -> Outcome:
-    context = roster.round.context
     async with _session(ca) as session:
-        room = _Room(session, roster.mailbox, context)
+        room = _Room(session, roster)
         line = await _greet(room, roster, identity, client.index)
 
         async def send(kind: int, message: bytes) -> None:
@@ -255,7 +274,7 @@ async def _aggregate(
 ) -> Outcome:
     round = roster.round
     async with _session(ca) as session:
-        room = _Room(session, roster.mailbox, round.context)
+        room = _Room(session, roster)
         line = ToClients(round.context, identity.signer, round.roster)
         await room.leave("hello", "hello", line.hello)
         say(f"waiting for {len(roster.clients)} clients")
