@@ -636,9 +636,9 @@ def test_an_identity_is_made_once_and_kept_closed(tmp_path: Path) -> None:
     again = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert again.returncode == 77
     assert Identity.parse((tmp_path / "me").read_text()).public == identity.public
-    with pytest.raises(KeyProblem, match="typing error"):
-        Identity.parse(
-            identity.export().strip()[:-1] + ("a" if identity.export().strip()[-1] != "a" else "b")
-        )
+    line = identity.export().strip()
+    for last in set("abcdefghijklmnopqrstuvwxyz234567") - {line[-1]}:
+        with pytest.raises(KeyProblem, match="typing error"):
+            Identity.parse(line[:-1] + last)
     with pytest.raises(KeyProblem, match="expected one identity"):
         Identity.parse("# nothing\n")
