@@ -241,6 +241,15 @@ class Agreement:
         return expand(self.shared(public, context), info)
 
 
+def usable(public: bytes) -> bool:
+    """Whether something secret can be shared with the holder of this X25519 key: it has no small order."""
+    try:
+        Agreement(bytes(KEY_BYTES)).shared(public, b"")
+    except Tampered:
+        return False
+    return True
+
+
 def expand(shared: bytes, info: bytes) -> bytes:
     """A 32-byte key for ``info``: HKDF-Expand with SHA-256 (RFC 5869, section 2.3), one block."""
     return hmac.digest(shared, info + b"\x01", "sha256")

@@ -14,7 +14,7 @@ from masquerade import crypto
 from masquerade.compute import messages, sharing
 from masquerade.compute.field import FixedPoint
 from masquerade.compute.messages import Kind
-from masquerade.compute.protocol import Aggregator, Client, Round, _mask_key, _self_mask, run
+from masquerade.compute.protocol import Aggregator, Client, Round, _keys_text, _mask_key, _self_mask, run
 from masquerade.errors import ProtocolProblem
 from tests.compute.rig import HIGH, LOW, STAGES, Table, a_round, chi_square, seeds, signers, total, vectors
 
@@ -175,6 +175,37 @@ def test_keys_that_the_pinned_identity_did_not_sign_are_refused(forged: str) -> 
     table.aggregator._keys[2] = np.frombuffer(bytes(message[messages.HEAD_BYTES :]), messages.KEYS)[0]
     with pytest.raises(ProtocolProblem, match="client 2: its keys are not signed"):
         table.clients[0].receive(table.aggregator.close()[0])
+
+
+# The points of order 1, 2, 4 and 8 (RFC 7748, section 6.1, and Curve25519's page "Do I need to validate?").
+SMALL = (
+    bytes(32),
+    b"\x01" + bytes(31),
+    bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+    bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+    bytes.fromhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+)
+
+
+@pytest.mark.parametrize("field", ["masks", "channel"])
+@pytest.mark.parametrize("point", SMALL, ids=range(len(SMALL)))
+def test_one_client_with_a_key_of_small_order_spoils_no_round(field: str, point: bytes) -> None:
+    """It drops out when it advertises the key: taken, the key would make every neighbour refuse."""
+    table = Table(a_round(7))
+    keys = np.frombuffer(table.sent[3][messages.HEAD_BYTES :], messages.KEYS).copy()
+    keys[field][0] = np.frombuffer(point, np.uint8)
+    text = _keys_text(table.round.context, 3, keys[0])
+    keys["signature"][0] = np.frombuffer(signers(7)[3].sign(text), np.uint8)
+    bad = table.sent.pop(3)[: messages.HEAD_BYTES] + keys.tobytes()
+    with pytest.raises(ProtocolProblem, match="no usable point") as caught:
+        table.aggregator.receive(bad)
+    assert caught.value.client == 3
+    table.play(Kind.OPENING)
+    for message in table.sent.values():
+        table.aggregator.receive(message)
+    assert table.aggregator.finish().survivors == (0, 1, 2, 4, 5, 6)
 
 
 def test_a_false_share_is_noticed() -> None:

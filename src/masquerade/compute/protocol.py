@@ -536,6 +536,9 @@ class Aggregator:
     def _take_keys(self, client: int, body: memoryview) -> None:
         record = messages.read_record(body, messages.KEYS, Kind.KEYS)[0]
         _check_keys(self.round, client, record)
+        for key in (record["masks"], record["channel"]):  # else all neighbours would refuse, one by one
+            if not crypto.usable(key.tobytes()):
+                raise ProtocolProblem("a public key is no usable point: it was made to be broken")
         self._keys[client] = record
 
     def _peers(self, client: int) -> bytes:
