@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masquerade import crypto
-from masquerade.compute import sharing, tree
+from masquerade.compute import aggregators, sharing, tree
 from masquerade.compute.aggregators import Contribution, Session, ShareAggregator, contribute, decode
 from masquerade.errors import BadInput, ProtocolProblem
 
@@ -36,6 +36,11 @@ def add(made: list[ShareAggregator], contribution: Contribution) -> None:
         assert each.take(contribution) == (contribution.attempt, None)
     for each in made:
         each.settle(contribution.part, contribution.attempt)
+
+
+def flat(share: Any) -> bytes:
+    """All that an aggregator holds of a part."""
+    return bytes(share.form_id + share.form + share.share)
 
 
 def finish(session: Session, made: list[ShareAggregator]) -> Any:
@@ -76,7 +81,7 @@ def test_all_but_one_see_uniform_words() -> None:
 
     def watch(self: ShareAggregator, contribution: Contribution) -> Any:
         answer = original(self, contribution)
-        views[made.index(self)].append(self._waiting[contribution.part][1])
+        views[made.index(self)].append(flat(self._waiting[contribution.part][1]))
         return answer
 
     for part in range(2):
@@ -222,6 +227,35 @@ def test_any_changed_byte_is_refused() -> None:
             made[0].take(bad_one)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        bytes(32),
+        bytes(32) + (1 << 40).to_bytes(8, "little") + bytes(24),
+        bytes(32) + (1 << 63).to_bytes(8, "little") + bytes(24),
+        bytes(32) + (5).to_bytes(8, "little") + bytes(15),
+        bytes(32) + (5).to_bytes(8, "little") + (1 << 50).to_bytes(8, "little") + bytes(40),
+    ],
+    ids=["nothing", "short", "8 TiB", "more than there is", "half a word", "a form beyond its end"],
+)
+def test_a_worker_that_lies_about_sizes_spoils_its_own_part_only(side: int, payload: bytes) -> None:
+    """Properly sealed, but no share: refused, without an allocation, and the others still add up."""
+    session, made = start(3)
+    attempt = crypto.random_bytes(16)
+    boxes = tuple(
+        aggregators._seal(key, session.context, aggregators._share_info(i, 0, attempt), payload)
+        for i, key in enumerate(session.aggregators)
+    )
+    with pytest.raises(ProtocolProblem, match="another size") as caught:
+        made[side].take(Contribution(0, attempt, boxes))
+    assert caught.value.client == 0
+    for part in (1, 2):
+        add(made, contribute(lambda: [1, 2.5], session, part))
+    assert finish(session, made)[0] == [2, 5.0]
+
+
 def test_a_statement_that_was_changed_or_moved_is_refused() -> None:
     session, made = start(2, aggregators=3)
     for part in range(2):
@@ -298,7 +332,7 @@ def test_views_are_the_same_under_swapped_inputs(monkeypatch: pytest.MonkeyPatch
             contribution = contribute(lambda value=value: value, session, part)
             for each in made:
                 each.take(contribution)
-            seen.append(made[0]._waiting[part][1])
+            seen.append(flat(made[0]._waiting[part][1]))
             for each in made:
                 each.settle(part, contribution.attempt)
         held.append(seen)

@@ -35,6 +35,8 @@ from masquerade.errors import BadInput, ProtocolProblem, Tampered
 
 LEAST_COHORT = 2
 """The sum of one part is that part."""
+MOST_NUMBERS = 1 << 28
+"""In the result of one part: 2 GiB of words."""
 _ATTEMPT_BYTES = 16
 _PUBLIC_BYTES = 32
 _HEAD_BYTES = 32 + 8 + 8
@@ -149,6 +151,8 @@ def seal_shares(session: Session, part: int, form: tree.Form, words: Words) -> C
     """Shares of ``words``: a 16-byte key to each aggregator but the last, which gets the rest as words."""
     import cloudpickle
 
+    if words.size > MOST_NUMBERS:
+        raise BadInput(f"a result of {words.size:,} numbers, where a hidden sum takes {MOST_NUMBERS:,}")
     attempt = crypto.random_bytes(_ATTEMPT_BYTES)
     keys = sharing.share_keys(len(session.aggregators))
     shares = [*keys, sharing.split(words, keys).astype("<u8", copy=False).tobytes()]
@@ -181,6 +185,27 @@ def _open(own: crypto.Agreement, context: bytes, info: bytes, box: bytes) -> byt
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class _Share:
+    """What was in a box."""
+
+    form_id: bytes
+    """The digest of the form, and the size: of two results that are added, these are the same."""
+    size: int
+    form: bytes
+    share: bytes
+
+
+def _read_share(payload: bytes, words: bool, part: int) -> _Share:
+    """``payload`` as :func:`seal_shares` wrote it, with the words of a share or with a key for them."""
+    size, length = (int.from_bytes(payload[i : i + 8], "little") for i in (32, 40))
+    whole = _HEAD_BYTES + length + (8 * size if words else crypto.STREAM_KEY_BYTES)
+    if size > MOST_NUMBERS or len(payload) != whole:
+        raise ProtocolProblem("a share of another size than it says", client=part)
+    end = _HEAD_BYTES + length
+    return _Share(payload[:40], size, payload[_HEAD_BYTES:end], payload[end:])
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Opened:
     """What leaves an aggregator: the sum of its shares (uniform words by itself), and who is in it."""
 
@@ -199,10 +224,10 @@ class ShareAggregator:
     def __init__(self) -> None:
         self._own = crypto.Agreement(crypto.random_bytes(crypto.KEY_BYTES))
         self._session: Session | None = None
-        self._waiting: dict[int, tuple[bytes, bytes]] = {}
+        self._waiting: dict[int, tuple[bytes, _Share]] = {}
         self._settled: dict[int, bytes] = {}
         self._total: NDArray[np.uint64] | None = None
-        self._form: tuple[bytes, bytes, int] | None = None  # its digest, itself, the part that brought it
+        self._form: tuple[bytes, bytes, int] | None = None  # its digest and size, itself, the part it came in
         self._statements: tuple[bytes, ...] | None = None
         self._is_open = False
 
@@ -240,10 +265,10 @@ class ShareAggregator:
             raise ProtocolProblem(
                 "a share that was changed, or sealed for another sum", client=part
             ) from None
-        digest = payload[:32]
-        if self._form is not None and self._form[0] != digest:
+        share = _read_share(payload, place == len(session.aggregators) - 1, part)
+        if self._form is not None and self._form[0] != share.form_id:
             return attempt, self._form[2]
-        self._waiting[part] = attempt, payload
+        self._waiting[part] = attempt, share
         return attempt, None
 
     def settle(self, part: int, attempt: bytes) -> None:
@@ -253,19 +278,18 @@ class ShareAggregator:
             return
         if part not in self._waiting or self._waiting[part][0] != attempt:
             raise ProtocolProblem("an attempt that this aggregator does not hold", client=part)
-        _, payload = self._waiting.pop(part)
-        digest, size, length = payload[:32], *(int.from_bytes(payload[i : i + 8], "little") for i in (32, 40))
-        form, share = payload[_HEAD_BYTES : _HEAD_BYTES + length], payload[_HEAD_BYTES + length :]
-        if self._form is None:
-            self._form = digest, form, part
-        if self._form[0] != digest:
+        share = self._waiting[part][1]
+        if self._form is not None and self._form[0] != share.form_id:
             raise ProtocolProblem("a result of another form", client=part)
         if self._total is None:
-            self._total = np.zeros(size, np.uint64)
+            self._total = np.zeros(share.size, np.uint64)
         if session.aggregators[-1] == self._own.public:
-            self._total += np.frombuffer(share, "<u8")
+            self._total += np.frombuffer(share.share, "<u8")
         else:
-            sharing.add_masks(self._total, [share])
+            sharing.add_masks(self._total, [share.share])
+        if self._form is None:
+            self._form = share.form_id, share.form, part
+        del self._waiting[part]
         self._settled[part] = attempt
 
     def size(self) -> int:
