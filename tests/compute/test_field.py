@@ -112,6 +112,22 @@ def test_every_real_dtype_in_every_layout(dtype: str) -> None:
         )
 
 
+def test_what_a_mask_of_numpy_hides_is_not_summed() -> None:
+    """NumPy turns a masked array into a plain one with all that was hidden."""
+    fixed = FixedPoint(64, 16, 1e6)
+    hidden = np.ma.array([1.0, 987654.0], mask=[False, True])
+    with pytest.raises(BadInput, match="fill them") as caught:
+        fixed.encode(hidden, clients=3)
+    assert "987654" not in str(caught.value)
+    for plain in (hidden.filled(0), np.ma.array([1.0, 0.0])):
+        assert fixed.decode(fixed.encode(plain, clients=3).words).tolist() == [1.0, 0.0]
+
+
+def test_what_was_encoded_is_not_shown() -> None:
+    encoded = FixedPoint(32, 0, 1e9).encode([77777777], clients=1)
+    assert repr(encoded) == "Encoded(1 words, clipped=0)"
+
+
 def test_integers_are_exact_beyond_what_a_float_holds() -> None:
     fixed = FixedPoint(64, 0, 2.0**62)
     values = np.array([2**61 + 1, -(2**61) - 1, 0])

@@ -154,3 +154,8 @@ def test_deep_nesting_is_refused() -> None:
         value = [value]
     with pytest.raises(BadInput, match="deeper"):
         tree.take_apart(value)
+
+
+def test_hidden_values_come_not_back_unasked() -> None:
+    with pytest.raises(BadInput, match="leaf 2 of a result has values that a mask"):
+        tree.take_apart([1, np.ma.array([1.0, 2.0], mask=[0, 1])])

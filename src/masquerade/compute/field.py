@@ -25,13 +25,16 @@ _PIECE = 1 << 15
 """Values converted at a time, so that the float64 in between stays in the cache."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Encoded:
     """What :meth:`FixedPoint.encode` made."""
 
     words: Words
     clipped: int
     """How many values lay outside the bound and were set to it; 0 unless clipping was asked for."""
+
+    def __repr__(self) -> str:
+        return f"Encoded({self.words.size} words, clipped={self.clipped})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,8 @@ class FixedPoint:
 
         Raises:
             BadInput: NaN or infinity (never clipped), a value or weight outside its bound, a dtype that is
-                not of real numbers, or too many clients. The message counts values, and shows none.
+                not of real numbers, an array that hides some of its values (``numpy.ma``), or too many
+                clients. The message counts values, and shows none.
         """
         self.check(clients)
         flat = _flat(values)
@@ -217,7 +221,14 @@ class FixedPoint:
         )
 
 
+def hides_values(values: Any) -> bool:
+    """Whether this is an array of ``numpy.ma`` with masked values: NumPy would bring them back unasked."""
+    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.is_masked(values))
+
+
 def _flat(values: ArrayLike) -> NDArray[Any]:
+    if hides_values(values):
+        raise BadInput("some of the values are hidden by a mask of numpy.ma: fill them, or leave them out")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masquerade import crypto
+from masquerade.compute.field import hides_values
 from masquerade.errors import BadInput
 
 Leaf = NDArray[np.int64] | NDArray[np.float64]
@@ -65,8 +66,8 @@ def take_apart(result: Any) -> tuple[Form, list[Leaf]]:
     """The form of ``result`` and its leaves, in order: dicts by sorted key, all others as they stand.
 
     Raises:
-        BadInput: a leaf that is no real number or array of them, a whole number beyond 64 bits, a key that is
-            neither text nor number, or nesting deeper than 64.
+        BadInput: a leaf that is no real number or array of them, or hides some of them; a whole number beyond
+            64 bits; a key that is neither text nor number; or nesting deeper than 64.
     """
     leaves: list[Leaf] = []
     return _take_apart(result, leaves, 0), leaves
@@ -145,6 +146,8 @@ def _sorted_keys(value: Mapping[Any, Any]) -> tuple[Any, ...]:
 def _leaf(value: Any, leaves: list[Leaf]) -> Form:
     where = f"leaf {len(leaves) + 1} of a result"
     single = isinstance(value, (bool, int, float, np.generic))
+    if hides_values(value):
+        raise BadInput(f"{where} has values that a mask of numpy.ma hides: fill them, or leave them out")
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError, OverflowError):  # RuntimeError: a tensor with a gradient
