@@ -580,6 +580,18 @@ def test_a_roster_is_read_and_its_task_is_bound() -> None:
         ({"aggregator": f'[aggregator]\nname = "c1"\nkey = "{9:064x}"'}, "same name"),
         ({"aggregator": '[aggregator]\nname = "registry"\nkey = "no"'}, "key is 64"),
         ({"sum": "[sum"}, "not TOML"),
+        ({"sum": '[sum]\ntask = "t"\nlength = 2\nbound = 1' + "0" * 400}, "bound is too large"),
+        (
+            {"sum": '[sum]\ntask = "t"\nlength = 2\nbound = 1\ncorrupt = 1' + "0" * 400},
+            "corrupt is too large",
+        ),
+        ({"sum": '[sum]\ntask = "t"\nlength = 2\nbound = 1\nweight_bound = 0'}, "weight_bound"),
+        ({"sum": "[sum]\nlength = 1" + "0" * 5000}, "not TOML: a number is too long"),
+        ({"sum": "[sum]\nlength = " + "[" * 20000}, "not TOML"),
+        ({"mailbox": 'mailbox = "https://[::1"'}, "https"),
+        ({"mailbox": 'mailbox = "https://relay.example.org:port"'}, "https"),
+        ({"mailbox": 'mailbox = "https://relay.example.org:99999"'}, "https"),
+        ({"mailbox": 'mailbox = "https://me:word@relay.example.org"'}, "https"),
     ],
 )
 def test_rosters_that_cannot_be_used(changes: dict[str, str], told: str) -> None:
@@ -605,6 +617,8 @@ def test_values_are_read_from_three_kinds_of_file(tmp_path: Path) -> None:
         ("a.json", b'{"a": 1}', "real numbers"),
         ("a.json", b'["1234.5625"]', "real numbers"),
         ("a.json", b"[[1], [1, 2]]", "regular"),
+        ("a.json", b"[1234" + b"5" * 5000 + b"]", "too long"),
+        ("a.json", b"[" * 50000, "too deep"),
         ("a.npy", b"nonsense", "no .npy"),
         ("a.txt", b"1", "npy, .csv or .json"),
     ],

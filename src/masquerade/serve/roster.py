@@ -43,6 +43,8 @@ from masquerade.errors import BadInput, MasqueradeError
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
+_LARGEST = 1 << 512
+
 _SUM: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "task": (str, None),
     "length": (int, None),
@@ -88,6 +90,10 @@ class Roster:
             told = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
             raise BadInput(f"is not TOML: {problem}", source=source) from None
+        except (ValueError, RecursionError):
+            raise BadInput(
+                "is not TOML: a number is too long, or it is nested too deep", source=source
+            ) from None
         try:
             roster = cls._checked(told)
             roster.format.check(len(roster.clients))
@@ -100,8 +106,7 @@ class Roster:
     def _checked(cls, told: dict[str, Any]) -> Roster:
         _exactly(told, {"mailbox", "session", "sum", "aggregator", "client"}, "the roster")
         address = told["mailbox"]
-        parts = urlsplit(address) if isinstance(address, str) else None
-        if parts is None or parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+        if not isinstance(address, str) or not _is_address(address):
             raise BadInput("mailbox is an address that begins with https://")
         clients = told["client"]
         if not isinstance(clients, list):
@@ -120,7 +125,7 @@ class Roster:
     def format(self) -> FixedPoint:
         """The format of the numbers."""
         told = self.settings
-        weight_bound = float(told["weight_bound"]) if told["weight_bound"] else None
+        weight_bound = None if told["weight_bound"] is False else float(told["weight_bound"])
         return FixedPoint(told["bits"], told["fraction_bits"], float(told["bound"]), weight_bound)
 
     @cached_property
@@ -145,6 +150,16 @@ def _exactly(told: Any, names: set[str], where: str) -> None:
         raise BadInput(f"{where} has no {missing[0]}")
     if unknown := sorted(told.keys() - names):
         raise BadInput(f"{where} has {unknown[0]}, which means nothing here")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    odd = parts.query or parts.fragment or parts.username or parts.password
+    return parts.scheme == "https" and bool(parts.hostname) and not odd
 
 
 def _hex(value: Any, what: str) -> bytes:
@@ -172,6 +187,8 @@ def _settings(told: Any) -> dict[str, Any]:
             raise BadInput(f"[sum] has no {name}")
         if name in told and (not isinstance(value, kind) or isinstance(value, bool)):
             raise BadInput(f"[sum]: {name} is {'a text' if kind is str else 'a number'}")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise BadInput(f"[sum]: {name} is too large")
         out[name] = value if isinstance(value, str | bool | int) else float(value)
     return out
 
@@ -228,6 +245,10 @@ def _read_json(path: Path) -> NDArray[Any]:
         raise BadInput("is not JSON", source=str(path), line=problem.lineno) from None
     except RecursionError:
         raise BadInput("is nested too deep", source=str(path)) from None
+    except UnicodeDecodeError:
+        raise
+    except ValueError:
+        raise BadInput("has a number that is too long", source=str(path)) from None
     try:
         return np.array(told)
     except ValueError:
