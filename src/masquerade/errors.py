@@ -146,7 +146,11 @@ class PartFailed(MasqueradeError):
 
     def resume(self, f: Callable[..., Any] | None = None) -> Any:
         """The sum, after computing the failed parts again, by ``f`` if it is given; may raise the like of
-        this."""
+        this.
+
+        A hidden sum takes another ``f`` only if no part is in yet, or as many as its least cohort: one that
+        gives known results for all parts but one would show that one. Otherwise it is refused, and kept.
+        """
         return self._resume(f)
 
     def rest(self) -> Any:

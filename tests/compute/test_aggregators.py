@@ -339,3 +339,11 @@ def test_views_are_the_same_under_swapped_inputs(monkeypatch: pytest.MonkeyPatch
         opened.append([each.words.tolist() for each in finish(session, made)[1]])
     assert held[0] == held[1]
     assert opened[0] == opened[1]
+
+
+def test_an_aggregator_whose_key_is_a_point_of_small_order_is_refused() -> None:
+    honest = ShareAggregator()
+    for key in (bytes(32), b"\1" + bytes(31), b"short"):
+        session = Session(bytes(16), (honest.key(), key), ("a", "b"), 2, b"task", 24)
+        with pytest.raises(ProtocolProblem, match="no usable point"):
+            honest.begin(session)

@@ -146,6 +146,9 @@ def test_actors_keep_what_they_are_told_in_their_own_process(engine: LocalEngine
         actors[0].ask("fail")
     assert CANARY not in str(caught.value)
     assert actors[0].ask("add") == 14
+    for name in ("__getattribute__", "__dict__", "_secret"):
+        with pytest.raises(ProtocolProblem, match="public methods only"):
+            actors[0].ask(name, "held")
     os.kill(actors[0].ask("where"), signal.SIGKILL)
     for _ in range(2):
         with pytest.raises(EngineProblem, match="gone"):

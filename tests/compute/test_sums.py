@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,6 +178,46 @@ def test_another_function_for_the_parts_that_failed(engine: LocalEngine) -> None
     assert caught.value.resume(lambda x: 100).value == 112
 
 
+def test_another_function_shows_no_part_that_is_alone(engine: LocalEngine) -> None:
+    """Zeros for all parts but one would give that part away as the sum."""
+
+    def some(x: int) -> int:
+        if x > 1:
+            raise ValueError
+        return x + 1000
+
+    with pytest.raises(PartFailed) as caught:
+        total(some, range(4), engine=engine, reveal="sum")  # two are in, and the least cohort is 3
+    for f in (lambda x: 0, some):
+        with pytest.raises(BadInput, match="would show them"):
+            caught.value.resume(f)
+    with pytest.raises(PartFailed):
+        caught.value.resume()  # by the same function it may go on
+    with pytest.raises(PartFailed) as caught:
+        total(jobs.complain, [3, 3, 3], engine=engine, reveal="sum")  # none is in: any will do
+    assert caught.value.resume(lambda x: x + 1).value == 12
+    with pytest.raises(PartFailed) as caught:
+        total(some, range(4), engine=engine)  # where all is seen, there is nothing to show
+    assert caught.value.resume(lambda x: 0).value == 2001
+
+
+def test_a_contribution_that_is_broken_costs_its_part_only() -> None:
+    class Breaks(Here):
+        def run(self, function: Any, calls: Any, **options: Any) -> Any:
+            for event in super().run(function, calls, **options):
+                if event.kind == "done" and event.index == 1 and not broken:
+                    broken.append(event.result)
+                    boxes = tuple(box[:-1] + bytes([box[-1] ^ 1]) for box in event.result.boxes)
+                    yield replace(event, result=replace(event.result, boxes=boxes))
+                else:
+                    yield event
+
+    broken: list[Any] = []
+    with pytest.raises(PartFailed, match=r"part 2 of 5: .*a share that was changed") as caught:
+        total(jobs.square, range(5), engine=Breaks(), reveal="sum")
+    assert caught.value.resume().value == 30
+
+
 def test_too_few_are_left_for_a_hidden_sum(engine: LocalEngine) -> None:
     with pytest.raises(PartFailed) as caught:
         total(jobs.complain, [3, 1, 2], engine=engine, reveal="sum")
@@ -246,10 +286,10 @@ def test_killed_workers_cost_nothing(engine: LocalEngine, reveal: Any, tmp_path:
 
 def test_a_worker_that_keeps_dying_is_named(engine: LocalEngine) -> None:
     with pytest.raises(
-        PartFailed, match="part 1 of 3: its process died 2 times, by signal SIGKILL"
+        PartFailed, match="part 1 of 4: its process died 2 times, by signal SIGKILL"
     ) as caught:
-        total(lambda x: jobs.die(x) if x == 0 else x, range(3), engine=engine, reveal="sum", retries=1)
-    assert caught.value.resume(jobs.square).value == 3
+        total(lambda x: jobs.die(x) if x == 0 else x, range(4), engine=engine, reveal="sum", retries=1)
+    assert caught.value.resume(jobs.square).value == 6
 
 
 def test_a_killed_aggregator_opens_nothing() -> None:
@@ -344,6 +384,12 @@ def test_a_function_that_cannot_be_sent(engine: LocalEngine, reveal: Any) -> Non
     with pytest.raises(PartFailed, match="part 2 of 3: the part cannot be sent") as caught:
         total(lambda x: 1, [1, lock, 2], engine=engine, reveal=reveal)
     caught.value.close()
+
+
+def test_bad_hiding() -> None:
+    for told in ({"minimum": 2.5}, {"aggregators": 2.0}, {"fraction_bits": True}):
+        with pytest.raises(BadInput, match="whole numbers"):
+            Hiding(**told)  # type: ignore[arg-type]
 
 
 def test_bad_arguments() -> None:

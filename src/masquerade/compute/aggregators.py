@@ -241,6 +241,8 @@ class ShareAggregator:
             raise ProtocolProblem("this aggregator has a session already")
         if self._own.public not in session.aggregators:
             raise ProtocolProblem("this aggregator does not belong to the session")
+        if not all(len(key) == _PUBLIC_BYTES and crypto.usable(key) for key in session.aggregators):
+            raise ProtocolProblem("an aggregator's key is no usable point: it was made to be broken")
         self._session = session
 
     def take(self, contribution: Contribution) -> tuple[bytes, int | None]:

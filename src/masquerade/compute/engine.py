@@ -1,13 +1,13 @@
 """Where parts are computed: the seam, and the engine for the processes of this machine.
 
 An engine runs one function on many parts, each in one place, and tells what happens as it happens. It also
-keeps
-actors: objects that live in a process of their own, hold what they are told, and answer questions.
+keeps actors: objects that live in a process of their own, hold what they are told, and answer questions by
+their public methods.
 
-    for event in engine.run(f, [arguments, ...]):     # "started", "done", "failed", "waiting"
+    for event in engine.run(f, [arguments, ...]):      # "started", "done", "failed", "waiting"
         engine.value(event.result)                     # a result comes here only when it is asked for
-    actor = engine.actor(Class, *arguments) actor.ask("method", *arguments)                    # results among
-    the arguments go there, not through here
+    actor = engine.actor(Class, *arguments)
+    actor.ask("method", *arguments)                    # results among the arguments go there, not here
 
 This is the one place of the core that starts processes and reads a clock.
 

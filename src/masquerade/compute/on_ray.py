@@ -28,7 +28,7 @@ from typing import Any
 
 from masquerade import crypto
 from masquerade.compute.engine import PATIENCE, TICK, Actor, Event
-from masquerade.compute.worker import attempt
+from masquerade.compute.worker import asked, attempt
 from masquerade.errors import BadInput, EngineProblem, MissingPackage, ProtocolProblem
 
 _REACH = 10.0
@@ -219,7 +219,7 @@ class _Host:
         done, actor = self._made
         if not done or method == "__class__":
             return done, None if done else actor
-        return attempt(lambda: getattr(actor, method)(*arguments))
+        return attempt(lambda: asked(actor, method)(*arguments))
 
 
 def _compute(function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:

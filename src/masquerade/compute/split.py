@@ -33,9 +33,8 @@ class Part:
 class RowGroups:
     """Row groups of Parquet files, read where they are needed and not before.
 
-    ``groups`` holds (path, index of the group in its file, rows in it). A part of row groups travels as such
-    a
-    list: the node opens the paths itself, so they must mean the same files there.
+    ``groups`` holds (path, index of the group in its file, rows in it). A part of row groups travels as
+    such a list: the node opens the paths itself, so they must mean the same files there.
     """
 
     groups: tuple[tuple[str, int, int], ...]

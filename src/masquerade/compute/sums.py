@@ -21,7 +21,7 @@ from masquerade.compute.aggregators import Session, ShareAggregator, contribute,
 from masquerade.compute.engine import Actor, Engine, LocalEngine, pack
 from masquerade.compute.noise import Noise, NoiseRule, Noisy
 from masquerade.compute.split import Part, named_parts
-from masquerade.errors import BadInput, EngineProblem, PartFailed
+from masquerade.errors import BadInput, EngineProblem, PartFailed, ProtocolProblem
 
 Reveal = Literal["parts", "sum", "noisy"]
 
@@ -57,6 +57,10 @@ class Hiding:
     """Bits after the point of numbers that are not whole: a sum of n parts is right to n * 2**-(bits + 1). A
     single result may be as large as 2**(62 - bits) / n, n rounded up to a power of two; a larger one is
     refused."""
+
+    def __post_init__(self) -> None:
+        if any(type(value) is not int for value in (self.aggregators, self.minimum, self.fraction_bits)):
+            raise BadInput("aggregators, minimum and fraction_bits are whole numbers")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -153,6 +157,9 @@ def _engine(engine: str | Engine) -> tuple[Engine, bool]:
 class _Gather(Protocol):
     """What becomes of results."""
 
+    fewest: int
+    """Another function takes over from the first where none of its results is in, or so many are."""
+
     def function(self, f: Callable[..., Any]) -> Callable[..., Any]:
         """What is computed in the place of a part: it gets the part's number and its arguments."""
 
@@ -224,6 +231,12 @@ class _Run:
         return replace(found, missing=self.names(self._failures))
 
     def _resume(self, f: Callable[..., Any] | None) -> Total:
+        self._still_going()
+        if f is not None and 0 < len(self._done) < self.gather.fewest:
+            raise BadInput(
+                f"{len(self._done)} parts are in, fewer than the least cohort of {self.gather.fewest}: what "
+                "another function gives for the others would show them; resume with the same one"
+            )
         self.f = f or self.f
         try:
             return self.finish()
@@ -281,6 +294,8 @@ def _plainly(f: Callable[..., Any], _: int, *arguments: Any) -> tuple[tree.Form,
 class _Seen:
     """Every result comes here, and is added in the order of the parts, whatever order they came in."""
 
+    fewest = 0
+
     def __init__(self, run: _Run) -> None:
         self._run = run
         self._form: tuple[str, tree.Form] | None = None
@@ -327,6 +342,7 @@ class _Hidden:
                 "cut the work into more parts"
             )
         self._run, self._noise = run, noise
+        self.fewest = hiding.minimum if noise is None else 0
         rule = None if noise is None else noise.rule()
         if noise is not None and rule is not None:
             noise.ledger.check(rule.mechanism(1).event)  # better now than after the work
@@ -361,7 +377,10 @@ class _Hidden:
 
     def take(self, part: int, result: Any) -> str:
         for _ in range(3):
-            answers = self._all("take", result)
+            try:
+                answers = self._all("take", result)
+            except ProtocolProblem as problem:
+                return str(problem)
             others = {other for _, other in answers if other is not None}
             if others:
                 return f"its result has another form than that of {self._run.parts[min(others)].name}"

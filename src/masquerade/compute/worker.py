@@ -69,6 +69,15 @@ def attempt(work: Callable[[], Any]) -> tuple[bool, Any]:
         return False, reason(error)
 
 
+def asked(actor: Any, name: str) -> Any:
+    """The method of an actor that is asked for: a public one, so that what it holds stays where it is."""
+    from masquerade.errors import ProtocolProblem
+
+    if name.startswith("_"):
+        raise ProtocolProblem("an actor is asked its public methods only")
+    return getattr(actor, name)
+
+
 class _Worker:
     def __init__(self) -> None:
         self._function: Any = None
@@ -93,7 +102,7 @@ class _Worker:
         if letter == b"M":
             self._actor = name(*arguments)
             return None
-        return getattr(self._actor, name)(*arguments)
+        return asked(self._actor, name)(*arguments)
 
 
 def main() -> None:
