@@ -357,6 +357,24 @@ def test_what_a_client_sent_does_not_stop_it_when_it_comes_back(
         np.testing.assert_allclose(outcomes[i].values, 3.0, atol=1e-5)  # type: ignore[attr-defined]
 
 
+def test_a_copy_of_a_message_in_a_box_stops_nobody(
+    tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, port = watched
+    them = Organisations(tmp_path, 3, port, tls[0])
+    put = app.store.put
+
+    def twice(room: str, box: str, name: str, message: bytes) -> bool:
+        app.store.reserve(len(message))
+        put(room, box, name[::-1], message)
+        return put(room, box, name, message)
+
+    monkeypatch.setattr(app.store, "put", twice)
+    outcomes = all_join(them, [np.full(3, float(i)) for i in range(3)] + [None])
+    for i in range(4):
+        np.testing.assert_allclose(outcomes[i].values, 3.0, atol=1e-5)  # type: ignore[attr-defined]
+
+
 class BadMailbox:
     """Says what a test tells it to, over TLS, to whoever asks."""
 

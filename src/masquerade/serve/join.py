@@ -216,7 +216,7 @@ async def _take_part(
 
         await send(Kind.KEYS, client.start())
         say("keys sent")
-        at = 0
+        at, seen = 0, set[int]()
         while True:
             sealed = await room.take(client.index, at)
             if sealed is None:
@@ -226,6 +226,9 @@ async def _take_part(
                 kind, message = sealed[0], line.open(sealed[0], sealed[1:])
             except (IndexError, ProtocolProblem):
                 continue  # not the aggregator's
+            if kind in seen:
+                continue  # a copy that somebody left: of each kind the aggregator seals one
+            seen.add(kind)
             if kind == RESULT:
                 return _outcome(roster, _read_sum(roster.round, message), clipped)
             if kind == FAILURE:
