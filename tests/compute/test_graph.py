@@ -138,3 +138,19 @@ def test_a_lying_aggregator_finds_no_place_to_cut() -> None:
     assert cuts(plan(301), 0.2, 300) == 0
     assert cuts(plan(1000), 0.2, 100) == 0
     assert cuts(plan(301, semi_honest=True), 0.2, 300) > 150
+
+
+@pytest.mark.parametrize("semi_honest", [False, True])
+def test_a_plan_leaves_two_honest_clients(semi_honest: bool) -> None:
+    """With one, those that conspire subtract themselves from the sum and have its value."""
+    for clients, corrupt in ((3, 0.67), (4, 0.75), (10, 0.9)):
+        with pytest.raises(ProtocolProblem, match="the only other one"):
+            plan(clients, corrupt, 0.0, semi_honest)
+    for clients in range(3, 256):
+        for corrupt in (0.0, 0.2, 0.33, 0.5, 0.8):
+            bad = max(1, int(corrupt * clients))
+            if bad <= clients - 2:
+                found = plan(clients, corrupt, 0.0, semi_honest)
+                assert found.minimum >= bad + 2
+                assert found.threshold > bad
+                assert semi_honest or 2 * found.threshold > clients + bad

@@ -62,14 +62,18 @@ def plan(clients: int, corrupt: float = 0.2, dropped: float = 0.1, semi_honest: 
     together means that nobody gets both (Bonawitz et al., CCS 2017, theorem 6.5: 2t > n + corrupt).
 
     Raises:
-        ProtocolProblem: fewer than three clients (of two, each learns the other's value from the sum), or
-            more corrupt and dropped than any plan bears.
+        ProtocolProblem: fewer than three clients (of two, each learns the other's value from the sum), fewer
+            than two that are honest (the same), or more corrupt and dropped than any plan bears.
     """
     if clients < 3:
         raise ProtocolProblem("a secure sum needs at least three clients: of two, each would learn the other")
     if not (0 <= corrupt < 1 and 0 <= dropped < 1):
         raise ProtocolProblem("corrupt and dropped are fractions of the clients, from 0 to below 1")
     bad, gone = max(1, math.floor(corrupt * clients)), math.floor(dropped * clients)
+    if bad > clients - 2:
+        raise ProtocolProblem(
+            f"of {clients:,} clients {bad:,} may conspire: the sum shows them the value of the only other one"
+        )
     if clients <= FULL:
         found = _full(clients, bad, gone, semi_honest)
     elif clients <= NEARLY_FULL:
@@ -87,9 +91,7 @@ def plan(clients: int, corrupt: float = 0.2, dropped: float = 0.1, semi_honest: 
 
 def _full(clients: int, bad: int, gone: int, semi_honest: bool) -> Plan | None:
     threshold = clients // 2 + 1 if semi_honest else (clients + bad) // 2 + 1
-    threshold = max(
-        threshold, min(bad + 2, clients)
-    )  # two honest survivors at least, so that neither is seen
+    threshold = max(threshold, bad + 2)  # two honest survivors at least, so that neither is seen
     return Plan(clients, clients - 1, threshold, threshold) if threshold <= clients - gone else None
 
 
