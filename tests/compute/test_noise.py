@@ -242,6 +242,8 @@ def test_bad_arguments() -> None:
         {},
         {"epsilon": 1.0},
         {"epsilon": 1.0, "delta": 1e-6, "noise_multiplier": 1.0},
+        {"epsilon": 1.0, "noise_multiplier": 1.0},
+        {"delta": 1e-6, "noise_multiplier": 1.0},
         {"noise_multiplier": -1.0},
         {"noise_multiplier": 1.0, "bound": 0.0},
         {"noise_multiplier": 1.0, "norm": "l3"},

@@ -37,6 +37,7 @@ from masquerade.serve.mailbox import _KEPT, Limits, Mailbox
 from masquerade.serve.roster import Roster, read_values
 
 CANARY = 1234.5625
+NPY = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (5,), }".ljust(127) + b"\n"
 
 RUNS = "import sys; from masquerade.serve.cli import main; sys.exit(main())"
 
@@ -638,6 +639,9 @@ def test_values_are_read_from_three_kinds_of_file(tmp_path: Path) -> None:
         ("a.json", b"[1234" + b"5" * 5000 + b"]", "too long"),
         ("a.json", b"[" * 50000, "too deep"),
         ("a.npy", b"nonsense", "no .npy"),
+        ("a.npy", b"PK\x03\x04nonsense", "no .npy"),
+        ("a.npy", NPY.replace(b"5,)", b"5,("), "no .npy"),
+        ("a.npy", NPY.replace(b"(5,)", b"(9999999999999999,)"), "no .npy"),
         ("a.txt", b"1", "npy, .csv or .json"),
     ],
 )

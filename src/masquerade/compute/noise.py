@@ -83,7 +83,8 @@ class Noise:
         """
         if self.unit not in ("part", "record") or self.norm not in ("l1", "l2", "linf"):
             raise BadInput("unit is 'part' or 'record', and norm is 'l1', 'l2' or 'linf'")
-        if (self.noise_multiplier is None) == (self.epsilon is None or self.delta is None):
+        given = [value is not None for value in (self.epsilon, self.delta, self.noise_multiplier)]
+        if given not in ([True, True, False], [False, False, True]):
             raise BadInput("give an epsilon and a delta, or a noise_multiplier")
         if self.noise_multiplier is not None:
             return NoiseRule("gaussian", self.noise_multiplier, self.bound, self.norm, self.unit)

@@ -30,8 +30,10 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from urllib.parse import urlsplit
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -223,7 +225,7 @@ def read_values(path: Path) -> NDArray[Any]:
 def _read_npy(path: Path) -> NDArray[Any]:
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError):
+    except (ValueError, EOFError, SyntaxError, TokenError, TypeError, OverflowError, MemoryError, BadZipFile):
         raise BadInput("is no .npy file of plain numbers", source=str(path)) from None
 
 
