@@ -512,3 +512,11 @@ def test_verdicts_are_in_the_order_of_kinds() -> None:
 def test_found_is_what_a_span_holds() -> None:
     found: Found = (0, 1, "EMAIL", 0.9)
     assert Span(*found) == found
+
+
+@needs_native
+@pytest.mark.parametrize("around", ["中{}中", "\U0001f600 {}", "é {}", "{}"])
+@pytest.mark.parametrize("first", ["password: {}", "密码：{}", "\U0001f600 password: {}", "é password: {}"])
+def test_a_value_elsewhere_is_known_however_wide_its_text_is(first: str, around: str) -> None:
+    masked = Masker(KEY).mask_all([first.format("Zx9$kkLm2"), around.format("Zx9$kkLm2")])
+    assert "Zx9$kkLm2" not in "".join(masked.texts)

@@ -558,6 +558,7 @@ static int same_value(const Known *known, PyObject *text, Place at)
     return 1;
 }
 
+/* The same six characters have the same hash, however wide those of their text are stored. */
 static inline uint32_t hash_six(int kind, const void *data, Place at, Place n)
 {
     uint64_t hash = 0;
@@ -568,18 +569,15 @@ static inline uint32_t hash_six(int kind, const void *data, Place at, Place n)
 #else
         hash <<= 16;
 #endif
-    } else if (kind == PyUnicode_1BYTE_KIND) {
+    } else
         for (int i = 0; i < SHORTEST_ELSEWHERE; i++) {
-            const uint64_t c = ((const uint8_t *)data)[at + i];
+            const uint64_t c = PyUnicode_READ(kind, data, at + i);
 #if PY_BIG_ENDIAN
-            hash |= c << (40 - 8 * i);
+            hash ^= c << (40 - 8 * i);
 #else
-            hash |= c << (16 + 8 * i);
+            hash ^= c << (16 + 8 * i);
 #endif
         }
-    } else
-        for (int i = 0; i < SHORTEST_ELSEWHERE; i++)
-            hash = hash << 8 ^ PyUnicode_READ(kind, data, at + i);
     return (uint32_t)(hash * 0x9E3779B97F4A7C15ull >> 32);
 }
 
