@@ -205,7 +205,11 @@ static int take_tables(Scanner *s, PyObject *tables)
     if (PyErr_Occurred())
         return -1;
     const Py_ssize_t count = PyList_Size(elsewhere);
-    for (Py_ssize_t i = 0; i < count && i < 8; i++)
+    if (count > (Py_ssize_t)(sizeof s->elsewhere / sizeof *s->elsewhere)) {
+        PyErr_SetString(PyExc_ValueError, "too many rows without lead, place or label");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
         s->elsewhere[s->elsewhere_count++] = (int)number_at(elsewhere, i);
     s->fold_count = fold_size / (Py_ssize_t)sizeof(Symbol);
     const uint32_t branches = s->node_first[1] - s->node_first[0];

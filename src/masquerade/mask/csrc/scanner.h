@@ -82,6 +82,17 @@ typedef struct {
     int failed;
 } Scan;
 
+/* A tuple of a subclass, to be filled. */
+static PyObject *new_tuple(PyTypeObject *type, Place size)
+{
+    PyObject *tuple = type->tp_alloc(type, size);
+#if PY_VERSION_HEX >= 0x030E0000
+    if (tuple)
+        ((PyTupleObject *)tuple)->ob_hash = -1; /* it is not known yet; tp_alloc says that it is 0 */
+#endif
+    return tuple;
+}
+
 static void report(Scan *scan, Found found)
 {
     if (scan->count == scan->room) {
