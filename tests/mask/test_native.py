@@ -636,3 +636,9 @@ def test_found_is_what_a_span_holds() -> None:
 def test_a_value_elsewhere_is_known_however_wide_its_text_is(first: str, around: str) -> None:
     masked = Masker(KEY).mask_all([first.format("Zx9$kkLm2"), around.format("Zx9$kkLm2")])
     assert "Zx9$kkLm2" not in "".join(masked.texts)
+
+
+def test_half_a_character_is_no_error_among_many_values(without_or_with: None) -> None:
+    values = [f"password: Zx{i:03}$kkL\ud800" for i in range(120)]
+    where = "\n".join([*values, "\udfff", *values, "Zx007$kkL\ud800 again"])
+    assert not re.search("Zx[0-9]", Masker(KEY).mask(where).text)

@@ -393,6 +393,8 @@ def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list
 _SHORTEST_ELSEWHERE = 6
 _SHORTEST_WITHIN = 8
 _DIGIT = re.compile(r"[0-9]")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which no automaton takes."""
 
 
 def _wherever_they_stand(
@@ -404,6 +406,7 @@ def _wherever_they_stand(
             return found
     else:
         _check_places(texts, found)
+    texts = tuple(text if text.isascii() else _HALF.sub("\ufffd", text) for text in texts)
     known: dict[str, Span] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
