@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from masquerade.keys import Key
 from masquerade.mask import checks, native, program, rules, scanner, text
 from masquerade.mask.find import Lookout
-from masquerade.mask.normal import Normal
+from masquerade.mask.normal import USUAL, Normal
 from masquerade.mask.patterns import ROWS, Row
 from masquerade.mask.policy import Policy
 from masquerade.mask.restore import shadow
 from masquerade.mask.rules import Found
 from masquerade.mask.span import KINDS, Fate, Span
-from masquerade.mask.surrogate import Surrogate, canonical
+from masquerade.mask.surrogate import ALPHABET, PROJECTION, Surrogate, canonical
 from masquerade.mask.text import Masked, Masker
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -642,3 +642,21 @@ def test_half_a_character_is_no_error_among_many_values(without_or_with: None) -
     values = [f"password: Zx{i:03}$kkL\ud800" for i in range(120)]
     where = "\n".join([*values, "\udfff", *values, "Zx007$kkL\ud800 again"])
     assert not re.search("Zx[0-9]", Masker(KEY).mask(where).text)
+
+
+def test_a_dotless_i_in_the_likeness_of_a_token_is_left(without_or_with: None) -> None:
+    masker = Masker(KEY)
+    value, body = next(
+        (value, body)
+        for value in (f"u{i}@ex.org" for i in range(1000))
+        if "1" in (body := masker.mask(value).surrogates[0].needle)
+    )
+    where = f"{value} and [EMAIL_{body.replace('1', 'ı')}]"
+    masked = masker.mask(where)
+    assert masked.restore(masked.text) == where
+
+
+def test_only_a_dotless_i_of_usual_text_is_read_as_a_symbol() -> None:
+    usual = re.compile(f"[{USUAL}]")
+    read = {code: PROJECTION[code] or "" for code in range(128, 0x10000) if usual.match(chr(code))}
+    assert {chr(code) for code, symbol in read.items() if symbol in ALPHABET and symbol} == {"ı"}

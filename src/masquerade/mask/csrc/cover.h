@@ -378,7 +378,7 @@ static int is_simple(const Scanner *s, PyObject *text)
     for (Place i = 0; i < n; i++) {
         const Py_UCS4 c = PyUnicode_READ(kind, data, i);
         if (c > 127) {
-            if (c > 0xFFFF)
+            if (c > 0xFFFF || c == 0x131) /* a dotless i may be read as 1 */
                 return 0;
             const Symbol symbol = s->symbols[c];
             if (!(s->bits[s->usual * s->words + (symbol >> 6)] >> (symbol & 63) & 1))

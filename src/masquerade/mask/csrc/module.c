@@ -1,6 +1,6 @@
 /* Finding and masking in C.
 
-   program.py compiles the table of patterns.py into programs, native.py makes a scanner of them. The Python
+   program.py compiles the expressions of patterns.py, scanner.py makes a scanner of them. The Python
    code beside it does the same and is the reference: what this does otherwise is a fault here, and tests look
    for it. Nothing of the table is written down twice; only check digits are. Nothing is kept between calls. */
 
@@ -11,7 +11,7 @@
 #include "judge.h"
 #include "plain.h"
 
-#define FORMAT 1 /* program.py has the same number */
+#define FORMAT 2 /* program.py has the same number */
 
 static const void *bytes_of(PyObject *tables, const char *name, Py_ssize_t *size)
 {
@@ -289,7 +289,7 @@ static PyType_Slot scanner_slots[] = {
     {Py_tp_new, scanner_new},
     {Py_tp_dealloc, scanner_free},
     {Py_tp_methods, scanner_methods},
-    {Py_tp_doc, "Scanner(tables, kinds, rows, forms, literals): made by find.py, from what program.py compiled."},
+    {Py_tp_doc, "Scanner(tables, kinds, rows, forms, literals): made by scanner.py, from what program.py compiled."},
     {0, NULL},
 };
 

@@ -14,7 +14,7 @@ typedef struct {
     PyObject *kind, *score, *check; /* check: a callable, or NULL */
     int kind_number;
     double sure;
-    int native; /* number of the check below, or -1 */
+    int native; /* number of the check in checks.h, or -1 */
     int left, phone;
     Program program;
 } Row;
