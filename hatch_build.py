@@ -30,7 +30,7 @@ class NativeHook(BuildHookInterface[Any]):
         """Called by hatchling before it packs a wheel, or links an editable one."""
         if self.target_name != "wheel":
             return
-        for stale in FOLDER.glob("_scan.*.so"):
+        for stale in (*FOLDER.glob("_scan.*.so"), *FOLDER.glob("_scan.*.pyd")):
             stale.unlink()
         wish = os.environ.get("MASQUERADE_NATIVE", "")
         if wish == "skip":

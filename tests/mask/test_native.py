@@ -11,6 +11,7 @@ import threading
 from array import array
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,11 +20,13 @@ from hypothesis import strategies as st
 from masquerade.keys import Key
 from masquerade.mask import checks, native, program, rules, scanner, text
 from masquerade.mask.find import Lookout
-from masquerade.mask.normal import Normal
+from masquerade.mask.normal import USUAL, Normal
 from masquerade.mask.patterns import ROWS, Row
 from masquerade.mask.policy import Policy
+from masquerade.mask.restore import shadow
 from masquerade.mask.rules import Found
 from masquerade.mask.span import KINDS, Fate, Span
+from masquerade.mask.surrogate import ALPHABET, PROJECTION, Surrogate, canonical
 from masquerade.mask.text import Masked, Masker
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -357,6 +360,12 @@ def without(monkeypatch: pytest.MonkeyPatch) -> None:
     hide(monkeypatch)
 
 
+@pytest.fixture(params=["with", "without"])
+def without_or_with(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "without":
+        hide(monkeypatch)
+
+
 POLICIES = {
     "standard": Policy(),
     "tokens": Policy(fates=dict.fromkeys(KINDS, Fate.TOKEN)),
@@ -437,12 +446,119 @@ def test_wrong_arguments_are_errors_and_no_crash() -> None:
         built().Scanner({}, [], [], [], [])
 
 
+@pytest.mark.parametrize("native_there", [True, False])
+@pytest.mark.parametrize(
+    "places",
+    [
+        [(5, 9), (0, 3)],
+        [(0, 5), (4, 6)],
+        [(3, -1)],
+        [(-3, 2)],
+        [(5, 3)],
+        [(0, 11)],
+        [(2, -40), (3, 4)],
+        [(2**70, 2**80)],
+    ],
+)
+def test_spans_out_of_order_or_of_their_text_are_an_error(
+    places: list[tuple[int, int]], native_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not native_there:
+        hide(monkeypatch)
+    spans = [Span(start, end, "EMAIL", 1.0) for start, end in places]
+    with pytest.raises(ValueError, match=r"sorted|index"):
+        Masker(KEY).mask_all(["0123456789"], places=[spans])
+
+
 @needs_native
-def test_spans_out_of_order_are_an_error() -> None:
+@pytest.mark.parametrize(
+    ("one", "places"),
+    [
+        ("0123456789", [[0, 3, "EMAIL", 1.0]]),
+        ("0123456789", [(0,)]),
+        ("0123456789", [(0, 3, 5, 1.0)]),
+        ("0123456789", [("a", "b", "EMAIL", 1.0)]),
+        ("0123456789", None),
+        (b"0123456789", [Span(0, 3, "EMAIL", 1.0)]),
+    ],
+)
+def test_what_is_no_text_or_no_span_is_an_error_and_no_crash(one: Any, places: Any) -> None:
+    with pytest.raises(TypeError):
+        built().repeats((one,), (places,))
     masker = Masker(KEY)
-    spans = [Span(5, 9, "EMAIL", 1.0), Span(0, 3, "EMAIL", 1.0)]
-    with pytest.raises(ValueError, match="sorted"):
-        masker.mask_all(["0123456789"], places=[spans])
+    with pytest.raises(TypeError):
+        whole().inner.replace(
+            (one,),
+            (places,),
+            masker._fates,
+            masker._states,
+            canonical,
+            shadow,
+            Surrogate,
+            Fate.TOKEN,
+            Fate.REDACT,
+        )
+
+
+class Index:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+@needs_native
+def test_offsets_of_other_integer_types_do() -> None:
+    places: Any = [((Index(0), Index(3), "EMAIL", 1.0),)]
+    (text_,) = Masker(KEY).mask_all(["0123456789"], places=places).texts
+    assert text_.endswith("]3456789")
+
+
+@needs_native
+def test_a_list_that_changes_meanwhile_is_read_once() -> None:
+    spans: list[Span] = []
+    masker = Masker(KEY)
+
+    class Changing(str):
+        def __hash__(self) -> int:
+            spans.clear()
+            return super().__hash__()
+
+    kind = Changing("EMAIL")
+    spans[:] = [Span(i, i + 1, kind, 1.0) for i in range(100)]
+    fates, states = dict(masker._fates), masker._states
+    replaced = whole().inner.replace(
+        ("x" * 100,), (spans,), fates, states, canonical, shadow, Surrogate, Fate.TOKEN, Fate.REDACT
+    )
+    assert replaced[2] == {"EMAIL": 100}
+    assert not spans
+
+
+def test_kinds_beyond_ascii_are_masked_each_time(without_or_with: None) -> None:
+    masker = Masker(KEY, finders=[lambda where: [Span(3, 6, "姓名", 1.0)]])
+    assert {masker.mask("hi Bob ok").text for _ in range(3)} == {masker.mask("hi Bob ok").text}
+    assert "Bob" not in masker.mask("hi Bob ok").text
+
+
+def test_a_text_of_a_subclass_comes_out_as_a_str(without_or_with: None) -> None:
+    class Text(str):
+        pass
+
+    assert type(Masker(KEY).mask_all((Text("nothing here"), "a@b.cd")).texts[0]) is str
+
+
+@needs_native
+def test_what_is_made_here_hashes_as_any_other() -> None:
+    masked = Masker(KEY).mask("mail ada@example.org")
+    assert hash(masked.spans[0]) == hash(tuple(masked.spans[0]))
+    assert hash(masked.surrogates[0]) == hash(tuple(masked.surrogates[0]))
+
+
+@needs_native
+def test_more_rows_than_there_is_room_for_are_refused() -> None:
+    with pytest.raises(ValueError, match="too many rows"):
+        scanner.compiled(built(), [Row("X", f"中{i}", 0.9) for i in range(9)])
 
 
 @needs_native
@@ -512,3 +628,35 @@ def test_verdicts_are_in_the_order_of_kinds() -> None:
 def test_found_is_what_a_span_holds() -> None:
     found: Found = (0, 1, "EMAIL", 0.9)
     assert Span(*found) == found
+
+
+@needs_native
+@pytest.mark.parametrize("around", ["中{}中", "\U0001f600 {}", "é {}", "{}"])
+@pytest.mark.parametrize("first", ["password: {}", "密码：{}", "\U0001f600 password: {}", "é password: {}"])
+def test_a_value_elsewhere_is_known_however_wide_its_text_is(first: str, around: str) -> None:
+    masked = Masker(KEY).mask_all([first.format("Zx9$kkLm2"), around.format("Zx9$kkLm2")])
+    assert "Zx9$kkLm2" not in "".join(masked.texts)
+
+
+def test_half_a_character_is_no_error_among_many_values(without_or_with: None) -> None:
+    values = [f"password: Zx{i:03}$kkL\ud800" for i in range(120)]
+    where = "\n".join([*values, "\udfff", *values, "Zx007$kkL\ud800 again"])
+    assert not re.search("Zx[0-9]", Masker(KEY).mask(where).text)
+
+
+def test_a_dotless_i_in_the_likeness_of_a_token_is_left(without_or_with: None) -> None:
+    masker = Masker(KEY)
+    value, body = next(
+        (value, body)
+        for value in (f"u{i}@ex.org" for i in range(1000))
+        if "1" in (body := masker.mask(value).surrogates[0].needle)
+    )
+    where = f"{value} and [EMAIL_{body.replace('1', 'ı')}]"
+    masked = masker.mask(where)
+    assert masked.restore(masked.text) == where
+
+
+def test_only_a_dotless_i_of_usual_text_is_read_as_a_symbol() -> None:
+    usual = re.compile(f"[{USUAL}]")
+    read = {code: PROJECTION[code] or "" for code in range(128, 0x10000) if usual.match(chr(code))}
+    assert {chr(code) for code, symbol in read.items() if symbol in ALPHABET and symbol} == {"ı"}

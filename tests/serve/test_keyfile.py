@@ -117,6 +117,15 @@ def test_a_typing_error_is_found_and_not_shown(path: Path) -> None:
     assert "".join(letters)[5:] not in str(caught.value)
 
 
+def test_every_wrong_symbol_of_a_key_is_found() -> None:
+    word = Key(bytes(range(32))).export().strip()
+    for at in range(len(word) - 58, len(word)):
+        for other in "a2bz7":
+            if other != word[at]:
+                with pytest.raises(KeyProblem):
+                    Key.parse(word[:at] + other + word[at + 1 :])
+
+
 def test_an_empty_file_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyfile, "_WAIT_SECONDS", 0.05)
     keyfile.load_or_create(path, {})

@@ -18,8 +18,9 @@ from re import _constants as c  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, TypeAlias
 
-FORMAT = 1
-"""Goes up when instructions change their meaning; the scanner in C says which one it reads."""
+FORMAT = 2
+"""Goes up when instructions change their meaning, or when older code in C must not be used any more; the
+scanner in C says which one it reads."""
 
 MATCH, CHAR, SET, REPEAT, ALT, JUMP, MARK, LOOK, BACK, END, ATOMIC, LOOP, PEEK = range(13)
 """Instructions, each with the 32-bit words that follow it::

@@ -46,9 +46,13 @@ def shadow(texts: Iterable[str]) -> str:
     return BARRIER.join(map(_shadow, texts))
 
 
+_DOTLESS = "\u0131"
+"""The only other letter of usual text that is read as a symbol of a body: as I, and so as 1."""
+
+
 def _shadow(text: str) -> str:
     text = decoded(text)[0]
-    if not text.isascii() and is_plain(text):
+    if not text.isascii() and _DOTLESS not in text and is_plain(text):
         text = text.encode("ascii", "ignore").decode()
     return project(text)
 

@@ -1,7 +1,7 @@
 """The rules: the table of ``patterns.py``, compiled, and the walk over a text that tries them.
 
-This is the reference. ``_scan.c`` takes the same walk in native code where it was built (``native.py``), and
-tests hold that both find the same in every text.
+This is the reference. ``csrc/walk.h`` takes the same walk in native code where it was built (``native.py``),
+and tests hold that both find the same in every text.
 """
 
 from __future__ import annotations

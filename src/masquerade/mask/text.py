@@ -113,6 +113,7 @@ class Masker:
 
         Raises:
             Blocked: something was found whose fate is ``block``.
+            ValueError: places, or what a finder found, are not sorted, disjoint and within their text.
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
@@ -392,14 +393,20 @@ def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list
 _SHORTEST_ELSEWHERE = 6
 _SHORTEST_WITHIN = 8
 _DIGIT = re.compile(r"[0-9]")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which no automaton takes."""
 
 
 def _wherever_they_stand(
     texts: tuple[str, ...], found: tuple[list[Span], ...], kinds: frozenset[str]
 ) -> tuple[list[Span], ...]:
     """``found``, and the same values wherever else they stand for themselves; secrets also within words."""
-    if _NATIVE and not _NATIVE.repeats(texts, found):
-        return found
+    if _NATIVE:
+        if not _NATIVE.repeats(texts, found):
+            return found
+    else:
+        _check_places(texts, found)
+    texts = tuple(text if text.isascii() else _HALF.sub("\ufffd", text) for text in texts)
     known: dict[str, Span] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
@@ -419,6 +426,15 @@ def _wherever_they_stand(
             spans = _with_hits(text, spans, hits, known, kinds)  # noqa: PLW2901
         more.append(spans)
     return tuple(more)
+
+
+def _check_places(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> None:
+    for text, spans in zip(texts, found, strict=True):
+        done = 0
+        for start, end, *_ in spans:
+            if not done <= start <= end <= len(text):
+                raise ValueError("spans are sorted, disjoint and within their text")
+            done = end
 
 
 def _places_of(value: str, text: str) -> Iterator[int]:

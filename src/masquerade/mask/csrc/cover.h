@@ -46,6 +46,95 @@ static Place write_canonical(const Py_UCS1 *value, Place n, char *out)
     return count;
 }
 
+/* -- what callers give ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Place start, end;
+    PyObject *kind; /* borrowed from `held` */
+} Covered;
+
+/* Texts and what was found in them, looked at once: a list may change while Python code runs. */
+typedef struct {
+    PyObject *texts, *held; /* borrowed; owned: the lists as tuples */
+    Place count;
+    Covered *all;
+    Place *first; /* the spans of text i: all[first[i]] to all[first[i + 1]] */
+} Places;
+
+static int take_span(PyObject *span, Covered *out)
+{
+    if (!PyTuple_Check(span) || PyTuple_GET_SIZE(span) < 3 || !PyUnicode_Check(PyTuple_GET_ITEM(span, 2))) {
+        PyErr_SetString(PyExc_TypeError, "a span is a tuple of start, end, kind and score");
+        return -1;
+    }
+    out->start = PyNumber_AsSsize_t(PyTuple_GET_ITEM(span, 0), PyExc_ValueError);
+    if (out->start == -1 && PyErr_Occurred())
+        return -1;
+    out->end = PyNumber_AsSsize_t(PyTuple_GET_ITEM(span, 1), PyExc_ValueError);
+    out->kind = PyTuple_GET_ITEM(span, 2);
+    return out->end == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int take_places(Places *places, PyObject *texts, PyObject *found)
+{
+    const Place count = PyTuple_GET_SIZE(texts);
+    Place all = 0;
+    if (PyTuple_GET_SIZE(found) != count) {
+        PyErr_SetString(PyExc_ValueError, "as many lists of spans as texts");
+        return -1;
+    }
+    places->texts = texts;
+    places->count = count;
+    places->held = PyTuple_New(count);
+    places->first = PyMem_Malloc((size_t)(count + 1) * sizeof *places->first);
+    if (!places->held || !places->first)
+        goto no_memory;
+    for (Place i = 0; i < count; i++) {
+        PyObject *spans = PyTuple_GET_ITEM(found, i);
+        if (!PyUnicode_Check(PyTuple_GET_ITEM(texts, i)) || !(PyList_Check(spans) || PyTuple_Check(spans))) {
+            PyErr_SetString(PyExc_TypeError, "a text is a str, and what was found in it a list");
+            return -1;
+        }
+        PyObject *copy = PySequence_Tuple(spans);
+        if (!copy)
+            return -1;
+        PyTuple_SET_ITEM(places->held, i, copy);
+        places->first[i] = all;
+        all += PyTuple_GET_SIZE(copy);
+    }
+    places->first[count] = all;
+    places->all = PyMem_Malloc((size_t)(all + 1) * sizeof *places->all);
+    if (!places->all)
+        goto no_memory;
+    for (Place i = 0; i < count; i++) {
+        const Place n = PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(texts, i)), from = places->first[i];
+        Place done = 0;
+        for (Place k = from; k < places->first[i + 1]; k++) {
+            Covered *one = &places->all[k];
+            if (take_span(PyTuple_GET_ITEM(PyTuple_GET_ITEM(places->held, i), k - from), one))
+                return -1;
+            if (one->start < done || one->end < one->start || one->end > n) {
+                PyErr_SetString(PyExc_ValueError, "spans are sorted, disjoint and within their text");
+                return -1;
+            }
+            done = one->end;
+        }
+    }
+    return 0;
+no_memory:
+    PyErr_NoMemory();
+    return -1;
+}
+
+static void leave_places(Places *places)
+{
+    Py_XDECREF(places->held);
+    PyMem_Free(places->all);
+    PyMem_Free(places->first);
+}
+
+/* -- stand-ins --------------------------------------------------------------------------------------------- */
+
 typedef struct {
     PyObject *kind, *value, *text; /* borrowed, owned, owned */
     Py_hash_t hash;
@@ -105,7 +194,7 @@ static PyObject *digest_of(const Cover *c, PyObject *kind, const char *value, Pl
     return answer;
 }
 
-/* A new token for `value`, as a Surrogate. */
+/* A new token for `value`, as a Surrogate; `kind` is ASCII. */
 static PyObject *mint(Cover *c, PyObject *kind, PyObject *value)
 {
     Place n, k;
@@ -149,9 +238,9 @@ static PyObject *mint(Cover *c, PyObject *kind, PyObject *value)
     if (all_digits(body, BODY_LENGTH))
         write_body(entity ^ 0x3FFFFFFF, last, body);
     const Place length = PyUnicode_GET_LENGTH(kind);
-    PyObject *text = PyUnicode_New(length + BODY_LENGTH + 3, PyUnicode_MAX_CHAR_VALUE(kind));
+    PyObject *text = PyUnicode_New(length + BODY_LENGTH + 3, 127);
     PyObject *needle = PyUnicode_New(BODY_LENGTH, 127);
-    if (text && needle && PyUnicode_IS_ASCII(kind)) {
+    if (text && needle) {
         Py_UCS1 *at = PyUnicode_1BYTE_DATA(text);
         *at++ = '[';
         memcpy(at, PyUnicode_1BYTE_DATA(kind), (size_t)length);
@@ -161,7 +250,7 @@ static PyObject *mint(Cover *c, PyObject *kind, PyObject *value)
         at[BODY_LENGTH] = ']';
         memcpy(PyUnicode_1BYTE_DATA(needle), body, BODY_LENGTH);
         PyTypeObject *type = (PyTypeObject *)c->surrogate;
-        result = type->tp_alloc(type, 5);
+        result = new_tuple(type, 5);
         if (result) {
             PyTuple_SET_ITEM(result, 0, Py_NewRef(text));
             PyTuple_SET_ITEM(result, 1, Py_NewRef(needle));
@@ -206,7 +295,7 @@ static PyObject *stand_in(Cover *c, PyObject *kind, PyObject *value, int *again)
     PyObject *text = NULL, *fate = PyDict_GetItemWithError(c->fates, kind);
     if (fate == c->redact)
         text = PyUnicode_FromFormat("[%U_REDACTED]", kind);
-    else if (fate != c->token)
+    else if (fate != c->token || !PyUnicode_IS_ASCII(kind))
         *again = !PyErr_Occurred();
     else {
         PyObject *surrogate = mint(c, kind, value);
@@ -223,9 +312,9 @@ static PyObject *stand_in(Cover *c, PyObject *kind, PyObject *value, int *again)
     return text;
 }
 
-static PyObject *part_of(PyObject *text, PyObject *spans, PyObject *shown)
+/* A text with `shown`, a list, in its places. */
+static PyObject *part_of(PyObject *text, const Covered *places, Place count, PyObject *shown)
 {
-    const Place count = PyList_GET_SIZE(spans);
     Py_UCS4 most = 0;
     Place total = 0, at = 0;
     const int kind = PyUnicode_KIND(text);
@@ -233,11 +322,7 @@ static PyObject *part_of(PyObject *text, PyObject *spans, PyObject *shown)
     const Place n = PyUnicode_GET_LENGTH(text);
     const int ascii = PyUnicode_IS_ASCII(text);
     for (Place i = 0; i <= count; i++) {
-        const Place start = i < count ? PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 0)) : n;
-        if (start < at || start > n) {
-            PyErr_SetString(PyExc_ValueError, "spans are sorted, disjoint and within their text");
-            return NULL;
-        }
+        const Place start = i < count ? places[i].start : n;
         total += start - at;
         if (!ascii)
             for (Place k = at; k < start; k++) {
@@ -246,7 +331,7 @@ static PyObject *part_of(PyObject *text, PyObject *spans, PyObject *shown)
             }
         if (i < count) {
             PyObject *stand = PyList_GET_ITEM(shown, i);
-            at = PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 1));
+            at = places[i].end;
             total += PyUnicode_GET_LENGTH(stand);
             if (PyUnicode_MAX_CHAR_VALUE(stand) > most)
                 most = PyUnicode_MAX_CHAR_VALUE(stand);
@@ -260,7 +345,7 @@ static PyObject *part_of(PyObject *text, PyObject *spans, PyObject *shown)
     Place put = 0;
     at = 0;
     for (Place i = 0; i <= count; i++) {
-        const Place start = i < count ? PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 0)) : n;
+        const Place start = i < count ? places[i].start : n;
         if (kind == to_kind)
             memcpy((char *)to + put * kind, (const char *)data + at * kind, (size_t)((start - at) * kind));
         else
@@ -276,7 +361,7 @@ static PyObject *part_of(PyObject *text, PyObject *spans, PyObject *shown)
                 for (Place k = 0; k < length; k++)
                     PyUnicode_WRITE(to_kind, to, put + k, PyUnicode_READ_CHAR(stand, k));
             put += length;
-            at = PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 1));
+            at = places[i].end;
         }
     }
     return out;
@@ -293,7 +378,7 @@ static int is_simple(const Scanner *s, PyObject *text)
     for (Place i = 0; i < n; i++) {
         const Py_UCS4 c = PyUnicode_READ(kind, data, i);
         if (c > 127) {
-            if (c > 0xFFFF)
+            if (c > 0xFFFF || c == 0x131) /* a dotless i may be read as 1 */
                 return 0;
             const Symbol symbol = s->symbols[c];
             if (!(s->bits[s->usual * s->words + (symbol >> 6)] >> (symbol & 63) & 1))
@@ -421,29 +506,26 @@ static int clash(const Scanner *s, PyObject *minted, PyObject *texts, PyObject *
 }
 
 /* How often each kind was found, as a dictionary. */
-static PyObject *tally(PyObject *found)
+static PyObject *tally(const Places *places)
 {
     enum { MOST_KINDS = 64 };
     PyObject *kinds[MOST_KINDS], *number = PyDict_New();
     Place times[MOST_KINDS];
     int count = 0;
-    for (Place i = 0; number && i < PyTuple_GET_SIZE(found); i++) {
-        PyObject *spans = PyTuple_GET_ITEM(found, i);
-        for (Place k = 0; k < PyList_GET_SIZE(spans); k++) {
-            PyObject *kind = PyTuple_GET_ITEM(PyList_GET_ITEM(spans, k), 2);
-            int at = 0;
-            while (at < count && kinds[at] != kind && PyUnicode_Compare(kinds[at], kind))
-                at++;
-            if (at == MOST_KINDS) {
-                Py_DECREF(number);
-                return Py_NewRef(Py_None);
-            }
-            if (at == count) {
-                kinds[count] = kind;
-                times[count++] = 0;
-            }
-            times[at]++;
+    for (Place i = 0; number && i < places->first[places->count]; i++) {
+        PyObject *kind = places->all[i].kind;
+        int at = 0;
+        while (at < count && kinds[at] != kind && PyUnicode_Compare(kinds[at], kind))
+            at++;
+        if (at == MOST_KINDS) {
+            Py_DECREF(number);
+            return Py_NewRef(Py_None);
         }
+        if (at == count) {
+            kinds[count] = kind;
+            times[count++] = 0;
+        }
+        times[at]++;
     }
     for (int i = 0; number && i < count; i++) {
         PyObject *value = PyLong_FromSsize_t(times[i]);
@@ -460,16 +542,19 @@ static PyObject *scanner_replace(PyObject *self, PyObject *args)
 {
     PyObject *texts, *found, *shadow, *result = NULL, *outputs = NULL;
     Cover c = {0};
+    Places places = {0};
     if (!PyArg_ParseTuple(args, "O!O!O!(OOOOO)OOOOO", &PyTuple_Type, &texts, &PyTuple_Type, &found, &PyDict_Type,
                           &c.fates, &c.inner, &c.outer, &c.copy, &c.update, &c.finish, &c.canonical, &shadow,
                           &c.surrogate, &c.token, &c.redact))
         return NULL;
-    const Place count = PyTuple_GET_SIZE(texts);
-    int again = PyTuple_GET_SIZE(found) != count;
-    size_t places_in_all = 0, size = 64;
-    for (Place i = 0; i < count && !again; i++)
-        places_in_all += (size_t)PyList_GET_SIZE(PyTuple_GET_ITEM(found, i));
-    while (size < 2 * places_in_all)
+    if (take_places(&places, texts, found)) {
+        leave_places(&places);
+        return NULL;
+    }
+    const Place count = places.count;
+    int again = 0;
+    size_t size = 64;
+    while (size < 2 * (size_t)places.first[count])
         size *= 2;
     c.mask = size - 1;
     c.shown = PyMem_Calloc(size, sizeof *c.shown);
@@ -481,25 +566,27 @@ static PyObject *scanner_replace(PyObject *self, PyObject *args)
         goto done;
     }
     for (Place i = 0; i < count && !again; i++) {
-        PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i), *masked;
-        const Place places = PyList_GET_SIZE(spans);
-        if (!places) {
-            PyTuple_SET_ITEM(outputs, i, Py_NewRef(text));
+        PyObject *text = PyTuple_GET_ITEM(texts, i), *masked;
+        const Covered *spans = &places.all[places.first[i]];
+        const Place number = places.first[i + 1] - places.first[i];
+        if (!number) {
+            masked = PyUnicode_FromObject(text); /* the very text, and of a subclass a copy */
+            if (!masked)
+                goto done;
+            PyTuple_SET_ITEM(outputs, i, masked);
             continue;
         }
-        PyObject *stands = PyList_New(places);
-        for (Place k = 0; stands && k < places && !again; k++) {
-            PyObject *span = PyList_GET_ITEM(spans, k);
-            PyObject *value = PyUnicode_Substring(text, PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 0)),
-                                                  PyLong_AsSsize_t(PyTuple_GET_ITEM(span, 1)));
-            PyObject *stand = value ? stand_in(&c, PyTuple_GET_ITEM(span, 2), value, &again) : NULL;
+        PyObject *stands = PyList_New(number);
+        for (Place k = 0; stands && k < number && !again; k++) {
+            PyObject *value = PyUnicode_Substring(text, spans[k].start, spans[k].end);
+            PyObject *stand = value ? stand_in(&c, spans[k].kind, value, &again) : NULL;
             Py_XDECREF(value);
             if (!stand)
                 Py_CLEAR(stands);
             else
                 PyList_SET_ITEM(stands, k, Py_NewRef(stand));
         }
-        masked = stands ? part_of(text, spans, stands) : NULL;
+        masked = stands ? part_of(text, spans, number, stands) : NULL;
         Py_XDECREF(stands);
         if (!masked)
             goto done;
@@ -508,7 +595,7 @@ static PyObject *scanner_replace(PyObject *self, PyObject *args)
     if (!again && PyList_GET_SIZE(c.minted))
         again = clash((const Scanner *)self, c.minted, texts, shadow);
     if (!again) {
-        PyObject *number = tally(found);
+        PyObject *number = tally(&places);
         if (number == Py_None)
             again = 1;
         else if (number)
@@ -530,6 +617,7 @@ done:
     PyMem_Free(c.shown);
     PyMem_Free(c.taken);
     PyMem_Free(c.room);
+    leave_places(&places);
     return result;
 }
 
@@ -558,6 +646,7 @@ static int same_value(const Known *known, PyObject *text, Place at)
     return 1;
 }
 
+/* The same six characters have the same hash, however wide those of their text are stored. */
 static inline uint32_t hash_six(int kind, const void *data, Place at, Place n)
 {
     uint64_t hash = 0;
@@ -568,18 +657,15 @@ static inline uint32_t hash_six(int kind, const void *data, Place at, Place n)
 #else
         hash <<= 16;
 #endif
-    } else if (kind == PyUnicode_1BYTE_KIND) {
+    } else
         for (int i = 0; i < SHORTEST_ELSEWHERE; i++) {
-            const uint64_t c = ((const uint8_t *)data)[at + i];
+            const uint64_t c = PyUnicode_READ(kind, data, at + i);
 #if PY_BIG_ENDIAN
-            hash |= c << (40 - 8 * i);
+            hash ^= c << (40 - 8 * i);
 #else
-            hash |= c << (16 + 8 * i);
+            hash ^= c << (16 + 8 * i);
 #endif
         }
-    } else
-        for (int i = 0; i < SHORTEST_ELSEWHERE; i++)
-            hash = hash << 8 ^ PyUnicode_READ(kind, data, at + i);
     return (uint32_t)(hash * 0x9E3779B97F4A7C15ull >> 32);
 }
 
@@ -623,27 +709,17 @@ static int remember_value(Values *values, PyObject *text, Place start, Place end
     return NEW;
 }
 
-static Place start_of(PyObject *spans, Place i)
+static int is_span(const Covered *spans, Place count, Place start, Place end)
 {
-    return PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 0));
-}
-
-static Place end_of(PyObject *spans, Place i)
-{
-    return PyLong_AsSsize_t(PyTuple_GET_ITEM(PyList_GET_ITEM(spans, i), 1));
-}
-
-static int is_span(PyObject *spans, Place start, Place end)
-{
-    Place low = 0, high = PyList_GET_SIZE(spans);
+    Place low = 0, high = count;
     while (low < high) {
         const Place middle = (low + high) / 2;
-        if (start_of(spans, middle) < start)
+        if (spans[middle].start < start)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < PyList_GET_SIZE(spans) && start_of(spans, low) == start && end_of(spans, low) == end;
+    return low < count && spans[low].start == start && spans[low].end == end;
 }
 
 static int has_digit(PyObject *text, Place start, Place end)
@@ -658,7 +734,7 @@ static int has_digit(PyObject *text, Place start, Place end)
     return 0;
 }
 
-static int stands_elsewhere(const Values *values, PyObject *text, PyObject *spans)
+static int stands_elsewhere(const Values *values, PyObject *text, const Covered *spans, Place count)
 {
     const int kind = PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
@@ -668,27 +744,27 @@ static int stands_elsewhere(const Values *values, PyObject *text, PyObject *span
              one = values->known[one - 1].next) {
             const Known *known = &values->known[one - 1];
             const Place start = at - known->offset;
-            if (start >= 0 && same_value(known, text, start) && !is_span(spans, start, start + known->length))
+            if (start >= 0 && same_value(known, text, start) && !is_span(spans, count, start, start + known->length))
                 return 1;
         }
     return 0;
 }
 
 /* repeats(texts, found) -> whether a value with a digit in it may stand in a place that is not among the
-   found ones: never no where there is one. */
+   found ones: never no where there is one. ValueError for spans that are not sorted, disjoint and within their
+   text. */
 static PyObject *repeats(PyObject *self, PyObject *args)
 {
     (void)self;
     PyObject *texts, *found;
     if (!PyArg_ParseTuple(args, "O!O!", &PyTuple_Type, &texts, &PyTuple_Type, &found))
         return NULL;
-    Place count = PyTuple_GET_SIZE(texts), all = 0;
-    if (PyTuple_GET_SIZE(found) != count) {
-        PyErr_SetString(PyExc_ValueError, "as many lists of spans as texts");
+    Places places = {0};
+    if (take_places(&places, texts, found)) {
+        leave_places(&places);
         return NULL;
     }
-    for (Place i = 0; i < count; i++)
-        all += PyList_GET_SIZE(PyTuple_GET_ITEM(found, i));
+    const Place all = places.first[places.count];
     uint32_t size = 256;
     while (size < 16 * (uint64_t)all && size < 1u << 30)
         size *= 2;
@@ -701,20 +777,19 @@ static PyObject *repeats(PyObject *self, PyObject *args)
     if (!values.known || !values.heads || !values.lengths)
         PyErr_NoMemory();
     else {
-        for (Place i = 0; i < count && !answer; i++) {
-            PyObject *text = PyTuple_GET_ITEM(texts, i), *spans = PyTuple_GET_ITEM(found, i);
-            for (Place k = 0; k < PyList_GET_SIZE(spans) && !answer; k++) {
-                const Place start = start_of(spans, k), end = end_of(spans, k);
-                if (start < 0 || end > PyUnicode_GET_LENGTH(text)) {
-                    PyErr_SetString(PyExc_ValueError, "spans are within their text");
-                    answer = 1;
-                } else if (end - start >= SHORTEST_ELSEWHERE && has_digit(text, start, end))
+        for (Place i = 0; i < places.count && !answer; i++) {
+            PyObject *text = PyTuple_GET_ITEM(texts, i);
+            for (Place k = places.first[i]; k < places.first[i + 1] && !answer; k++) {
+                const Place start = places.all[k].start, end = places.all[k].end;
+                if (end - start >= SHORTEST_ELSEWHERE && has_digit(text, start, end))
                     answer = remember_value(&values, text, start, end) == CROWDED; /* the Python way decides */
             }
         }
-        for (Place i = 0; i < count && !answer && values.count; i++)
-            answer = stands_elsewhere(&values, PyTuple_GET_ITEM(texts, i), PyTuple_GET_ITEM(found, i));
+        for (Place i = 0; i < places.count && !answer && values.count; i++)
+            answer = stands_elsewhere(&values, PyTuple_GET_ITEM(texts, i), &places.all[places.first[i]],
+                                      places.first[i + 1] - places.first[i]);
     }
+    leave_places(&places);
     PyMem_Free(values.known);
     PyMem_Free(values.heads);
     PyMem_Free(values.lengths);

@@ -1,6 +1,6 @@
 /* Finding and masking in C.
 
-   program.py compiles the table of patterns.py into programs, native.py makes a scanner of them. The Python
+   program.py compiles the expressions of patterns.py, scanner.py makes a scanner of them. The Python
    code beside it does the same and is the reference: what this does otherwise is a fault here, and tests look
    for it. Nothing of the table is written down twice; only check digits are. Nothing is kept between calls. */
 
@@ -11,7 +11,7 @@
 #include "judge.h"
 #include "plain.h"
 
-#define FORMAT 1 /* program.py has the same number */
+#define FORMAT 2 /* program.py has the same number */
 
 static const void *bytes_of(PyObject *tables, const char *name, Py_ssize_t *size)
 {
@@ -205,7 +205,11 @@ static int take_tables(Scanner *s, PyObject *tables)
     if (PyErr_Occurred())
         return -1;
     const Py_ssize_t count = PyList_Size(elsewhere);
-    for (Py_ssize_t i = 0; i < count && i < 8; i++)
+    if (count > (Py_ssize_t)(sizeof s->elsewhere / sizeof *s->elsewhere)) {
+        PyErr_SetString(PyExc_ValueError, "too many rows without lead, place or label");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
         s->elsewhere[s->elsewhere_count++] = (int)number_at(elsewhere, i);
     s->fold_count = fold_size / (Py_ssize_t)sizeof(Symbol);
     const uint32_t branches = s->node_first[1] - s->node_first[0];
@@ -285,7 +289,7 @@ static PyType_Slot scanner_slots[] = {
     {Py_tp_new, scanner_new},
     {Py_tp_dealloc, scanner_free},
     {Py_tp_methods, scanner_methods},
-    {Py_tp_doc, "Scanner(tables, kinds, rows, forms, literals): made by find.py, from what program.py compiled."},
+    {Py_tp_doc, "Scanner(tables, kinds, rows, forms, literals): made by scanner.py, from what program.py compiled."},
     {0, NULL},
 };
 

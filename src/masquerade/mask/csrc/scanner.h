@@ -14,7 +14,7 @@ typedef struct {
     PyObject *kind, *score, *check; /* check: a callable, or NULL */
     int kind_number;
     double sure;
-    int native; /* number of the check below, or -1 */
+    int native; /* number of the check in checks.h, or -1 */
     int left, phone;
     Program program;
 } Row;
@@ -81,6 +81,17 @@ typedef struct {
     Place count, room;
     int failed;
 } Scan;
+
+/* A tuple of a subclass, to be filled. */
+static PyObject *new_tuple(PyTypeObject *type, Place size)
+{
+    PyObject *tuple = type->tp_alloc(type, size);
+#if PY_VERSION_HEX >= 0x030E0000
+    if (tuple)
+        ((PyTupleObject *)tuple)->ob_hash = -1; /* it is not known yet; tp_alloc says that it is 0 */
+#endif
+    return tuple;
+}
 
 static void report(Scan *scan, Found found)
 {

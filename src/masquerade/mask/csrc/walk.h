@@ -317,7 +317,8 @@ static PyObject *listed(const Scan *scan, PyTypeObject *type)
     PyObject *list = PyList_New(scan->count);
     for (Place i = 0; list && i < scan->count; i++) {
         const Found *f = &scan->found[i];
-        PyObject *item = type == &PyTuple_Type ? PyTuple_New(4) : type->tp_alloc(type, 4), *start = PyLong_FromSsize_t(f->start), *end = PyLong_FromSsize_t(f->end);
+        PyObject *item = type == &PyTuple_Type ? PyTuple_New(4) : new_tuple(type, 4);
+        PyObject *start = PyLong_FromSsize_t(f->start), *end = PyLong_FromSsize_t(f->end);
         if (!item || !start || !end) {
             Py_XDECREF(item);
             Py_XDECREF(start);
