@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -288,3 +289,19 @@ def test_memory_does_not_grow_with_the_file() -> None:
             assert done.returncode == 0, done.stderr
             peaks.append(int(done.stdout))
     assert max(peaks[2:]) - min(peaks[:2]) < 20_000  # KiB
+
+
+def test_every_byte_of_an_archive_may_be_damaged() -> None:
+    room = io.BytesIO()
+    np.savez_compressed(room, a=np.arange(30), b=np.ones((3, 4)))
+    whole = room.getvalue()
+    mask = RandomMask(Key.generate())
+    for at in range(len(whole)):
+        for value in (0, 255):
+            Path("a.npz").write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+            with (
+                Source.open("a.npz") as source,
+                Landing(Path("m"), force=True) as landing,
+                contextlib.suppress(MasqueradeError),
+            ):
+                arrays.mask_file(source, landing, mask)

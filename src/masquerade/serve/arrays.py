@@ -180,7 +180,7 @@ def _read_npz(source: Source) -> tuple[Content, Iterable[bytes]]:
     try:
         archive = zipfile.ZipFile(source.file)
         members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError):
+    except _DAMAGED:
         raise BadInput("this is no .npz: give it another ending to mask it as raw bytes") from None
     names = [member.filename for member in members]
     if len(set(names)) < len(names):
