@@ -281,3 +281,17 @@ def test_other_verbs_do_not_load_its_libraries() -> None:
     ).stdout
     assert "masquerade.serve.cli" in loaded
     assert not {"numpy", "masquerade.serve.sums", "scipy", "dp_accounting"} & set(loaded.split())
+
+
+def test_a_budget_of_nothing_is_none(run: Run) -> None:
+    done = run("0.csv", "--question", "count", "--epsilon", "1", "--budget", "0")
+    assert done.code == 2
+    assert "a budget is an epsilon above 0" in done.err
+
+
+def test_an_epsilon_beyond_all_reason_is_priced(run: Run) -> None:
+    asked = ("0.csv", "--question", "count", "--noise", "laplace", "--epsilon", "1000", "--nodes", "2")
+    assert run(*asked).code == 69  # what a budget of 3 does not pay for
+    done = run(*asked, "--data-set", "mine", "--budget", "1500", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["budget"]["spent"] == pytest.approx(1000)

@@ -166,7 +166,9 @@ def _ledger(args: argparse.Namespace) -> Ledger:
     names = _accounts(args)
     store = FileStore(args.ledger or default_path())
     try:
-        default = Budget(args.budget or BUDGET, DELTA if args.delta is None else args.delta)
+        default = Budget(
+            BUDGET if args.budget is None else args.budget, DELTA if args.delta is None else args.delta
+        )
     except BadInput as problem:
         raise Usage(str(problem)) from None
     with store.locked() as entries:
