@@ -224,6 +224,8 @@ TENSORS: dict[str, Callable[[Any], Any]] = {
     "empty": lambda t: t.empty(0, 3),
     "transposed": lambda t: t.arange(12).reshape(3, 4).T,
     "a parameter": lambda t: t.nn.Parameter(t.ones(3)),
+    "one of a column": lambda t: t.arange(4.0).reshape(1, 4)[:, 0],
+    "one, negated": lambda t: t.tensor([1 + 2j]).conj().imag,
 }
 
 
@@ -250,6 +252,12 @@ def test_tensors_are_read_in_place() -> None:
     assert view[0] == 77
     with pytest.raises(BadInput, match="sparse"):
         MASK.mask(torch.eye(3).to_sparse())
+    for no_data in (
+        torch.empty(3, device="meta"),
+        torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    ):
+        with pytest.raises(BadInput, match="only dense tensors"):
+            MASK.mask(no_data)
     for wrong in (torch.zeros(3), torch.zeros(1000, 2, dtype=torch.int32)[:, 0], np.zeros(1000, np.int32)):
         with pytest.raises(BadInput):
             MASK.unmask(MASK.mask(tensor), out=wrong)

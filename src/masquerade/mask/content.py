@@ -72,7 +72,7 @@ def dtype_to_json(dtype: np.dtype[Any]) -> Any:
         same = False
     if not same:
         raise BadInput(
-            f"NumPy's file format cannot describe {dtype}: view it as an integer dtype of its size; fields that "
+            f"NumPy's file format cannot describe {dtype}: view it as integers of its size; fields that "
             "overlap or are out of order need numpy.lib.recfunctions.repack_fields"
         )
     return descr
@@ -123,8 +123,11 @@ def _bytes_of(array: NDArray[Any], order: str) -> memoryview:
 
 
 def _taken_tensor(data: Any, torch: Any) -> tuple[Content, memoryview]:
-    if data.layout is not torch.strided or data.is_quantized:
-        raise BadInput("only dense tensors can be masked: give the parts of a sparse or quantized one")
+    if data.layout is not torch.strided or data.is_quantized or data.is_nested or data.is_meta:
+        raise BadInput(
+            "only dense tensors can be masked: give the parts of a sparse, nested or quantized one; one on "
+            "the meta device has no data"
+        )
     tensor = data.detach().resolve_conj().resolve_neg().cpu().contiguous()
     name = str(tensor.dtype).removeprefix("torch.")
     return Content("tensor", name, tuple(tensor.shape)), _tensor_bytes(tensor, torch)
@@ -133,7 +136,9 @@ def _taken_tensor(data: Any, torch: Any) -> tuple[Content, memoryview]:
 def _tensor_bytes(tensor: Any, torch: Any) -> memoryview:
     if not tensor.numel():
         return memoryview(bytearray())
-    view: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
+    # A tensor of one element counts as contiguous whatever its stride, and then cannot be viewed as bytes.
+    flat = tensor.reshape(-1).as_strided((tensor.numel(),), (1,))
+    view: memoryview = flat.view(torch.uint8).numpy().data
     return view
 
 
