@@ -314,7 +314,7 @@ class Histogram:
         return np.bincount(places, minlength=self.bins + 2).astype(np.float64)
 
     def answer(self, total: Floats, noise: Mechanism) -> Answer:
-        edges = [f"{edge:g}" for edge in self.edges]
+        edges = [f"{edge:.10g}" for edge in self.edges]
         names = (
             f"below {edges[0]}",
             *(f"{low} to {high}" for low, high in pairwise(edges)),
