@@ -242,6 +242,7 @@ def test_tensors_come_back(make: Callable[[Any], Any]) -> None:
     assert torch.equal(into.to(torch.complex128), back.to(torch.complex128))
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_tensors_are_read_in_place() -> None:
     torch = pytest.importorskip("torch")
     from masquerade.mask.content import taken
