@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -235,3 +236,39 @@ def test_events_survive_as_text(event: Event) -> None:
 def test_text_that_is_no_event_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         from_json(text)
+
+
+@pytest.mark.parametrize("noise", [1e-2, 1e-4, 1e-6, 1e-9, 1e-160, 1e-200, 5e-324])
+@pytest.mark.parametrize("method", ["pld", "rdp"])
+def test_however_little_the_noise_it_has_a_price(noise: float, method: accountant.Method) -> None:
+    # Loss of one Gaussian: normal around 1 / (2 noise**2); its middle is the least that a price may be.
+    least = 1 / (2 * noise) / noise if noise >= 1e-6 else math.inf
+    for events in (Gaussian(noise), [Gaussian(noise), Pure(1)], Repeated(Gaussian(noise), 3)):
+        assert price(events, 1e-6, method) >= least
+    assert price(Sampled(0.01, Gaussian(noise)), 1e-6, method) >= least * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [700.0, 1000.0, 1e6, 1e300])
+def test_however_large_an_epsilon_it_costs_itself(epsilon: float) -> None:
+    assert price(Pure(epsilon), 1e-6) == pytest.approx(epsilon)
+    together = price([Pure(epsilon), Gaussian(1)], 1e-6)
+    assert together >= epsilon
+    if epsilon < 1e100:
+        assert together <= epsilon + price(Gaussian(1), 1e-6) + 1e-3 * epsilon
+
+
+def test_a_price_takes_no_memory_where_nothing_is_left_to_protect() -> None:
+    price(Sampled(0.5, Gaussian(1)), 1e-6)  # the library is loaded
+    tracemalloc.start()
+    try:
+        assert price(Repeated(Sampled(0.5, Gaussian(0.05)), 1000), 1e-6) > 1e5
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("slack", [Slack(grid=-1.0), Slack(ratio=math.nan), Slack(tv=math.inf)])
+def test_slack_takes_nothing_off_a_price(slack: Slack) -> None:
+    for event in (Gaussian(1, slack), Pure(1, slack), Sampled(0.1, Gaussian(1, slack))):
+        with pytest.raises(BadInput, match="slack"):
+            price(event, 1e-6)

@@ -268,3 +268,32 @@ def test_a_laplace_that_shares_would_ruin_is_refused() -> None:
 def test_impossible_mechanisms_are_refused(wrong: Callable[[], object]) -> None:
     with pytest.raises(BadInput):
         wrong()
+
+
+@pytest.mark.parametrize("bound", [1e-150, 1.0, 1e150])
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_no_vector_is_too_small_or_too_large_to_be_measured(bound: float, norm: Norm) -> None:
+    for scale in (0.99, 10.0, 1e30, 1e300):
+        clipped = clip([[min(bound * scale, 1e308), 0.0], [0.0, -min(bound * scale, 1e308)]], bound, norm)
+        assert np.abs(clipped.values).max() <= bound
+        assert clipped.clipped == (2 if scale > 1 else 0)
+
+
+@pytest.mark.parametrize("bound", [1e-163, 5e-324, 1e151])
+def test_a_bound_whose_squares_are_lost_is_refused(bound: float) -> None:
+    with pytest.raises(BadInput, match="bound"):
+        clip([[10 * bound, 0.0]], bound)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: gaussian(vector_sensitivity(1.0, "l2", 5), noise_multiplier=1e-300),
+        lambda: gaussian(vector_sensitivity(1e-300, "l2", 5), noise_multiplier=1e-30),
+        lambda: laplace(vector_sensitivity(1e-300, "l2", 5), epsilon=1e300),
+        lambda: laplace(vector_sensitivity(1.0, "l2", 5), epsilon=1e300),
+    ],
+)
+def test_noise_that_floating_point_has_no_grid_for_is_refused(made: Callable[[], object]) -> None:
+    with pytest.raises(BadInput, match="cannot be drawn"):
+        made()

@@ -224,6 +224,8 @@ TENSORS: dict[str, Callable[[Any], Any]] = {
     "empty": lambda t: t.empty(0, 3),
     "transposed": lambda t: t.arange(12).reshape(3, 4).T,
     "a parameter": lambda t: t.nn.Parameter(t.ones(3)),
+    "one of a column": lambda t: t.arange(4.0).reshape(1, 4)[:, 0],
+    "one, negated": lambda t: t.tensor([1 + 2j]).conj().imag,
 }
 
 
@@ -240,6 +242,7 @@ def test_tensors_come_back(make: Callable[[Any], Any]) -> None:
     assert torch.equal(into.to(torch.complex128), back.to(torch.complex128))
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_tensors_are_read_in_place() -> None:
     torch = pytest.importorskip("torch")
     from masquerade.mask.content import taken
@@ -250,6 +253,12 @@ def test_tensors_are_read_in_place() -> None:
     assert view[0] == 77
     with pytest.raises(BadInput, match="sparse"):
         MASK.mask(torch.eye(3).to_sparse())
+    for no_data in (
+        torch.empty(3, device="meta"),
+        torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    ):
+        with pytest.raises(BadInput, match="only dense tensors"):
+            MASK.mask(no_data)
     for wrong in (torch.zeros(3), torch.zeros(1000, 2, dtype=torch.int32)[:, 0], np.zeros(1000, np.int32)):
         with pytest.raises(BadInput):
             MASK.unmask(MASK.mask(tensor), out=wrong)
@@ -417,3 +426,66 @@ def test_a_table_is_as_the_page_says() -> None:
     numbers = [int.from_bytes(stream[16 * i : 16 * i + 16], "little") for i in range(4)]
     images = [values[place] for place in sorted(range(4), key=numbers.__getitem__)]
     assert PrivacyMask(PUBLIC, Table(values), column=column).mask(values).tolist() == images
+
+
+# -- the edges -------------------------------------------------------------------------------------------
+
+
+def test_a_shift_that_the_unit_does_not_hold_is_refused() -> None:
+    wide = DifferenceMask(KEY, days=1_000_000)
+    for unit, fits in (("ns", False), ("us", True), ("D", True)):
+        dates = np.array(["2026-01-05", "2026-01-19"], f"M8[{unit}]")
+        if not fits:
+            with pytest.raises(BadInput, match="at most 106,751"):
+                wide.mask(dates, "a")
+            continue
+        for subject in map(str, range(50)):
+            days = (wide.mask(dates, subject) - dates) / np.timedelta64(1, "D")
+            assert days[0] == days[1] == round(days[0])
+            assert 1 <= abs(days[0]) <= 1_000_000
+
+
+def test_two_subjects_are_never_one() -> None:
+    mask = DifferenceMask(KEY)
+    for subject in ("a\0", ["a\0", "a"], ("a", "a\0")):
+        with pytest.raises(BadInput, match="NUL"):
+            mask.mask(np.array([1, 2]), subject)
+
+
+def test_half_a_character_is_no_name() -> None:
+    half = "canary \ud800"
+    for wrong in (
+        lambda: DifferenceMask(KEY).mask(np.array([1]), half),
+        lambda: DifferenceMask(KEY, series=half),
+        lambda: PrivacyMask(KEY, Digits(), column=half).mask(["123456"]),
+        lambda: PrivacyMask(KEY, Table(["a", "b"]), column=half).mask(["a"]),
+        lambda: PrivacyMask(KEY, Integers(0, 10**6), column=half).mask([5]),
+    ):
+        with pytest.raises(BadInput, match="surrogate") as refused:
+            wrong()
+        assert "canary" not in str(refused.value)
+
+
+def test_a_table_knows_integers_beyond_those_of_floating_point() -> None:
+    listed = [2**53, 2**53 + 1, 2**60 + 1, 5]
+    mask = PrivacyMask(KEY, Table(listed))
+    for dtype in (np.uint64, np.int64):
+        values = np.array(listed, dtype)
+        masked = mask.mask(values)
+        assert sorted(masked.tolist()) == sorted(listed)
+        assert mask.unmask(masked).tolist() == listed
+    for outside in (2**64 - 1, 2**53 + 2, 2**60):
+        with pytest.raises(BadInput, match="not in the table"):
+            mask.mask(np.array([outside], np.uint64))
+
+
+def test_a_view_of_nothing_is_masked_as_nothing() -> None:
+    assert MASK.unmask(MASK.mask(memoryview(np.empty((0, 3))))) == b""
+
+
+def test_a_dtype_that_the_format_cannot_describe_is_refused() -> None:
+    overlapping = np.dtype({"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 0], "itemsize": 4})
+    turned = np.zeros(3, [("a", "i4"), ("b", "f8")])[["b", "a"]]
+    for array in (np.zeros(3, overlapping), turned):
+        with pytest.raises(BadInput, match="repack_fields"):
+            MASK.mask(array)

@@ -14,7 +14,7 @@ import pytest
 
 from masquerade.dp.accountant import Pure
 from masquerade.dp.ledger import Budget, Ledger
-from masquerade.errors import BadInput, OutputProblem
+from masquerade.errors import BadInput, BudgetExceeded, OutputProblem
 from masquerade.serve.books import FileStore, default_path
 
 SPEND = """
@@ -140,3 +140,14 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 def test_where_it_is_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
     assert default_path() == tmp_path / "ledger.db"
+
+
+def test_it_stays_where_it_is_when_the_process_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger(Budget(1.0), store=FileStore(Path("ledger.db")))
+    ledger.spend(Pure(0.6))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(BudgetExceeded):
+        ledger.spend(Pure(0.6))
+    assert not (tmp_path / "elsewhere" / "ledger.db").exists()

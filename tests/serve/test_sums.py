@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -135,9 +136,9 @@ def test_a_drawing_escapes_names_and_has_no_script() -> None:
     from masquerade.compute.questions import Figure
 
     figures = [Figure("a<b", -3.0, -5, -1), Figure("b", 12.0, 10, 14)]
-    text = chart.histogram([0, 1, 2], figures, "<script>&")
+    text = chart.histogram([0, 1, 2], figures, "<script>&\x01\n")
     root = ET.fromstring(text)
-    assert root.findtext("{http://www.w3.org/2000/svg}title") == "Histogram of <script>&"
+    assert root.findtext("{http://www.w3.org/2000/svg}title") == "Histogram of <script>&\ufffd\ufffd"
     assert "<script" not in text
     heights = [float(rect.attrib["height"]) for rect in root.iter("{http://www.w3.org/2000/svg}rect")]
     assert heights[0] == 0 < heights[1]
@@ -233,7 +234,7 @@ def test_malformed_input_costs_nothing(run: Run) -> None:
         (("0.csv", "--question", "count", "--epsilon", "0"), 2, "above 0"),
         (("0.csv", "--question", "count", "--epsilon", "nan"), 2, "above 0"),
         (("0.csv", "--question", "count", "--epsilon", "1", "--bounds", "0", "1"), 2, "no bounds"),
-        (("0.csv", "--question", "count", "--epsilon", "1", "--nodes", "0"), 2, "1 or more"),
+        (("0.csv", "--question", "count", "--epsilon", "1", "--nodes", "0"), 2, "1 to 10,000"),
         (("0.csv", "--question", "count", "--epsilon", "1", "--budget", "-1"), 2, "budget"),
         (("0.csv", "--question", "count", "--epsilon", "1", "--plot", "a.svg"), 2, "histogram"),
         (("0.csv", "--question", "count", "--epsilon", "1", "--delimiter", ";;"), 2, "one character"),
@@ -281,3 +282,47 @@ def test_other_verbs_do_not_load_its_libraries() -> None:
     ).stdout
     assert "masquerade.serve.cli" in loaded
     assert not {"numpy", "masquerade.serve.sums", "scipy", "dp_accounting"} & set(loaded.split())
+
+
+def test_a_budget_of_nothing_is_none(run: Run) -> None:
+    done = run("0.csv", "--question", "count", "--epsilon", "1", "--budget", "0")
+    assert done.code == 2
+    assert "a budget is an epsilon above 0" in done.err
+
+
+def test_an_epsilon_beyond_all_reason_is_priced(run: Run) -> None:
+    asked = ("0.csv", "--question", "count", "--noise", "laplace", "--epsilon", "1000", "--nodes", "2")
+    assert run(*asked).code == 69  # what a budget of 3 does not pay for
+    done = run(*asked, "--data-set", "mine", "--budget", "1500", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["budget"]["spent"] == pytest.approx(1000)
+
+
+def test_a_file_whose_name_is_no_text_has_an_account(run: Run) -> None:
+    name = os.fsdecode(b"\xff.csv")
+    Path(name).write_bytes(Path("0.csv").read_bytes())
+    count = ("--question", "count", "--epsilon", "2", "--nodes", "2")
+    assert run(name, *count).code == 0
+    refused = run(name, *count)
+    assert refused.code == 69 and "\\xff.csv" in refused.err
+    for option in ("--data-set", "--unit"):
+        done = run("0.csv", *count, option, os.fsdecode(b"\xfe"))
+        assert done.code == 65 and "half of a character" in done.err
+        assert run("0.csv", *count, option, "").code == 2
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:x?mode=memory"])
+def test_a_ledger_is_a_file_whatever_its_name(name: str, run: Run) -> None:
+    count = ("0.csv", "--question", "count", "--epsilon", "2", "--nodes", "2", "--ledger", name)
+    assert run(*count).code == 0
+    assert run(*count).code == 69
+    assert Path(name).stat().st_size > 0
+
+
+def test_near_edges_have_names_of_their_own(run: Run) -> None:
+    done = run(
+        *("0.csv", "--question", "histogram", "--column", "age", "--bounds", "1000000", "1000004"),
+        *("--bins", "4", "--epsilon", "1", "--nodes", "2", "--json"),
+    )
+    names = [figure["name"] for figure in json.loads(done.out)["figures"]]
+    assert len(set(names)) == 6 and "1000001 to 1000002" in names

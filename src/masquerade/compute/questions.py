@@ -19,6 +19,7 @@ is from what it was drawn from is another matter.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -52,6 +53,9 @@ class Bounds(NamedTuple):
     def check(self) -> None:
         if not (self.low < self.high and math.isfinite(self.high - self.low)):
             raise BadInput("bounds are two finite numbers, the lower one first")
+        # Else scaling divides by 0 or to infinity, and a record changes its sums by any amount.
+        if not (self.half >= sys.float_info.min and math.isfinite(self.middle)):
+            raise BadInput("bounds are too large, or too close to each other, for floating point")
 
     @property
     def middle(self) -> float:
@@ -112,8 +116,13 @@ def noisy_part(question: Question, mechanism: Mechanism, values: Floats, read: R
     """What one part sends: its vector and its share of the noise, in grid units; any two may be added.
 
     ``read`` gives uniform bytes; by default those of a fresh keystream.
+
+    Raises:
+        BadInput: as :func:`table`.
     """
-    return mechanism.encode(question.part(values)) + mechanism.share(size(question), read)
+    return mechanism.encode(question.part(table(values, question.columns))) + mechanism.share(
+        size(question), read
+    )
 
 
 def size(question: Question) -> int:
@@ -305,7 +314,7 @@ class Histogram:
         return np.bincount(places, minlength=self.bins + 2).astype(np.float64)
 
     def answer(self, total: Floats, noise: Mechanism) -> Answer:
-        edges = [f"{edge:g}" for edge in self.edges]
+        edges = [f"{edge:.10g}" for edge in self.edges]
         names = (
             f"below {edges[0]}",
             *(f"{low} to {high}" for low, high in pairwise(edges)),

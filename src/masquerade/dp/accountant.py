@@ -32,6 +32,10 @@ SMALLEST_DELTA = 1e-12
 
 _GRID = 1e-4
 """Losses are computed on multiples of it, rounded up."""
+_HOPELESS = 1000.0
+"""Above it the bound by Rényi is the price: the other takes memory without end, and promises as little."""
+_LEAST_NOISE, _MOST_PURE = 1e-6, 1e100
+"""Of noise multipliers below, and of pure epsilons above, nothing is computed: they have no price."""
 
 
 class Slack(NamedTuple):
@@ -152,6 +156,8 @@ def _atoms(events: Iterable[Event], times: int = 1) -> Iterator[tuple[_Atom, int
 
 
 def _check(event: _Atom) -> None:
+    if not isinstance(event, Sampled) and not all(0 <= part < math.inf for part in event.slack):
+        raise BadInput("a slack is 0 or more in each part, and finite")
     match event:
         case Gaussian(noise):
             if not (0 <= noise < math.inf):
@@ -198,7 +204,7 @@ def _merged(counts: Iterable[tuple[_Atom, int]]) -> tuple[tuple[_Atom, int], ...
     for atom, count in counts:
         match atom.event if isinstance(atom, Sampled) and atom.sample_rate == 1 else atom:
             case Gaussian(noise):
-                precision += count / noise**2 if noise else math.inf
+                precision += count / noise**2 if noise >= _LEAST_NOISE else math.inf
             case Pure(epsilon):
                 bare[Pure(epsilon)] = bare.get(Pure(epsilon), 0) + count
             case Sampled(rate, Gaussian(noise)):
@@ -223,11 +229,27 @@ def _pure(bare: Iterable[tuple[_Atom, int]], ratio: float, tv: float) -> float:
 
 @lru_cache(maxsize=1024)
 def _library(bare: tuple[tuple[_Atom, int], ...], delta: float, method: Method) -> float:
-    if any(isinstance(atom, Gaussian) and not atom.noise_multiplier for atom, _ in bare):
+    if any(_priceless(atom) for atom, _ in bare):
         return math.inf
-    if any(isinstance(atom, Sampled) and not atom.event.noise_multiplier for atom, _ in bare):
-        return math.inf
-    return _pld(bare, delta) if method == "pld" else _rdp(bare, delta)
+    by_renyi = _rdp(bare, delta)
+    if method == "rdp":
+        return by_renyi
+    if by_renyi <= _HOPELESS:
+        return _pld(bare, delta)
+    noisy = tuple((atom, count) for atom, count in bare if not isinstance(atom, Pure))
+    if not noisy or len(noisy) == len(bare):
+        return by_renyi
+    pure = sum(atom.epsilon * count for atom, count in bare if isinstance(atom, Pure))
+    return min(by_renyi, pure + _library(noisy, delta, method))
+
+
+def _priceless(atom: _Atom) -> bool:
+    match atom:
+        case Pure(epsilon):
+            return epsilon > _MOST_PURE
+        case Gaussian(noise) | Sampled(_, Gaussian(noise)):
+            return noise < _LEAST_NOISE
+    raise AssertionError
 
 
 def _pld(bare: tuple[tuple[_Atom, int], ...], delta: float) -> float:

@@ -39,6 +39,8 @@ _REACH = 13.6
 """Of a discrete Gaussian, in sigma: what lies beyond is in its total variation."""
 _LARGEST = 2.0**62
 """Of a value, in grid units."""
+_TINY, _HUGE = 1e-150, 1e150
+"""Of a bound: beyond these the squares of floating-point numbers are lost, and with them lengths."""
 
 
 # Clipping -----------------------------------------------------------------------------------------------
@@ -60,13 +62,13 @@ def clip(values: npt.ArrayLike, bound: float, norm: Norm = "l2") -> Clipped:
     computes it, to a part in 2**45, which is taken off.
 
     Raises:
-        BadInput: a value is not finite, the shape is another, or the bound is not above 0.
+        BadInput: a value is not finite, the shape is another, or the bound is not from 1e-150 to 1e150.
     """
     array = np.array(values, dtype=np.float64)
     if array.ndim not in (1, 2):
         raise BadInput(f"clipping takes an array of vectors or of numbers, not of {array.ndim} dimensions")
-    if not (0 < bound < math.inf):
-        raise BadInput(f"a bound is above 0 and finite, not {bound:g}")
+    if not (_TINY <= bound <= _HUGE):
+        raise BadInput(f"a bound is above 0, and from {_TINY:g} to {_HUGE:g}, not {bound:g}")
     if not np.isfinite(array).all():
         raise BadInput("not every value is finite: a NaN or an infinity cannot be clipped, remove its record")
     rows = array if array.ndim == 2 else array[:, None]
@@ -75,7 +77,8 @@ def clip(values: npt.ArrayLike, bound: float, norm: Norm = "l2") -> Clipped:
             beyond = (np.abs(rows) > bound).any(axis=1)
             np.clip(rows, -bound, bound, out=rows)
         case "l1" | "l2":
-            lengths = np.linalg.norm(rows, ord=int(norm[1]), axis=1)
+            with np.errstate(over="ignore"):  # an infinite length makes the vector 0
+                lengths = np.linalg.norm(rows, ord=int(norm[1]), axis=1)
             beyond = lengths > bound
             rows[beyond] *= (bound * (1 - 2.0**-45) / lengths[beyond])[:, None]
         case _:
@@ -247,7 +250,7 @@ def _gaussian(
         raise BadInput(f"a noise multiplier is above 0, not {multiplier:g}")
     if bits is None:
         wanted = multiplier * sensitivity.l2 / math.sqrt(sensitivity.coordinates)
-        bits = max(0, _FINE - math.floor(math.log2(wanted)))
+        bits = max(0, _FINE - math.floor(_log2(wanted)))
     grid = 2.0**-bits
     on_grid = _on_grid(sensitivity, grid, step)
     width = multiplier * on_grid.l2 / grid
@@ -281,7 +284,7 @@ def laplace(
     if fraction_bits is None:
         wanted = sensitivity.l1 / epsilon / (1 if survivors > 1 else sensitivity.coordinates)
         finest = math.log2(sampler.LARGEST_SCALE) - 1 if survivors > 1 else _FINE
-        fraction_bits = max(0, math.floor(finest - math.log2(wanted)))
+        fraction_bits = max(0, math.floor(finest - _log2(wanted)))
     grid = 2.0**-fraction_bits
     on_grid = _on_grid(sensitivity, grid, step)
     width = on_grid.l1 / grid / epsilon * (1 + 2.0**-50)
@@ -313,6 +316,13 @@ def _on_grid(sensitivity: Sensitivity, grid: float, step: float | None) -> Sensi
     if step is not None and step >= grid and (step / grid).is_integer():
         return sensitivity
     return sensitivity.rounded(grid)
+
+
+def _log2(wanted: float) -> float:
+    """Of the width of noise, in the unit of the values; refused where floating point has no grid for it."""
+    if not (1e-290 < wanted < math.inf):
+        raise BadInput("noise of this width cannot be drawn: take another epsilon, or values in another unit")
+    return math.log2(wanted)
 
 
 def _check_survivors(survivors: int) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from masquerade import crypto
 from masquerade.errors import BadInput, KeyProblem, Tampered
 from masquerade.keys import Key
-from masquerade.mask.content import Content, Tensor, flat, plain, room_of, taken, target_of
+from masquerade.mask.content import Content, Tensor, encoded, flat, plain, room_of, taken, target_of
 from masquerade.mask.domain import Codes, Digits, Domain, Integers, Table
 
 __all__ = ["Codes", "Content", "DifferenceMask", "Digits", "Integers", "PrivacyMask", "RandomMask", "Table"]
@@ -99,7 +99,8 @@ class RandomMask:
 
         ``out`` is written instead of new memory: for bytes a buffer that is large enough, whose used part is
         returned as an array of bytes; else an array or tensor with the same dtype, shape and order.
-        If anything is wrong with the message, ``out`` is filled with zeros.
+        If a piece of its data is wrong, ``out`` is filled with zeros; what is refused before leaves it as it
+        was.
 
         Raises:
             BadInput: this is no message of a RandomMask, or ``out`` does not fit.
@@ -270,8 +271,8 @@ class DifferenceMask:
             raise BadInput(f"the bound of a shift is 1 to 1,000,000 days, not {days:,}")
         self.tenant, self.series, self.days, self.key_id = tenant, series, days, key.id
         root = key.tenant(tenant).purpose("difference mask")
-        self._secret = crypto.Prf(crypto.derive(root, "masquerade subjects", series.encode()))
-        self._shares = crypto.derive(root, "masquerade shares", series.encode())
+        self._secret = crypto.Prf(crypto.derive(root, "masquerade subjects", encoded(series, "a series")))
+        self._shares = crypto.derive(root, "masquerade shares", encoded(series, "a series"))
 
     def __repr__(self) -> str:
         return f"DifferenceMask(key={self.key_id}, tenant={self.tenant!r}, days={self.days})"
@@ -285,8 +286,8 @@ class DifferenceMask:
             subject: whose they are: one for all, or an array of names that has the shape of ``values``.
 
         Raises:
-            BadInput: another dtype, subjects of another shape, or a date that the shift would take out of
-                the range of its unit (its row is named).
+            BadInput: another dtype, subjects of another shape, a date that the shift would take out of the
+                range of its unit (its row is named), or a unit that does not hold the bound of the shift.
         """
         return self._moved(values, subject, 1)
 
@@ -314,6 +315,10 @@ class DifferenceMask:
         values = plain(values)
         if values.dtype.kind == "M":
             ticks = _ticks_in_a_day(values.dtype)
+            if self.days * ticks > _LONGEST:
+                raise BadInput(
+                    f"{values.dtype} holds no shift of {self.days:,} days: at most {_LONGEST // ticks:,}"
+                )
             names, which = _subjects(subject, values.shape)
             steps = np.array([self._shift(name) for name in names], np.int64)[which]
             return _shifted(values, steps * (sign * ticks))
@@ -323,12 +328,14 @@ class DifferenceMask:
         return _added(values.astype(word), secrets, sign, values.dtype)
 
     def _number(self, subject: str, size: int) -> int:
-        digest = self._secret.digest(bytes([size]) + subject.encode())
+        digest = self._secret.digest(bytes([size]) + encoded(subject, "a subject"))
         return int.from_bytes(digest[:size], "little")
 
     def _shift(self, subject: str) -> int:
         """Uniform (to 2^-200) among the 2 * days whole days from -days to days without zero."""
-        place = int.from_bytes(self._secret.digest(b"\0" + subject.encode()), "little") % (2 * self.days)
+        place = int.from_bytes(self._secret.digest(b"\0" + encoded(subject, "a subject")), "little") % (
+            2 * self.days
+        )
         return place - self.days + (place >= self.days)
 
     def _with_shares(self, values: NDArray[Any], nonce: bytes, axis: int, sign: int) -> NDArray[Any]:
@@ -360,6 +367,8 @@ def _word_of(values: NDArray[Any]) -> np.dtype[Any]:
     return np.dtype(f"u{values.dtype.itemsize}")
 
 
+_LONGEST = (1 << 63) - 1
+"""Of a shift, in the unit of its dates."""
 _NAT = np.datetime64("NaT").view(np.int64)
 _TICKS = {
     "D": 1,
@@ -381,6 +390,11 @@ def _ticks_in_a_day(dtype: np.dtype[Any]) -> int:
 
 def _subjects(subject: Any, shape: tuple[int, ...]) -> tuple[list[str], Any]:
     """The different subjects, and for each value which of them is its own."""
+    # NumPy drops NUL characters at the end: two subjects would become one.
+    if isinstance(subject, str | list | tuple) and any(
+        isinstance(name, str) and name.endswith("\0") for name in np.ravel(np.array(subject, object))
+    ):
+        raise BadInput("the name of a subject ends with a NUL character: give it without")
     if isinstance(subject, str):
         return [subject], np.zeros(shape, np.intp)
     named = np.asarray(subject)

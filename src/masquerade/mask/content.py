@@ -58,14 +58,24 @@ def dtype_to_json(dtype: np.dtype[Any]) -> Any:
     """NumPy's description of ``dtype``, as JSON holds it.
 
     Raises:
-        BadInput: it holds Python objects.
+        BadInput: it holds Python objects, or its description does not give it back.
     """
     if dtype.hasobject:
         raise BadInput(
             "an array of Python objects is pointers, not data: give it a dtype of its own, as "
             "array.astype(str), or mask its serialised bytes"
         )
-    return np.lib.format.dtype_to_descr(dtype)
+    try:
+        descr = np.lib.format.dtype_to_descr(dtype)
+        same = dtype_from_json(descr) == dtype
+    except (ValueError, TypeError):
+        same = False
+    if not same:
+        raise BadInput(
+            f"NumPy's file format cannot describe {dtype}: view it as integers of its size; fields that "
+            "overlap or are out of order need numpy.lib.recfunctions.repack_fields"
+        )
+    return descr
 
 
 def dtype_from_json(descr: Any) -> np.dtype[Any]:
@@ -91,9 +101,9 @@ def _field(entry: list[Any]) -> tuple[Any, ...]:
 def taken(data: Any) -> tuple[Content, memoryview]:
     """What ``data`` is, and its bytes, in place where they lie in one piece."""
     if isinstance(data, bytes | bytearray | memoryview):
-        return Content(), memoryview(data).cast("B") if memoryview(data).c_contiguous else memoryview(
-            bytes(data)
-        )
+        view = memoryview(data)
+        in_place = view.c_contiguous and view.nbytes
+        return Content(), view.cast("B") if in_place else memoryview(view.tobytes())
     if (torch := sys.modules.get("torch")) is not None and isinstance(data, torch.Tensor):
         return _taken_tensor(data, torch)
     if not isinstance(data, np.ndarray | np.generic):
@@ -113,8 +123,11 @@ def _bytes_of(array: NDArray[Any], order: str) -> memoryview:
 
 
 def _taken_tensor(data: Any, torch: Any) -> tuple[Content, memoryview]:
-    if data.layout is not torch.strided or data.is_quantized:
-        raise BadInput("only dense tensors can be masked: give the parts of a sparse or quantized one")
+    if data.layout is not torch.strided or data.is_quantized or data.is_nested or data.is_meta:
+        raise BadInput(
+            "only dense tensors can be masked: give the parts of a sparse, nested or quantized one; one on "
+            "the meta device has no data"
+        )
     tensor = data.detach().resolve_conj().resolve_neg().cpu().contiguous()
     name = str(tensor.dtype).removeprefix("torch.")
     return Content("tensor", name, tuple(tensor.shape)), _tensor_bytes(tensor, torch)
@@ -123,8 +136,22 @@ def _taken_tensor(data: Any, torch: Any) -> tuple[Content, memoryview]:
 def _tensor_bytes(tensor: Any, torch: Any) -> memoryview:
     if not tensor.numel():
         return memoryview(bytearray())
-    view: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
+    # A tensor of one element counts as contiguous whatever its stride, and then cannot be viewed as bytes.
+    flat = tensor.reshape(-1).as_strided((tensor.numel(),), (1,))
+    view: memoryview = flat.view(torch.uint8).numpy().data
     return view
+
+
+def encoded(name: str, what: str) -> bytes:
+    """A name in UTF-8.
+
+    Raises:
+        BadInput: it has half a character, which UTF-8 does not hold.
+    """
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{what} has half of a character (a lone surrogate): give whole text") from None
 
 
 def plain(values: Any) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from masquerade import crypto
 from masquerade.errors import BadInput
+from masquerade.mask.content import encoded
 from masquerade.mask.fpe import FF1, MIN_DOMAIN
 
 _ROWS = 1 << 14
@@ -67,7 +68,7 @@ class Integers:
         _require_integers(values, self.low, self.high)
         _refuse_first((values < self.low) | (values > self.high), "is not in the range")
         offsets = values.astype(np.uint64).reshape(-1) - np.uint64(self.low % (1 << 64))
-        cipher, last = FF1(key, 2, column.encode()), self.high - self.low
+        cipher, last = FF1(key, 2, encoded(column, "the name of a column")), self.high - self.low
         step = cipher.encrypt_numbers if forward else cipher.decrypt_numbers
         length = last.bit_length()
         moved = step(offsets, length)
@@ -101,7 +102,7 @@ class Codes:
     def _permute_by(
         self, key: bytes, column: str, values: NDArray[Any], forward: bool, turn: _Turn
     ) -> NDArray[Any]:
-        cipher = FF1(key, len(self.alphabet), column.encode())
+        cipher = FF1(key, len(self.alphabet), encoded(column, "the name of a column"))
         step = cipher.encrypt if forward else cipher.decrypt
         out, characters = _characters(values)
         if out.dtype.kind == "S" and not (self.alphabet + self.separators).isascii():
@@ -210,11 +211,16 @@ class Table:
         """As :meth:`Domain.permute`; a value that is not in the table is refused."""
         kind = self._values.dtype.kind
         if kind == "i":
-            _require_integers(values, int(self._values[0]), int(self._values[-1]))
+            low, high = int(self._values[0]), int(self._values[-1])
+            _require_integers(values, low, high)
+            _refuse_first((values < low) | (values > high), "has a value that is not in the table")
+            listed = values.astype(np.int64)  # else NumPy compares uint64 with these as fractions
         elif values.dtype.kind != "U":
             raise BadInput("this table is of strings: give an array of dtype U, or a list of str")
-        at = np.minimum(np.searchsorted(self._values, values), len(self._values) - 1)
-        _refuse_first(self._values[at] != values, "has a value that is not in the table")
+        else:
+            listed = values
+        at = np.minimum(np.searchsorted(self._values, listed), len(self._values) - 1)
+        _refuse_first(self._values[at] != listed, "has a value that is not in the table")
         order = self._order(key, column)
         if not forward:
             order = np.argsort(order)
@@ -225,7 +231,7 @@ class Table:
         """A uniform permutation: the places sorted by 128 random bits each."""
         same_everywhere = self._values.astype(self._values.dtype.newbyteorder("<"))
         what = crypto.sha256(same_everywhere.dtype.str.encode() + b"\0" + same_everywhere.tobytes())
-        own = crypto.derive(key, "masquerade table", what + column.encode())
+        own = crypto.derive(key, "masquerade table", what + encoded(column, "the name of a column"))
         chance = np.frombuffer(crypto.keystream(own, 16 * len(self._values)), "<u8")
         order: NDArray[np.intp] = np.lexsort((chance[::2], chance[1::2]))
         return order

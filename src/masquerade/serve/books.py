@@ -62,6 +62,8 @@ class FileStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Absolute: SQLite has its own meaning for ":memory:" and "file:...", and a process may change folder.
+        self._file = path.absolute()
 
     @contextmanager
     def locked(self) -> Iterator[Entries]:
@@ -94,9 +96,9 @@ class FileStore:
 
     def _connected(self) -> sqlite3.Connection:
         with self._problems():
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            db = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
+            db = sqlite3.connect(self._file, timeout=_WAIT_SECONDS, isolation_level=None)
             try:
                 # EXTRA: the folder is written through too, before a commit returns.
                 db.execute("PRAGMA synchronous = EXTRA")
@@ -128,6 +130,10 @@ class FileStore:
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise BadInput("others have held the ledger for a minute", source=str(self.path)) from None
             raise OutputProblem(f"cannot write the ledger {self.path}", made=True) from None
+        except UnicodeEncodeError:
+            raise BadInput(
+                "a name for the ledger has half of a character: give names in UTF-8", source=str(self.path)
+            ) from None
         except OSError as problem:
             raise OutputProblem(
                 f"cannot make the ledger {self.path}: {problem.strerror}; name another with --ledger",

@@ -22,6 +22,9 @@ def histogram(edges: Sequence[float], figures: Sequence[Figure], column: str) ->
 
     Heights are counts (by interval, not by length). A count below 0, which noise can make, has no bar.
     """
+    column = "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in column
+    )  # XML holds not all
     top = _nice(max([1.0, *(figure.high for figure in figures)]))
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
@@ -50,7 +53,7 @@ def histogram(edges: Sequence[float], figures: Sequence[Figure], column: str) ->
             yield f'<line class="error" x1="{middle:.1f}" x2="{middle:.1f}" {ends}/>'
         yield f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>'
         for edge in edges[:: max(1, math.ceil((len(edges) - 1) / 12))]:
-            yield f'<text x="{x(edge):.1f}" y="{y(0) + 18:.1f}" text-anchor="middle">{edge:g}</text>'
+            yield f'<text x="{x(edge):.1f}" y="{y(0) + 18:.1f}" text-anchor="middle">{edge:.10g}</text>'
         yield "</svg>"
 
     return "\n".join(drawn()) + "\n"

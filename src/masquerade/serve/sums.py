@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ from masquerade.serve.source import Usage
 
 BUDGET, DELTA = 3.0, 1e-6
 """Of an account that is opened without others being named."""
+_MOST_NODES = 10_000
 _BAR = 40
 """Characters of the longest bar of a histogram."""
 
@@ -57,6 +59,8 @@ class _Asked:
 
 def run(args: argparse.Namespace) -> int:
     """Answer; the exit code is 0. Everything that can be wrong is checked before anything is paid."""
+    if args.data_set == "" or args.unit == "":
+        raise Usage("a data set and a unit have names: give --data-set and --unit one, or leave them out")
     if args.balance:
         return _balance(args)
     started = time.monotonic()
@@ -98,8 +102,8 @@ def _asked(args: argparse.Namespace) -> _Asked:
             raise Usage(f"{option} is for --question {only}")
     if args.plot and Path(args.plot).suffix.lower() != ".svg":
         raise Usage("a plot is drawn as SVG: give it a name that ends with .svg")
-    if args.nodes < 1:
-        raise Usage("--nodes is 1 or more")
+    if not 1 <= args.nodes <= _MOST_NODES:
+        raise Usage(f"--nodes is 1 to {_MOST_NODES:,}")
     if not (0 < args.epsilon < math.inf):
         raise Usage("--epsilon is above 0")
     if args.delimiter is not None:
@@ -156,9 +160,10 @@ def _regression(args: argparse.Namespace, bounds: Bounds) -> Question:
 
 
 def _accounts(args: argparse.Namespace) -> list[str]:
-    if args.data_set:
+    if args.data_set is not None:
         return [args.data_set]
-    return list(dict.fromkeys(str(Path(file).resolve()) for file in args.files))
+    paths = (os.fsencode(Path(file).resolve()) for file in args.files)
+    return list(dict.fromkeys(path.decode("utf-8", "backslashreplace") for path in paths))
 
 
 def _ledger(args: argparse.Namespace) -> Ledger:
@@ -166,7 +171,9 @@ def _ledger(args: argparse.Namespace) -> Ledger:
     names = _accounts(args)
     store = FileStore(args.ledger or default_path())
     try:
-        default = Budget(args.budget or BUDGET, DELTA if args.delta is None else args.delta)
+        default = Budget(
+            BUDGET if args.budget is None else args.budget, DELTA if args.delta is None else args.delta
+        )
     except BadInput as problem:
         raise Usage(str(problem)) from None
     with store.locked() as entries:
