@@ -451,3 +451,14 @@ def test_own_patterns_read_lines_and_the_plain_form() -> None:
     for text in ("see AB.1234 there", "see ＡＢ．１２３４ there"):
         assert [text[a:b] for a, b, *_ in wide.find(text)] == [text[4:11]]
     assert not wide.find("see ABx1234 there")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("password=x7#kkQ2driver license number is S123-4567-8901", "S123-4567-8901"),
+        ("handle: ada_BANK ACCOUNT-50530096", "50530096"),
+    ],
+)
+def test_a_label_whose_beginning_belongs_to_a_value_still_counts(text: str, value: str) -> None:
+    assert value in [text[a:b] for a, b, *_ in Lookout(Policy()).find(text)]

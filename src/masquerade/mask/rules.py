@@ -153,22 +153,21 @@ class Rules:
                     found.append(form)
 
     def _in_turn(self, text: str, low: str) -> Iterator[tuple[int, int, int]]:
-        """Literals that begin a word, the longest at each place, one behind the other."""
+        """Literals that begin a word, sorted by place, the longest first."""
         found = self._automaton.find_matches_as_indexes(low, overlapping=True)
-        done = 0
         for start, end, which in sorted(((a, -b, which) for which, a, b in found)):
-            if start >= done and not (start and _continues(text, start)):
-                done = -end
-                yield start, done, which
+            if not (start and _continues(text, start)):
+                yield start, -end, which
 
     def _find_literals(self, text: str, found: list[Found]) -> None:
         low = lowered(text)
         known = {span[0]: place for place, span in enumerate(found)}
-        solid = solid_end = tries = waste = done = 0
+        solid = solid_end = tries = waste = done = read = 0
         for start, end, which in self._in_turn(text, low):
             entries = self._literals[which]
-            if start < done:
+            if start < max(done, read):  # within a value or a longer literal
                 continue
+            read = end
             if start >= solid_end:
                 solid, solid_end = start, SOLID.match(text, end).end()  # type: ignore[union-attr]
                 tries = waste = 0

@@ -11,7 +11,7 @@
 #include "judge.h"
 #include "plain.h"
 
-#define FORMAT 2 /* program.py has the same number */
+#define FORMAT 3 /* program.py has the same number */
 
 static const void *bytes_of(PyObject *tables, const char *name, Py_ssize_t *size)
 {

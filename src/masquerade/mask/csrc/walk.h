@@ -185,14 +185,16 @@ static int find_literals(Scan *scan)
         known[scan->found[i].start] = (int32_t)i + 1;
     Place solid = 0, solid_end = 0, tries = 0, waste = 0, done = 0;
     for (Place start = 0, end = 0; start < n && !scan->failed; start = end) {
+        if (start < done) { /* within a value; what begins behind it is read from there */
+            end = done;
+            continue;
+        }
         const int64_t which = start && continues(scan, start) ? -1 : literal_at(scan, start, &end);
         if (which < 0) {
             end = start + 1;
             continue;
         }
         const Literal *literal = &s->literals[which];
-        if (start < done)
-            continue;
         if (start >= solid_end) {
             solid = start;
             solid_end = end;
