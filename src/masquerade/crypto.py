@@ -199,7 +199,7 @@ class Keystream:
         ``size`` is at most :data:`STREAM_PIECE`, and ``buffer`` 16 bytes longer: room for a block that is
         cut.
         """
-        self._context.update_into(memoryview(_ZEROS)[:size], buffer)
+        self._context.update_into(_ZEROS if size == STREAM_PIECE else _ZEROS[:size], buffer)
 
     @classmethod
     def fresh(cls) -> Keystream:

@@ -45,22 +45,32 @@ def sign(secret: bytes, text: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(secret).sign(text)
 
 
-def times(a: int, b: int) -> int:
+MODULI = {8: 0x11B, 16: 0x1100B}
+
+
+def times(a: int, b: int, bits: int) -> int:
     product = 0
     while b:
         if b & 1:
             product ^= a
-        a = (a << 1) ^ (0x11B if a & 0x80 else 0)
+        a <<= 1
+        if a >> bits:
+            a ^= MODULI[bits]
         b >>= 1
     return product
 
 
-def polynomial(coefficients: list[bytes], x: int) -> bytes:
-    """The value at x, byte by byte; the constant comes first."""
-    value = bytes(len(coefficients[0]))
+def elements(raw: bytes, bits: int) -> list[int]:
+    size = bits // 8
+    return [int.from_bytes(raw[i : i + size], "little") for i in range(0, len(raw), size)]
+
+
+def polynomial(coefficients: list[bytes], x: int, bits: int) -> bytes:
+    """The value at x, element by element; the constant comes first."""
+    value = elements(bytes(len(coefficients[0])), bits)
     for coefficient in reversed(coefficients):
-        value = bytes(times(v, x) ^ c for v, c in zip(value, coefficient, strict=True))
-    return value
+        value = [times(v, x, bits) ^ c for v, c in zip(value, elements(coefficient, bits), strict=True)]
+    return b"".join(v.to_bytes(bits // 8, "little") for v in value)
 
 
 def context(vector: dict[str, Any]) -> bytes:
@@ -111,7 +121,8 @@ class Party:
     def share_at(self, place: int) -> bytes:
         count = self.vector["threshold"] - 1
         random = stream(self.q[:16], 64 * count)
-        return polynomial([self.s + self.b, *(random[64 * i : 64 * i + 64] for i in range(count))], place)
+        coefficients = [self.s + self.b, *(random[64 * i : 64 * i + 64] for i in range(count))]
+        return polynomial(coefficients, place, 8 if self.vector["degree"] <= 254 else 16)
 
     def shares(self, peers: list[Party]) -> bytes:
         rows = b""

@@ -62,7 +62,7 @@ def test_a_plan_keeps_its_two_promises_and_a_smaller_degree_would_not(
     assert not any(holds(made.degree - 2, threshold) for threshold in range(1, made.degree - 1))
 
 
-@pytest.mark.parametrize("clients", [3, 4, 5, 10, 100, 255])
+@pytest.mark.parametrize("clients", [3, 4, 5, 10, 100, 255, 256, 300])
 @pytest.mark.parametrize("corrupt", [0.0, 0.1, 0.2, 1 / 3])
 def test_nobody_gets_both_secrets_in_a_full_graph(clients: int, corrupt: float) -> None:
     made = plan(clients, corrupt, 0.0)
@@ -73,10 +73,14 @@ def test_nobody_gets_both_secrets_in_a_full_graph(clients: int, corrupt: float) 
     assert made.threshold <= clients
 
 
-def test_between_255_and_300_clients_the_degree_is_the_largest_there_is() -> None:
-    assert plan(255).degree == 254
-    assert plan(256).degree == plan(300).degree == 254
+def test_up_to_300_clients_the_graph_is_full() -> None:
+    """In bytes as long as their places are enough, then in 16 bits."""
+    for clients in (3, 255, 256, 280, 300):
+        assert plan(clients).full
+        assert plan(clients).degree == clients - 1
+        assert plan(clients).element.itemsize == (1 if clients <= 255 else 2)
     assert plan(301).degree < 110
+    assert plan(301).element == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,7 @@ def test_impossible_plans_are_refused(told: tuple[float, ...], words: str) -> No
         plan(*told)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("clients", [3, 30, FULL, 256, 300, 301, 1000])
+@pytest.mark.parametrize("clients", [3, 30, 255, 256, FULL, 301, 1000])
 def test_neighbours_are_mutual_and_hold_shares_at_different_places(clients: int) -> None:
     made = plan(clients)
     graph = Graph(made, bytes(range(16)))
@@ -105,7 +109,7 @@ def test_neighbours_are_mutual_and_hold_shares_at_different_places(clients: int)
         holders = np.append(near[client], client)
         places = graph.places(client, holders)
         assert places.min() >= 1
-        assert places.max() <= min(made.degree + 1, 255)
+        assert places.max() <= made.degree + 1
         assert len(set(places.tolist())) == made.degree + 1
         back = graph.places(near[client], client)
         assert back.tolist() == [int(graph.places(int(j), np.array([client]))[0]) for j in near[client]]
@@ -146,7 +150,7 @@ def test_a_plan_leaves_two_honest_clients(semi_honest: bool) -> None:
     for clients, corrupt in ((3, 0.67), (4, 0.75), (10, 0.9)):
         with pytest.raises(ProtocolProblem, match="the only other one"):
             plan(clients, corrupt, 0.0, semi_honest)
-    for clients in range(3, 256):
+    for clients in range(3, 301):
         for corrupt in (0.0, 0.2, 0.33, 0.5, 0.8):
             bad = max(1, int(corrupt * clients))
             if bad <= clients - 2:

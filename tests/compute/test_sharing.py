@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from masquerade import crypto
 from masquerade.compute import sharing
 from masquerade.errors import BadInput
+from tests.compute import reference
 from tests.compute.rig import HIGH, LOW, chi_square
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "shamir.json").read_text(encoding="utf-8"))
@@ -55,6 +56,19 @@ def test_a_mask_is_the_keystream_read_little_endian(dtype: np.dtype) -> None:  #
         total = np.zeros(size, dtype)
         sharing.add_masks(total, [key, bytes(16)], subtract=[bytes(16), key])
         assert not total.any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@given(size=st.integers(1, 5000))
+@settings(max_examples=20, deadline=None)
+def test_an_aligned_copy_is_one(dtype: np.dtype, size: int) -> None:  # type: ignore[type-arg]
+    words = np.frombuffer(stream("words", size * dtype.itemsize), dtype)
+    copy = sharing.aligned(words)
+    assert copy.dtype == dtype
+    np.testing.assert_array_equal(copy, words)
+    assert copy.ctypes.data % 64 == 0
+    assert copy.flags.writeable
+    assert not np.shares_memory(copy, words)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -108,6 +122,44 @@ def test_any_threshold_of_the_holders_opens(data: st.DataObject) -> None:
     )
     opened = sharing.shamir_join({places[i]: shares[i] for i in held})
     np.testing.assert_array_equal(opened, secrets)
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_any_threshold_of_299_holders_opens(data: st.DataObject) -> None:
+    """In 16 bits, wherever they stand; and none the less where few are there, all below 256."""
+    most = data.draw(st.sampled_from([300, 65535]))
+    places = data.draw(st.permutations(range(most - 298, most + 1)))[: data.draw(st.sampled_from([5, 299]))]
+    threshold = data.draw(st.integers(1, len(places)))
+    secrets = np.frombuffer(stream("secret", 48), "<u2").reshape(3, 8)
+    shares = sharing.shamir_split(secrets, places, threshold)
+    assert shares.shape == (len(places), 3, 8)
+    assert shares.dtype == secrets.dtype
+    first = data.draw(st.integers(0, len(places) - threshold))
+    for held in (range(first, first + threshold), range(len(places))):
+        opened = sharing.shamir_join({places[i]: shares[i] for i in held})
+        np.testing.assert_array_equal(opened, secrets)
+    if threshold > 1:
+        short = sharing.shamir_join({places[i]: shares[i] for i in range(threshold - 1)})
+        assert (short != secrets).any()  # 24 elements of 16 bits: equal by chance once in 2^384
+
+
+@pytest.mark.parametrize("threshold", [2, 3, 180, 299])
+def test_what_fewer_than_the_threshold_hold_fits_every_secret_equally(threshold: int) -> None:
+    """Counted: beside fixed shares of threshold - 1 holders, one more opens every secret, each once."""
+    places = list(range(300 - threshold, 300))
+    seen = sharing.shamir_split(np.frombuffer(stream("secret", 2), "<u2"), places, threshold)
+    shares = {place: np.repeat(share, 65536) for place, share in zip(places, seen, strict=True)}
+    shares[places[0]] = np.arange(65536, dtype="<u2")
+    assert len(np.unique(sharing.shamir_join(shares))) == 65536
+
+
+def test_shares_of_16_bits_are_uniform_together() -> None:
+    secrets = np.zeros(100_000, "<u2")
+    shares = sharing.shamir_split(secrets, [1, 255, 256, 299, 65535], 3, stream("coefficients", 400_000))
+    for i, j in combinations(range(5), 2):
+        assert LOW < chi_square(shares[i].tobytes()) < HIGH
+        assert LOW < chi_square((shares[i] ^ shares[j]).tobytes()) < HIGH
 
 
 def test_a_full_house_opens() -> None:
@@ -171,9 +223,43 @@ def test_products_are_those_of_the_field() -> None:
         assert len(set(table[row].tolist())) == 256
 
 
+elements = st.integers(0, 65535)
+
+
+@given(elements, elements, elements)
+@settings(max_examples=300, deadline=None)
+def test_16_bits_are_a_field(a: int, b: int, c: int) -> None:
+    def times(x: int, y: int) -> int:
+        field = sharing._field(np.dtype(np.uint16))
+        return int(field.times(np.array([x], np.uint16))(np.array([y], np.uint16))[0])
+
+    assert times(a, b) == times(b, a) == reference.times(a, b, 16)
+    assert times(a, times(b, c)) == times(times(a, b), c)
+    assert times(a, b ^ c) == times(a, b) ^ times(a, c)
+    assert (times(a, 1), times(a, 0)) == (a, 0)
+
+
+def test_every_element_of_16_bits_has_an_inverse_of_its_own() -> None:
+    """And x, of which the logarithms are, generates all 65,535: else the table would have gaps."""
+    field = sharing._field(np.dtype(np.uint16))
+    assert len(np.unique(field.powers[:65535])) == 65535
+    every = np.arange(1, 65536, dtype=np.uint16)
+    inverse = field.powers[65535 - field.logs[every]]
+    assert (field.times(every)(inverse) == 1).all()
+    assert len(np.unique(inverse)) == 65535
+    assert not field.times(every)(np.zeros_like(every)).any()
+    assert not field.times(np.zeros_like(every))(every).any()
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
+        (lambda: sharing.shamir_split(np.zeros(4, np.uint16), 65536, 2), "1 to 65535"),
+        (lambda: sharing.shamir_split(np.zeros(4, np.uint16), 3, 2, bytes(4)), "needs 8 random bytes"),
+        (lambda: sharing.shamir_split(np.zeros(4, np.uint32), 3, 2), "uint8 or uint16"),
+        (lambda: sharing.shamir_join({1: np.zeros(4, np.int16)}), "uint8 or uint16"),
+        (lambda: sharing.shamir_join({256: np.zeros(4, np.uint8)}), "1 to 255"),
+        (lambda: sharing.shamir_join({1: np.zeros(4, np.uint8), 2: np.zeros(4, np.uint16)}), "differ"),
         (lambda: sharing.shamir_split(np.zeros(4, np.uint8), 3, 4), "1 to 3"),
         (lambda: sharing.shamir_split(np.zeros(4, np.uint8), 3, 0), "1 to 3"),
         (lambda: sharing.shamir_split(np.zeros(4, np.uint8), 256, 2), "1 to 255"),

@@ -20,7 +20,7 @@ from masquerade import crypto
 from masquerade.compute import messages
 from masquerade.compute.field import FixedPoint
 from masquerade.compute.messages import Kind
-from masquerade.compute.protocol import Round
+from masquerade.compute.protocol import Client, Round
 from masquerade.errors import ProtocolProblem
 from tests.compute import reference
 from tests.compute.rig import Table, a_round, seeds, signers, vectors
@@ -106,6 +106,19 @@ def test_rings(vector: dict[str, Any]) -> None:
     assert round.graph.places(0, near).tolist() == vector["places"]
 
 
+@pytest.mark.parametrize("vector", VECTORS.get("wide", ()), ids=lambda vector: str(vector["clients"]))
+def test_shares_of_rounds_with_more_than_255_clients(vector: dict[str, Any]) -> None:
+    client, told = _wide_client(vector["clients"])
+    assert client.round.context.hex() == vector["context"]
+    holders = [int(i) for i in vector["shares"]]
+    shares = client._split(np.arange(vector["clients"]))
+    party = reference.Party(told, client.index)
+    for holder in holders:
+        share = vector["shares"][str(holder)]
+        assert shares[holder].tobytes().hex() == share
+        assert party.share_at(holder + 1).hex() == share
+
+
 @pytest.mark.parametrize("vector", VECTORS.get("numbers", ()), ids=lambda vector: str(vector["format"]))
 def test_numbers(vector: dict[str, Any]) -> None:
     fixed = FixedPoint(*vector["format"])
@@ -156,6 +169,31 @@ def _round(name: str, count: int, silent: dict[int, Kind], **more: Any) -> dict[
         "messages": log,
         "survivors": list(got.survivors),
         "sum": got.words.tolist(),
+    }
+
+
+def _wide_client(count: int) -> tuple[Client, dict[str, Any]]:
+    """The client 1 of a round of so many, and what a second implementation needs to know of it."""
+    round = a_round(count, 1)
+    client = Client(round, 1, signers(2)[1], np.zeros(1, np.uint32), seeds(2)[1])
+    told = {name: getattr(round, name).hex() for name in ("session", "task")}
+    told |= {name: getattr(round, name) for name in ("number", "length", "bits")}
+    told |= {name: getattr(round.plan, name) for name in ("degree", "threshold", "minimum")}
+    told["roster"] = [key.hex() for key in round.roster]
+    own = {"identity": bytes(32).hex(), "randomness": seeds(2)[1].hex(), "words": [0]}
+    return client, told | {"clients": {1: own}}
+
+
+def _wide(count: int) -> dict[str, Any]:
+    client, _ = _wide_client(count)
+    shares = client._split(np.arange(count))
+    return {
+        "clients": count,
+        "context": client.round.context.hex(),
+        "threshold": client.round.plan.threshold,
+        "client": 1,
+        "randomness": seeds(2)[1].hex(),
+        "shares": {str(holder): shares[holder].tobytes().hex() for holder in (0, 1, 254, 255, count - 1)},
     }
 
 
@@ -218,7 +256,7 @@ def _write() -> None:
         _round("seven, one gone before it signs", 7, {2: Kind.SIGNATURE}, corrupt=0.1),
     ]  # fmt: skip
     rings = []
-    for count in (260, 301, 1000):
+    for count in (300, 301, 1000):
         round = a_round(count, roster=tuple(i.to_bytes(32, "little") for i in range(count)))
         plan, near = round.plan, round.graph.neighbours(0)
         rings.append(
@@ -240,7 +278,13 @@ def _write() -> None:
         }
         for form in ([32, 8, 2.0], [64, 30, 2.0], [32, 0, 2.0])
     ]
-    told = {"rounds": rounds, "bad": _bad(rounds[0]), "rings": rings, "numbers": numbers}
+    told = {
+        "rounds": rounds,
+        "bad": _bad(rounds[0]),
+        "rings": rings,
+        "wide": [_wide(256), _wide(300)],
+        "numbers": numbers,
+    }
     FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 

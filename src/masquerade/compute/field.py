@@ -183,18 +183,21 @@ class FixedPoint:
         return math.ldexp(round(math.ldexp(value, self.fraction_bits)), -self.fraction_bits)
 
     def _floats(self, flat: NDArray[Any], signed: NDArray[Any], factor: float, clip: bool) -> int:
-        outside = 0
+        outside, scale = 0, 2.0**self.fraction_bits
+        scratch = np.empty(min(_PIECE, flat.size))
         for at in range(0, flat.size, _PIECE):
-            piece = flat[at : at + _PIECE].astype(np.float64)
-            _refuse_not_finite(flat, piece)
-            outside += int(np.count_nonzero(np.abs(piece) > self.bound))
+            piece = scratch[: flat.size - at]
+            piece[...] = flat[at : at + _PIECE]
+            if not (piece.min() >= -self.bound and piece.max() <= self.bound):  # so it is with a NaN, too
+                _refuse_not_finite(flat, piece)
+                outside += int(np.count_nonzero(np.abs(piece) > self.bound))
             if clip:
                 np.clip(piece, -self.bound, self.bound, out=piece)
             elif outside:
                 continue
             if factor != 1.0:
                 piece *= factor
-            np.rint(np.ldexp(piece, self.fraction_bits, out=piece), out=piece)
+            np.rint(np.multiply(piece, scale, out=piece), out=piece)
             signed[at : at + piece.size] = piece
         if outside and not clip:
             raise self._outside(flat, outside)

@@ -1,6 +1,6 @@
 """Who shares masks with whom in a secure sum, and how many of them it takes to open one.
 
-Up to 255 clients the graph is full: every two share a mask. Above, the clients stand in a ring, in an order
+Up to 300 clients the graph is full: every two share a mask. Above, the clients stand in a ring, in an order
 that is drawn for the round, and each shares masks with as many before it as after it (Bell et al., CCS 2020,
 section 3: a Harary graph under a random permutation). Degree and threshold are the smallest for which two
 probabilities, over that order, are small enough:
@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,8 @@ from numpy.typing import NDArray
 from masquerade.compute import sharing
 from masquerade.errors import ProtocolProblem
 
-FULL = 255
-"""Up to so many clients the graph is full: GF(2^8) has a place for each as a holder."""
-
-NEARLY_FULL = 300
-"""Up to so many the degree is the largest there is, 254: in small groups the bounds gain too little."""
+FULL = 300
+"""Up to so many clients the graph is full: in small groups the bounds gain too little."""
 
 _MOST_NEIGHBOURS = sharing.MOST_HOLDERS - 1  # each client is a holder of its own secrets too
 _PRIVACY, _CORRECTNESS = 2.0**-40, 2.0**-20
@@ -51,6 +49,11 @@ class Plan:
     def full(self) -> bool:
         """Whether everybody is everybody's neighbour."""
         return self.degree == self.clients - 1
+
+    @property
+    def element(self) -> np.dtype[Any]:
+        """What secrets are shared in: bytes, or, where these have too few places, 16 bits, little-endian."""
+        return np.dtype(np.uint8 if self.degree <= _MOST_NEIGHBOURS else "<u2")
 
 
 @lru_cache(maxsize=64)
@@ -76,8 +79,6 @@ def plan(clients: int, corrupt: float = 0.2, dropped: float = 0.1, semi_honest: 
         )
     if clients <= FULL:
         found = _full(clients, bad, gone, semi_honest)
-    elif clients <= NEARLY_FULL:
-        found = _regular(clients, bad, gone, semi_honest, _MOST_NEIGHBOURS)
     else:
         degrees = range(2, _MOST_NEIGHBOURS + 1, 2)
         found = next((p for k in degrees if (p := _regular(clients, bad, gone, semi_honest, k))), None)

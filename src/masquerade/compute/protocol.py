@@ -28,7 +28,7 @@ Against whom: the clients that conspire, up to the fraction promised, and the ag
 the round says ``semi_honest``), see the sum of the survivors, at least ``plan.minimum`` of them, and nothing
 else. Anyone can spoil a round: the sum is refused then, or, where a client uploads another value than it
 should, it is the sum of what was uploaded. The order of the ring is public and comes from the session: with
-more than 255 clients, whoever picks the session must not conspire with clients.
+more than 300 clients, whoever picks the session must not conspire with clients.
 """
 
 from __future__ import annotations
@@ -333,14 +333,14 @@ class Client:
             _put(sealed["sealed"][row], crypto.seal_once(key, shares[row].tobytes()))
         return Kind.SHARES, [messages.table(sealed)]
 
-    def _split(self, holders: NDArray[np.intp]) -> NDArray[np.uint8]:
+    def _split(self, holders: NDArray[np.intp]) -> sharing.Elements:
         threshold = self.round.plan.threshold
         size = (threshold - 1) * len(self._secrets)
         coefficients = sharing.expand(
             self._sharing[: crypto.STREAM_KEY_BYTES], size // 4, np.dtype(np.uint32)
         )
         places = self.round.graph.places(self.index, holders).tolist()
-        secrets = np.frombuffer(self._secrets, np.uint8)
+        secrets = np.frombuffer(self._secrets, self.round.plan.element)
         return sharing.shamir_split(
             secrets, places, threshold, coefficients.astype("<u4", copy=False).tobytes()
         )
@@ -365,7 +365,7 @@ class Client:
             self._held[peer] = share
             key = _mask_key(self._masks, self._masks_of[peer], self.round.context, self.index, peer)
             (add if peer > self.index else subtract).append(key)
-        total = self._words.copy()
+        total = sharing.aligned(self._words)
         del self._words
         sharing.add_masks(total, add, subtract=subtract)
         return Kind.UPLOAD, [total.astype(total.dtype.newbyteorder("<"), copy=False).data]
@@ -621,11 +621,11 @@ class Aggregator:
                     f"{len(held)} of its holders opened their shares, and the threshold is {threshold}",
                     client=client,
                 )
-            alike.setdefault(held.astype(np.uint8).tobytes(), []).append(client)
-        secrets = {}
+            alike.setdefault(held.tobytes(), []).append(client)
+        secrets, shares = {}, self._shares.view(self.round.plan.element)
         for held_by, clients in alike.items():  # one set of holders at a time: its weights are the same
-            places = np.frombuffer(held_by, np.uint8).tolist()
-            opened = sharing.shamir_join({place + 1: self._shares[clients, place] for place in places})
+            places = np.frombuffer(held_by, np.intp).tolist()
+            opened = sharing.shamir_join({place + 1: shares[clients, place] for place in places})
             for client, secret in zip(clients, opened, strict=True):
                 secrets[client] = secret.tobytes()
         for client, secret in secrets.items():

@@ -1,18 +1,22 @@
 """Secrets in shares: vectors of words additively, keys after Shamir.
 
     additive   x = x_0 + ... + x_(s-1)  modulo 2^k; all s open it, any s - 1 are uniform
-    Shamir     any ``threshold`` of up to 255 holders open it, any fewer are uniform
+    Shamir     any ``threshold`` of the holders open it, any fewer are uniform
 
 Both take their randomness as an argument, so that a run can be replayed; where none is given it is drawn from
 the operating system.
 
-Shamir, "How to share a secret", CACM 22 (11), 1979, over GF(2^8) with the polynomial of AES
-(x^8 + x^4 + x^3 + x + 1), as in SLIP-0039; bytes are shared side by side.
+Shamir, "How to share a secret", CACM 22 (11), 1979, over the field that the dtype of the secrets names; its
+elements are shared side by side:
+
+    uint8      GF(2^8) with the polynomial of AES, x^8 + x^4 + x^3 + x + 1, as in SLIP-0039: 255 holders
+    uint16     GF(2^16) with x^16 + x^12 + x^3 + x + 1: 65,535 holders
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -26,7 +30,8 @@ from masquerade.errors import BadInput
 MOST_HOLDERS = 255
 """GF(2^8) has so many places other than 0, where the secret stands."""
 
-Bytes = NDArray[np.uint8]
+Elements = NDArray[Any]
+"""Of GF(2^8) as uint8, of GF(2^16) as uint16."""
 
 # -- masks and additive shares ---------------------------------------------------------------------------
 
@@ -35,21 +40,31 @@ def add_masks(total: Words, keys: Iterable[bytes], *, subtract: Iterable[bytes] 
     """Add to ``total``, in place, the keystream of each key, and take that of each in ``subtract`` away.
 
     A keystream is read as little-endian words. It is made piece by piece in one small buffer and added while
-    both are in the cache: one mask costs little more than its AES, and no memory.
+    both are in the cache: one mask costs little more than its AES, and no memory. Additions are a quarter
+    faster where ``total`` is :func:`aligned`.
     """
     streams: list[tuple[crypto.Keystream, np.ufunc]] = []
     streams += [(crypto.Keystream(key), np.add) for key in keys]
     streams += [(crypto.Keystream(key), np.subtract) for key in subtract]
     size = total.itemsize
     per_piece = crypto.STREAM_PIECE // size
-    scratch = np.empty(per_piece + 16 // size, total.dtype.newbyteorder("<"))
+    scratch = aligned(np.empty(per_piece + 16 // size, total.dtype.newbyteorder("<")))
     room = scratch.view(np.uint8).data
     for at in range(0, total.size, per_piece):
         piece = total[at : at + per_piece]
-        mask = scratch[: piece.size]
+        mask, length = scratch[: piece.size], piece.size * size
         for stream, combine in streams:
-            stream.into(room, piece.size * size)
-            combine(piece, mask, out=piece)
+            stream.into(room, length)
+            combine(piece, mask, piece)
+
+
+def aligned(words: Words) -> Words:
+    """A copy of ``words`` that starts at a multiple of 64 bytes, a line of the cache: no load spans two."""
+    room = np.empty(words.nbytes + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    copy: Words = room[start : start + words.nbytes].view(words.dtype)
+    copy[...] = words
+    return copy
 
 
 def expand(key: bytes, size: int, dtype: np.dtype[Any]) -> Words:
@@ -100,93 +115,130 @@ def join(shares: Iterable[Words]) -> Words:
 
 
 def shamir_split(
-    secrets: Bytes, holders: int | Sequence[int], threshold: int, randomness: bytes | None = None
-) -> Bytes:
-    """Shares of ``secrets``, any ``threshold`` of which open it; uint8 of shape (holders, *secrets.shape).
+    secrets: Elements, holders: int | Sequence[int], threshold: int, randomness: bytes | None = None
+) -> Elements:
+    """Shares of ``secrets``, any ``threshold`` of which open it: (holders, *secrets.shape), same dtype.
 
     Args:
-        secrets: uint8 of any shape; each byte is shared by a polynomial of its own.
-        holders: how many, at places 1, 2, ...; or the places themselves, 1 to 255 and different.
+        secrets: uint8 or uint16 of any shape; each element is shared by a polynomial of its own.
+        holders: how many, at places 1, 2, ...; or the places themselves, different, from 1 to 255 or 65,535.
         threshold: 1 to the number of holders.
-        randomness: ``(threshold - 1) * secrets.size`` uniform bytes: the coefficients of x, then of x^2, ...
+        randomness: ``(threshold - 1) * secrets.nbytes`` uniform bytes, read as ``secrets.dtype``: the
+            coefficients of x, then of x^2, ...
 
     Raises:
-        BadInput: places or threshold are impossible.
+        BadInput: places, threshold or dtype are impossible.
     """
-    places = _places(range(1, holders + 1) if isinstance(holders, int) else holders)
+    field = _field(secrets.dtype)
+    places = _places(range(1, holders + 1) if isinstance(holders, int) else holders, field)
     if not 1 <= threshold <= len(places):
         raise BadInput(f"a threshold for {len(places)} holders is 1 to {len(places)}")
-    need = (threshold - 1) * secrets.size
+    need = (threshold - 1) * secrets.nbytes
     if randomness is None:
         randomness = crypto.random_bytes(need)
     if len(randomness) != need:
         raise BadInput(f"sharing needs {need} random bytes, not {len(randomness)}")
-    coefficients = np.frombuffer(randomness, np.uint8).reshape(threshold - 1, secrets.size)
-    row = places.astype(np.intp)[:, None] << 8  # where the products of a place begin in the table
-    products = _products().reshape(-1)
-    value = np.zeros((len(places), secrets.size), np.uint8)
+    coefficients = np.frombuffer(randomness, secrets.dtype).reshape(threshold - 1, secrets.size)
+    value = np.zeros((len(places), secrets.size), secrets.dtype)
+    times_place = field.times(places[:, None])
     for coefficient in coefficients[::-1]:
-        value = products.take(row | (value ^ coefficient))
-    return (value ^ secrets.reshape(-1)).reshape(len(places), *secrets.shape)
+        value = times_place(value ^ coefficient)
+    value = (value ^ secrets.reshape(-1)).astype(secrets.dtype, copy=False)
+    return value.reshape(len(places), *secrets.shape)
 
 
-def shamir_join(shares: Mapping[int, Bytes]) -> Bytes:
-    """The secrets behind ``shares``, place by place: uint8 of the shape of one share.
+def shamir_join(shares: Mapping[int, Elements]) -> Elements:
+    """The secrets behind ``shares``, place by place: of the shape and dtype of one share.
 
     All shares given are used; there must be at least the threshold of them. Fewer, or a false one, give a
     wrong secret without notice: the caller checks it against what is public.
 
     Raises:
-        BadInput: there are none, a place is impossible, or shapes differ.
+        BadInput: there are none, a place or dtype is impossible, or shapes or dtypes differ.
     """
-    places = _places(list(shares))
-    if len({share.shape for share in shares.values()}) != 1:
+    given = list(shares.values())
+    if len({(share.shape, share.dtype) for share in given}) > 1:
         raise BadInput("the shares differ in size: they belong to different secrets")
-    secret = np.zeros_like(next(iter(shares.values())))
-    for weight, share in zip(_weights(places), shares.values(), strict=True):
-        secret ^= _products()[weight][share]
+    field = _field(given[0].dtype if given else np.dtype(np.uint8))
+    places = _places(shares, field)
+    secret = np.zeros_like(given[0])
+    for weight, share in zip(_weights(places, field), given, strict=True):
+        secret ^= field.times(weight)(share)
     return secret
 
 
-def _places(places: Iterable[int]) -> Bytes:
+def _places(places: Iterable[int], field: _Field) -> Elements:
     found = list(places)
     if not found:
         raise BadInput("a secret is shared between at least one holder")
-    if len(set(found)) != len(found) or min(found) < 1 or max(found) > MOST_HOLDERS:
-        raise BadInput(f"holders stand at different places from 1 to {MOST_HOLDERS}")
-    return np.array(found, np.uint8)
+    if len(set(found)) != len(found) or min(found) < 1 or max(found) > field.order:
+        raise BadInput(f"holders stand at different places from 1 to {field.order}")
+    return np.array(found, field.powers.dtype)
 
 
-def _weights(places: Bytes) -> Bytes:
+def _weights(places: Elements, field: _Field) -> Elements:
     """Lagrange's weights at 0: for each place i, the product over the others j of j / (j - i)."""
-    logs, powers = _logarithms()
-    apart = logs[places[:, None] ^ places[None, :]].sum(axis=1)  # the logarithm of 0, on the diagonal, is 0
-    own = logs[places]
-    weights: Bytes = powers[(own.sum() - own - apart) % 255]
+    own = field.logs[places]
+    apart = field.logs[places[:, None] ^ places[None, :]].sum(
+        axis=1
+    )  # that of 0, on the diagonal, is no turn
+    weights: Elements = field.powers[(own.sum() - own - apart) % field.order]
     return weights
 
 
-@cache
-def _logarithms() -> tuple[NDArray[np.intp], Bytes]:
-    """Logarithms to the generator x + 1, (256,) with 0 at 0, and its powers, (510,), so that two add up."""
-    powers = np.zeros(510, np.uint8)
-    logs = np.zeros(256, np.intp)
-    value = 1
-    for exponent in range(255):
-        powers[exponent] = powers[exponent + 255] = value
-        logs[value] = exponent
-        value ^= (value << 1) ^ (0x11B if value & 0x80 else 0)
-    return logs, powers
-
-
-@cache
-def _products() -> Bytes:
-    """The products of GF(2^8): uint8 of shape (256, 256), 64 KiB.
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """GF(2^8) or GF(2^16), by logarithms.
 
     A look-up at a secret place is not constant in time; it happens on the machine of the secret's owner, who
     is not defended against programs that share its caches.
     """
-    logs, powers = _logarithms()
-    table: Bytes = powers[logs[:, None] + logs[None, :]]
-    table[0, :] = table[:, 0] = 0
+
+    order: int
+    """Elements other than 0."""
+    logs: NDArray[np.intp]
+    """Logarithms to a generator; of 0 twice the order: no turn at all, and beyond the sum of two others."""
+    powers: Elements
+    """The generator's powers, as far as two logarithms of others than 0 add up to, and zeros after them."""
+
+    def times(self, factor: Elements) -> Callable[[Elements], Elements]:
+        """Multiplication by ``factor``, elementwise; shapes broadcast."""
+        if self.order == MOST_HOLDERS:  # one look-up instead of two
+            products, row = _products().reshape(-1), factor.astype(np.intp) << 8
+            return lambda value: products.take(row | value)
+        log = self.logs[factor]
+        return lambda value: self.powers.take(self.logs.take(value) + log)
+
+
+_MODULI = {1: (0x11B, 3), 2: (0x1100B, 2)}
+"""Bytes of an element: the field's modulus, and a generator of its elements other than 0."""
+
+
+def _field(dtype: np.dtype[Any]) -> _Field:
+    if dtype.kind != "u" or dtype.itemsize not in _MODULI:
+        raise BadInput("secrets that are shared are uint8 or uint16")
+    return _logarithms(dtype.itemsize)
+
+
+@cache
+def _logarithms(size: int) -> _Field:
+    modulus, generator = _MODULI[size]
+    order = (1 << 8 * size) - 1
+    cycle, value = [], 1
+    for _ in range(order):
+        cycle.append(value)
+        value = value << 1 ^ (value if generator == 3 else 0)
+        value = min(value, value ^ modulus)
+    powers = np.zeros(4 * order + 1, f"u{size}")
+    powers[:order] = powers[order : 2 * order] = cycle
+    logs = np.full(order + 1, 2 * order, np.intp)
+    logs[cycle] = np.arange(order)
+    return _Field(order, logs, powers)
+
+
+@cache
+def _products() -> Elements:
+    """The products of GF(2^8): uint8 of shape (256, 256), 64 KiB."""
+    field = _logarithms(1)
+    table: Elements = field.powers[field.logs[:, None] + field.logs[None, :]]
     return table
