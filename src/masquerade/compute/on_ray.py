@@ -31,6 +31,7 @@ from masquerade.compute.engine import PATIENCE, TICK, Actor, Event
 from masquerade.compute.worker import asked, attempt
 from masquerade.errors import BadInput, EngineProblem, MissingPackage, ProtocolProblem
 
+_ATTEMPTS = 3
 _REACH = 10.0
 """Seconds in which the head of a cluster must take a connection."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
@@ -254,6 +255,17 @@ def _reach(address: str) -> None:
         pass
 
 
+def _init(ray: Any, options: dict[str, Any]) -> None:
+    """A busy cluster does not always start a client's server in time, and hangs up: asked again, it does."""
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
+            return
+        except ConnectionAbortedError:
+            if not left:
+                raise
+
+
 def _connected(address: str | None) -> Any:
     """Ray, newly connected; None where it was connected before."""
     address = address or os.environ.get("RAY_ADDRESS")
@@ -273,7 +285,7 @@ def _connected(address: str | None) -> Any:
         options = (
             {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if fresh else {"address": address}
         )
-        ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
+        _init(ray, options)
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
         where = "on this machine" if fresh else "at this address"
         raise EngineProblem(f"no Ray cluster {where} ({type(error).__name__}): is it running?") from None
