@@ -22,7 +22,7 @@ from masquerade.errors import BadInput, EngineProblem, MissingPackage, PartFaile
 from tests.compute import jobs, memory
 from tests.compute.jobs import CANARY, Cell
 
-pytest.importorskip("ray", reason="needs masquerade[ray]")
+pytest.importorskip("ray", reason="Ray is not installed: masquerade[ray]")
 heavy = pytest.mark.heavy
 ROOT = Path(__file__).parents[2]
 TOKEN = "5" * 64

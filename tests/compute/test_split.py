@@ -63,7 +63,7 @@ def test_arrays(sizes: tuple[int, int], width: int, dtype: str) -> None:
 @quick
 @given(lengths_and_parts())
 def test_arrow_tables_and_batches(sizes: tuple[int, int]) -> None:
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
+    pa = pytest.importorskip("pyarrow", reason="PyArrow is not installed: masquerade[parquet]")
     length, n = sizes
     names = [f"name {i % 7}" for i in range(length)]
     coded = pa.array(names).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string()))
@@ -83,7 +83,7 @@ def test_arrow_tables_and_batches(sizes: tuple[int, int]) -> None:
 def test_parquet_is_cut_between_row_groups(
     tmp_path_factory: Any, rows: int, size: int, data: st.DataObject
 ) -> None:
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
+    pa = pytest.importorskip("pyarrow", reason="PyArrow is not installed: masquerade[parquet]")
     from pyarrow import parquet
 
     folder = tmp_path_factory.mktemp("parquet")
@@ -122,7 +122,7 @@ def test_tasks_and_both(of_data: tuple[int, int], of_tasks: tuple[int, int]) -> 
 
 def test_a_part_carries_nothing_of_the_others() -> None:
     """Arrow pickles a slice with the whole table; what travels must hold its own rows only."""
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
+    pa = pytest.importorskip("pyarrow", reason="PyArrow is not installed: masquerade[parquet]")
     names = [*(f"name {i}" for i in range(9)), CANARY]
     columns = {
         "name": names,
@@ -139,7 +139,7 @@ def test_a_part_carries_nothing_of_the_others() -> None:
 
 
 def test_a_part_of_a_tensor_carries_nothing_of_the_others() -> None:
-    torch = pytest.importorskip("torch", reason="needs torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to make tensors with")
     parts = split_data(torch.arange(1000), 10)
     assert torch.equal(torch.cat(only(parts)), torch.arange(1000))
     assert all(part.untyped_storage().nbytes() == 800 for part in only(parts))
@@ -152,7 +152,7 @@ def test_what_cannot_be_cut_is_refused(tmp_path: Path) -> None:
     for nodes in (0, -1, True, 1.5, "2"):
         with pytest.raises(BadInput, match="whole number"):
             split_data([1, 2, 3], nodes)  # type: ignore[arg-type]
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
+    pa = pytest.importorskip("pyarrow", reason="PyArrow is not installed: masquerade[parquet]")
     nested = pa.array([["a"]]).cast(pa.list_(pa.dictionary(pa.int32(), pa.string())))
     with pytest.raises(BadInput, match="column 1 has a dictionary inside"):
         split_data(pa.table({"x": nested}), 1)
@@ -167,7 +167,7 @@ def test_what_cannot_be_cut_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_parquet_are_refused(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow", reason="needs masquerade[parquet]")
+    pa = pytest.importorskip("pyarrow", reason="PyArrow is not installed: masquerade[parquet]")
     from pyarrow import parquet
 
     good, bad = tmp_path / "good.parquet", tmp_path / "bad.parquet"

@@ -231,7 +231,7 @@ TENSORS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("make", TENSORS.values(), ids=TENSORS)
 def test_tensors_come_back(make: Callable[[Any], Any]) -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to make tensors with")
     tensor = make(torch)
     message = MASK.mask(tensor)
     back = MASK.unmask(message)
@@ -244,7 +244,7 @@ def test_tensors_come_back(make: Callable[[Any], Any]) -> None:
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_tensors_are_read_in_place() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to make tensors with")
     from masquerade.mask.content import taken
 
     tensor = torch.arange(1000, dtype=torch.int32)

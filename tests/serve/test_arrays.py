@@ -145,7 +145,7 @@ def test_what_the_library_masked_is_restored(run: Any) -> None:
     assert run("restore", "m", "-o", "b").code == 65
     assert run("restore", "m", "-o", "b", "--tenant", "acme").code == 0
     assert Path("b").read_bytes() == b"canary"
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed to make tensors with")
     Path("m").write_bytes(RandomMask(key).mask(torch.zeros(3)).tobytes())
     assert "tensor" in run("restore", "m", "-o", "c").err
 

@@ -14,8 +14,8 @@ from gateway_rig import WAIT, Gateway, Service, gateway, service
 
 from masquerade import Key
 from masquerade.errors import BadInput
-from masquerade.serve.call import Refusal
 from masquerade.serve.gateway import create_app
+from masquerade.serve.refusal import Refusal
 from masquerade.serve.room import Room
 from masquerade.serve.settings import Settings
 from masquerade.serve.upstream import Hold

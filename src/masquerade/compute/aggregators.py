@@ -254,7 +254,7 @@ class ShareAggregator:
         session = self._running()
         part, attempt = contribution.part, contribution.attempt
         if not 0 <= part < len(session.parts) or len(contribution.boxes) != len(session.aggregators):
-            raise ProtocolProblem("a contribution that is none of this session's")
+            raise ProtocolProblem("a contribution to another sum")
         if part in self._settled:
             if attempt != self._settled[part]:
                 raise ProtocolProblem("a part whose result is in already brings another", client=part)

@@ -35,15 +35,8 @@ from masquerade.serve.source import Source, Unreadable
 _READ_BYTES = 1 << 18
 _LONGEST_HEAD = 1 << 18
 _NPY = b"\x93NUMPY"
-_DAMAGED = (
-    zipfile.BadZipFile,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    ValueError,
-    zlib.error,
-    lzma.LZMAError,
-)
+_DAMAGED = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError)
+"""What ``zipfile`` raises for bytes that are no archive, or none that it reads (``RuntimeError``)."""
 _UNREADABLE = (
     *(ValueError, SyntaxError, TypeError, LookupError, AttributeError, OverflowError, RecursionError),
     MemoryError,

@@ -1,8 +1,4 @@
-"""One request on its way through the gateway: reading it, answering it, refusing it.
-
-Errors have OpenAI's shape: ``{"error": {"message", "type", "param", "code"}}``. A message names kinds, counts
-and fields, never what stands there.
-"""
+"""One request on its way through the gateway: reading it, answering it."""
 
 from __future__ import annotations
 
@@ -10,44 +6,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
 from masquerade import crypto
-from masquerade.errors import MasqueradeError
-
-if TYPE_CHECKING:
-    from masquerade.serve.room import Lease
+from masquerade.serve.refusal import Header, Refusal
+from masquerade.serve.room import Lease
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-Header: TypeAlias = tuple[bytes, bytes]
 
 JSON = b"application/json"
-
-
-class Refusal(MasqueradeError):
-    """A request that is answered with an error, of which the client sees all attributes."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        param: str | None = None,
-        headers: Sequence[Header] = (),
-    ) -> None:
-        self.status, self.code, self.param, self.headers = status, code, param, headers
-        super().__init__(message)
-
-    def body(self) -> dict[str, Any]:
-        """The error in OpenAI's shape."""
-        kind = {401: "authentication_error", 403: "permission_error"}.get(self.status)
-        kind = kind or ("invalid_request_error" if self.status < 500 else "server_error")
-        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
 
 class Gone(Exception):

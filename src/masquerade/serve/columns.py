@@ -360,7 +360,7 @@ def _batch(batch: Any, columns: Sequence[str], path: str, row: int, options: Opt
         values = batch.column(column)
         try:
             numbers = values.cast(pa.float64(), safe=False)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowException:
             raise BadInput(f"column {column} is not of numbers", source=path) from None
         empty = np.asarray(numbers.is_null())
         rows[:, i] = numbers.fill_null(0).to_numpy(zero_copy_only=False)

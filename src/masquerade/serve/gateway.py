@@ -36,10 +36,11 @@ from masquerade.keys import Key
 from masquerade.mask.policy import Policy
 from masquerade.mask.text import Masker
 from masquerade.serve import keyfile, log
-from masquerade.serve.call import Call, Gone, Header, Receive, Refusal, Scope, Send
+from masquerade.serve.call import Call, Gone, Receive, Scope, Send
 from masquerade.serve.clients import TENANT, Clients
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
+from masquerade.serve.refusal import Header, Refusal
 from masquerade.serve.room import Room
 from masquerade.serve.settings import Settings
 from masquerade.serve.trial import Trial

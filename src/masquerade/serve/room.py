@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from masquerade.serve.call import Refusal
+from masquerade.serve.refusal import Refusal
 
 P = ParamSpec("P")
 T = TypeVar("T")

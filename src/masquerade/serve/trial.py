@@ -27,7 +27,8 @@ from masquerade.mask.policy import Policy
 from masquerade.mask.span import Fate, Span
 from masquerade.mask.text import Masker
 from masquerade.serve import playground
-from masquerade.serve.call import Call, Header, Refusal
+from masquerade.serve.call import Call
+from masquerade.serve.refusal import Header, Refusal
 from masquerade.serve.settings import Settings
 from masquerade.serve.upstream import Mirror, Upstream
 from masquerade.wire.exchange import Exchange
