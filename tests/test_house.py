@@ -57,6 +57,7 @@ ARRAYS = {
     "masquerade.mask.array": {"numpy"},
     "masquerade.mask.content": {"numpy", "torch"},  # torch inside one function, when a tensor goes in or out
     "masquerade.mask.domain": {"numpy"},
+    "masquerade.mask.dtype": {"numpy"},
     "masquerade.mask.formulas": {"numpy"},
     "masquerade.mask.fpe": {"numpy"},
     **{f"masquerade.compute.{name}": {"numpy"} for name in _SUMMING},

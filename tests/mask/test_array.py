@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from hypothesis import given
+from hypothesis import strategies as st
 
 from masquerade import crypto, errors
 from masquerade.errors import BadInput, KeyProblem, Tampered
@@ -483,9 +485,52 @@ def test_a_view_of_nothing_is_masked_as_nothing() -> None:
     assert MASK.unmask(MASK.mask(memoryview(np.empty((0, 3))))) == b""
 
 
-def test_a_dtype_that_the_format_cannot_describe_is_refused() -> None:
-    overlapping = np.dtype({"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 0], "itemsize": 4})
-    turned = np.zeros(3, [("a", "i4"), ("b", "f8")])[["b", "a"]]
-    for array in (np.zeros(3, overlapping), turned):
-        with pytest.raises(BadInput, match="repack_fields"):
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        {"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 0], "itemsize": 4},
+        {"names": ["b", "a"], "formats": ["f8", ">i4"], "offsets": [12, 0], "itemsize": 24},
+        {"names": ["a", "b"], "formats": ["i4", "S3"], "offsets": [0, 2], "titles": ["whole", None]},
+        {
+            "names": ["x"],
+            "formats": [({"names": ["p", "q"], "formats": ["u1", "u2"], "offsets": [1, 0]}, (2,))],
+        },
+    ],
+)
+def test_fields_may_overlap_and_stand_in_any_order(dtype: Any) -> None:
+    array = np.random.default_rng(1).integers(0, 256, 5 * np.dtype(dtype).itemsize, np.uint8).view(dtype)
+    back = MASK.unmask(MASK.mask(array))
+    assert back.dtype == array.dtype and back.tobytes() == array.tobytes()
+    assert back.dtype.fields == array.dtype.fields
+
+
+ABSENT: list[dict[str, Any]] = [{}, {"na_object": None}, {"na_object": np.nan}, {"na_object": "none here"}]
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]))), max_size=12),
+    st.sampled_from(ABSENT),
+    st.booleans(),
+    st.booleans(),
+)
+def test_strings_of_any_length(
+    texts: list[str | None], absent: dict[str, Any], coerce: bool, turned: bool
+) -> None:
+    dtype = np.dtypes.StringDType(**absent, coerce=coerce)
+    array = np.array([absent.get("na_object", "") if text is None else text for text in texts], dtype)
+    if turned:
+        array = np.array([array, array[::-1]]).T
+    message = MASK.mask(array)
+    assert len(message) == MASK.size(array)
+    for back in (MASK.unmask(message), MASK.unmask(message, np.empty_like(array))):
+        assert back.dtype == array.dtype and back.shape == array.shape
+        assert [repr(text) for text in back.ravel().tolist()] == [
+            repr(text) for text in array.ravel().tolist()
+        ]
+
+
+def test_an_array_of_no_dtype_of_numpys_own_is_refused() -> None:
+    marked = np.array(["a"], np.dtypes.StringDType(na_object=object()))
+    for array, why in ((np.array([{}], object), "Python objects"), (marked, "an object of your own")):
+        with pytest.raises(BadInput, match=why):
             MASK.mask(array)

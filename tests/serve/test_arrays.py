@@ -145,6 +145,9 @@ def test_what_the_library_masked_is_restored(run: Any) -> None:
     assert run("restore", "m", "-o", "b").code == 65
     assert run("restore", "m", "-o", "b", "--tenant", "acme").code == 0
     assert Path("b").read_bytes() == b"canary"
+    Path("m").write_bytes(RandomMask(key).mask(np.array(["canary"], np.dtypes.StringDType())).tobytes())
+    refused = run("restore", "m", "-o", "c")
+    assert refused.code == 65 and "strings of any length" in refused.err and not Path("c").exists()
     torch = pytest.importorskip("torch", reason="PyTorch is not installed to make tensors with")
     Path("m").write_bytes(RandomMask(key).mask(torch.zeros(3)).tobytes())
     assert "tensor" in run("restore", "m", "-o", "c").err

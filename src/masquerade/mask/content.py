@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masquerade.errors import BadInput
+from masquerade.mask.dtype import Order, dtype_from_json, dtype_to_json, strings_from_bytes, strings_to_bytes
 
 Tensor: TypeAlias = Any
 """A ``torch.Tensor``: PyTorch is looked at only if it is loaded, and loaded only to give a tensor back."""
@@ -22,14 +23,14 @@ Tensor: TypeAlias = Any
 class Content:
     """What the bytes of a masked message are. It is sealed with them.
 
-    ``dtype`` is NumPy's description of an array's dtype (``numpy.lib.format.dtype_to_descr``), or the name of
-    a tensor's; ``order`` is the order of an array's elements. ``note`` is for callers: what JSON holds.
+    ``dtype`` describes an array's dtype (:func:`~masquerade.mask.dtype.dtype_to_json`), or is the name of a
+    tensor's; ``order`` is the order of an array's elements. ``note`` is for callers: what JSON holds.
     """
 
     form: Literal["bytes", "array", "tensor"] = "bytes"
     dtype: Any = None
     shape: tuple[int, ...] = ()
-    order: Literal["C", "F"] = "C"
+    order: Order = "C"
     note: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -37,9 +38,9 @@ class Content:
         """The content that describes ``array``.
 
         Raises:
-            BadInput: its dtype holds Python objects.
+            BadInput: its dtype holds Python objects, or is not NumPy's own.
         """
-        order: Literal["C", "F"] = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+        order: Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         return cls("array", dtype_to_json(array.dtype), array.shape, order)
 
     def packed(self) -> bytes:
@@ -54,50 +55,6 @@ class Content:
         return cls(told["form"], told["dtype"], tuple(told["shape"]), told["order"], told["note"])
 
 
-def dtype_to_json(dtype: np.dtype[Any]) -> Any:
-    """NumPy's description of ``dtype``, as JSON holds it.
-
-    Raises:
-        BadInput: it holds Python objects, or its description does not give it back.
-    """
-    if dtype.hasobject:
-        raise BadInput(
-            "an array of Python objects is pointers, not data: give it a dtype of its own, as "
-            "array.astype(str), or mask its serialised bytes"
-        )
-    try:
-        descr = np.lib.format.dtype_to_descr(dtype)
-        same = dtype_from_json(descr) == dtype
-    except (ValueError, TypeError):
-        same = False
-    if not same:
-        raise BadInput(
-            f"NumPy's file format cannot describe {dtype}: view it as integers of its size; fields that "
-            "overlap or are out of order need numpy.lib.recfunctions.repack_fields"
-        )
-    return descr
-
-
-def dtype_from_json(descr: Any) -> np.dtype[Any]:
-    """The inverse of :func:`dtype_to_json`."""
-    return np.lib.format.descr_to_dtype(_tuples(descr))
-
-
-def _tuples(descr: Any) -> Any:
-    """JSON has lists only; a description is a list of fields, each a tuple of name, description and shape."""
-    if isinstance(descr, str):
-        return descr
-    if descr and isinstance(descr[0], str) and not isinstance(descr[1], list):
-        return tuple(descr)
-    return [_field(entry) for entry in descr]
-
-
-def _field(entry: list[Any]) -> tuple[Any, ...]:
-    name = tuple(entry[0]) if isinstance(entry[0], list) else entry[0]
-    shape = [tuple(entry[2])] if len(entry) == 3 else []
-    return (name, _tuples(entry[1]), *shape)
-
-
 def taken(data: Any) -> tuple[Content, memoryview]:
     """What ``data`` is, and its bytes, in place where they lie in one piece."""
     if isinstance(data, bytes | bytearray | memoryview):
@@ -110,12 +67,14 @@ def taken(data: Any) -> tuple[Content, memoryview]:
         raise BadInput(f"bytes, arrays and tensors can be masked, and this is a {type(data).__name__}")
     array = plain(data)
     content = Content.of(array)
+    if array.dtype.kind == "T":
+        return content, memoryview(strings_to_bytes(array, content.order))
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         array = np.ascontiguousarray(array).reshape(array.shape)
     return content, _bytes_of(array, content.order)
 
 
-def _bytes_of(array: NDArray[Any], order: str) -> memoryview:
+def _bytes_of(array: NDArray[Any], order: Order) -> memoryview:
     """The memory of a contiguous array."""
     if not array.nbytes:
         return memoryview(bytearray())
@@ -204,7 +163,7 @@ def target_of(content: Content, total: int, out: Any) -> tuple[memoryview, Any]:
             raise BadInput("the tensor to write to must be contiguous, in main memory, and no parameter")
         return _fitting(_tensor_bytes(tensor, torch), total), tensor
     dtype = dtype_from_json(content.dtype)
-    if math.prod(content.shape) * dtype.itemsize != total:
+    if dtype.kind != "T" and math.prod(content.shape) * dtype.itemsize != total:
         raise BadInput("the message's content does not fit its data")
     array = np.empty(content.shape, dtype, content.order) if out is None else out
     if not isinstance(array, np.ndarray) or (array.dtype, array.shape) != (dtype, content.shape):
@@ -212,7 +171,22 @@ def target_of(content: Content, total: int, out: Any) -> tuple[memoryview, Any]:
     in_order = array.flags.c_contiguous if content.order == "C" else array.flags.f_contiguous
     if not in_order or not array.flags.writeable:
         raise BadInput(f"the array to write to must be writable and contiguous in {content.order} order")
+    if dtype.kind == "T":
+        return _strings_target(content, total, array)
     return _fitting(_bytes_of(array, content.order), total), array
+
+
+def _strings_target(content: Content, total: int, array: NDArray[Any]) -> tuple[memoryview, Any]:
+    data = bytearray(total)
+
+    def fill() -> NDArray[Any]:
+        try:
+            strings_from_bytes(bytes(data), array, content.order)
+        except ValueError:
+            raise BadInput("the message's content does not fit its data") from None
+        return array
+
+    return memoryview(data), fill
 
 
 def _fitting(target: memoryview, total: int) -> memoryview:

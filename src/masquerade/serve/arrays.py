@@ -27,7 +27,7 @@ import numpy as np
 
 from masquerade.errors import BadInput, Tampered
 from masquerade.mask.array import Content, RandomMask
-from masquerade.mask.content import dtype_from_json, dtype_to_json
+from masquerade.mask.dtype import dtype_from_json, dtype_to_json
 from masquerade.serve.files import Summary
 from masquerade.serve.landing import Landing
 from masquerade.serve.source import Source, Unreadable
@@ -229,6 +229,11 @@ def _write(content: Content, pieces: Iterator[bytes], landing: Landing) -> None:
 
 def _new_head(content: Content) -> bytes:
     """A ``.npy`` head, version 1.0, or 3.0 where names of fields are not ASCII; the data is aligned to 64."""
+    if isinstance(content.dtype, dict):
+        raise BadInput(
+            "NumPy's file format has no strings of any length, nor fields that overlap: RandomMask.unmask "
+            "gives this array back"
+        )
     descr = np.lib.format.dtype_to_descr(dtype_from_json(content.dtype))
     text = repr({"descr": descr, "fortran_order": content.order == "F", "shape": content.shape}).encode()
     wide = not text.isascii() or len(text) > 60_000
