@@ -34,7 +34,7 @@ def derive(key: bytes, label: str, context: bytes) -> bytes:
 
 
 def stream(key: bytes, size: int) -> bytes:
-    return Cipher(AES(key), CTR(bytes(16))).encryptor().update(bytes(size))
+    return Cipher(AES(key), CTR((2).to_bytes(16, "big"))).encryptor().update(bytes(size))
 
 
 def public(secret: bytes) -> bytes:
