@@ -49,7 +49,7 @@ SIDE_EFFECTS = {
 }
 """What the core does not import: sockets, disks, clocks, environment, processes, chance."""
 
-CORE = {"mask", "dp", "compute", "wire"}
+CORE = {"mask", "dp", "compute", "wire", "transfer"}
 """Rooms without side effects."""
 
 _SUMMING = "field sharing graph messages protocol questions split tree aggregators noise".split()
@@ -64,6 +64,7 @@ ARRAYS = {
     "masquerade.dp.sampler": {"numpy"},
     "masquerade.dp.mechanism": {"numpy"},
     "masquerade.dp.ledger": {"threading"},  # a lock, and no thread
+    "masquerade.transfer.gradient": {"torch"},
 }
 """Who of them may have these all the same; but never NumPy's generators, which no secret comes from."""
 
