@@ -1,13 +1,15 @@
 """CPU seconds and memory of one private training step, beside Opacus and the same step without privacy.
 
-A step is forward, backward, clip, noise (from PyTorch's generator for all: here noise is not the question), update.
-Every mode runs in a process of its own with one thread; they take turns, so that a busy machine troubles all alike.
+A step is forward, backward, clip, noise (from PyTorch's generator for all: here noise is not the question),
+update. Every mode runs in a process of its own with one thread; they take turns, so that a busy machine
+troubles all alike.
 """
 
 from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import resource
 import time
 import warnings
@@ -154,7 +156,7 @@ def _opacus(mode: str, model: nn.Module, data: Data, optimizer: Any) -> Callable
 
 
 def serve(line: Connection, mode: str, name: str, batch: int) -> None:
-    """In a process of its own: the memory of the first steps, then CPU seconds of as many as are asked for."""
+    """In a process of its own: MB of the first steps, then CPU seconds of as many as are asked for."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     try:
@@ -164,8 +166,8 @@ def serve(line: Connection, mode: str, name: str, batch: int) -> None:
         return
     gc.collect()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step()
-    step()
+    for _ in range(3):
+        step()
     line.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6)
     while (steps := line.recv()) is not None:
         start = time.process_time()
@@ -174,29 +176,54 @@ def serve(line: Connection, mode: str, name: str, batch: int) -> None:
         line.send((time.process_time() - start) / steps)
 
 
+class Child:
+    """A process that runs :func:`serve`."""
+
+    def __init__(self, mode: str, name: str, batch: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.line, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, mode, name, batch), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.memory: float | None = self.line.recv()
+
+    def seconds(self, steps: int) -> float:
+        self.line.send(steps)
+        return float(self.line.recv())
+
+    def close(self) -> None:
+        if self.memory is not None:
+            self.line.send(None)
+        self.process.join(10)
+
+
+def memory(mode: str, name: str, batch: int) -> float | None:
+    """MB, in a process whose allocator gives every larger block back at once: what lives, not what lies
+    around.""" os.environ["MALLOC_MMAP_THRESHOLD_"] = "131072"
+    try:
+        child = Child(mode, name, batch)
+    finally:
+        del os.environ["MALLOC_MMAP_THRESHOLD_"]
+    child.close()
+    return child.memory
+
+
 def measure(name: str, batch: int, rounds: int, steps: int, modes: list[str]) -> dict[str, dict[str, Any]]:
     """CPU seconds a step (one number a round) and MB, for each mode that is installed."""
-    context = multiprocessing.get_context("spawn")
-    lines, children = {}, []
     found: dict[str, dict[str, Any]] = {}
+    children: dict[str, Child] = {}
     try:
-        for mode in modes:  # one after the other: they do not compete while memory is measured
-            ours, theirs = context.Pipe()
-            child = context.Process(target=serve, args=(theirs, mode, name, batch), daemon=True)
-            child.start()
-            children.append(child)
-            memory = ours.recv()
-            if memory is not None:
-                lines[mode], found[mode] = ours, {"memory_mb": memory, "seconds": []}
+        for mode in modes:
+            live = memory(mode, name, batch)
+            if live is not None:
+                children[mode] = Child(mode, name, batch)
+                found[mode] = {"memory_mb": live, "resident_mb": children[mode].memory, "seconds": []}
         for _ in range(rounds):
-            for mode, line in lines.items():
-                line.send(steps)
-                found[mode]["seconds"].append(line.recv())
+            for mode, child in children.items():
+                found[mode]["seconds"].append(child.seconds(steps))
     finally:
-        for line in lines.values():
-            line.send(None)
-        for child in children:
-            child.join(10)
+        for child in children.values():
+            child.close()
     return found
 
 
@@ -221,19 +248,21 @@ def main() -> None:
             result["rows"].append(row)
             limit = "" if mode != "masquerade" else _limits(name)
             rows.append((
-                f"{name}, batch {batch:,}: {MODES[mode]}", common.number(1e3 * row["seconds"]), common.number(row["times"]),
-                common.number(row["memory_mb"]), common.number(row["times_memory"]), limit,
+                f"{name}, batch {batch:,}: {MODES[mode]}", common.number(1e3 * row["seconds"]),
+                common.number(row["times"]), common.number(row["memory_mb"]),
+                common.number(row["times_memory"]), common.number(row["times_resident"]), limit,
             ))  # fmt: skip
-        rows += [(f"{MODES[mode]}: not installed", *"-----") for mode in modes if mode not in found]
+        rows += [(f"{MODES[mode]}: not installed", *"------") for mode in modes if mode not in found]
     if told.json:
         common.dump(result)
         return
     common.table(
         "A private training step",
-        ("", "CPU ms", "times plain", "MB", "times plain", "limits"),
+        ("", "CPU ms", "times plain", "MB", "times plain", "by default", "limits"),
         rows,
-        "One thread. times plain: median over rounds of the ratio within a round. MB: how far the process's largest "
-        "resident size rose in two steps, above model and data.",
+        "One thread. times plain: median over rounds of the ratio within a round. MB: how far the largest "
+        "resident size rose in three steps, above model and data, with glibc told to give blocks back; by
+        default: without that.",
     )
 
 
@@ -243,6 +272,7 @@ def _row(name: str, batch: int, mode: str, own: dict[str, Any], plain: dict[str,
         "model": name, "batch": batch, "mode": mode, "seconds": common.middle(own["seconds"]),
         "times": common.middle(ratios), "least": min(ratios), "most": max(ratios),
         "memory_mb": own["memory_mb"], "times_memory": own["memory_mb"] / plain["memory_mb"],
+        "resident_mb": own["resident_mb"], "times_resident": own["resident_mb"] / plain["resident_mb"],
     }  # fmt: skip
 
 

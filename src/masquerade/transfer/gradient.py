@@ -45,6 +45,7 @@ try:
     import torch
     from torch import Tensor, nn
     from torch.nn import functional as F
+    from torch.nn.grad import conv1d_weight, conv2d_weight, conv3d_weight
     from torch.overrides import TorchFunctionMode
 except ImportError as error:
     raise MissingPackage("private training", "transfer") from error
@@ -52,8 +53,14 @@ except ImportError as error:
 MEMORY = 64 << 20
 """Bytes that kept per-example gradients may take beyond the activations that they stand for."""
 
-_PIECE = 4 << 20
+_PIECE = 2 << 20
 """Bytes of the temporaries of one piece of a batch: about what a core has of cache."""
+
+_BLOCK = 48
+"""Positions of a block of a symmetric product; smaller ones are slower."""
+
+_WORTH = 85
+"""Multiplications that cost as much as to write one number to fresh memory and read it once (measured)."""
 
 _SHORTER = 1 - 1e-6
 
@@ -177,6 +184,10 @@ class PerExample:
                 )
             tape.examples = len(values)
             if tape.uses and len(values):
+                if not values.requires_grad:
+                    raise BadInput(
+                        "the losses were detached from the model: there is nothing to go back from"
+                    )
                 with torch.autocast(values.device.type, enabled=False), torch.no_grad():
                     self._check(tape, values)
                     return self._clip(tape, values)
@@ -1028,6 +1039,16 @@ class _Window:
         seen = x.as_strided((*x.shape[:2], *self.kernel, *out), (*x.stride()[:2], *near, *far))
         return seen.reshape(len(x) * self.groups, -1, math.prod(out))
 
+    def contracted(self, left: Tensor, right: Tensor) -> Tensor:
+        """The gradient of the kernel, for all examples together."""
+        way = (conv1d_weight, conv2d_weight, conv3d_weight)
+        size = (left.shape[1], right.shape[1] // self.groups, *self.kernel)
+        before, after = self.padding[::-2], self.padding[-2::-2]
+        if before != after:
+            right, before = F.pad(right, self.padding), [0] * len(before)
+        make: Callable[..., Tensor] = way[len(self.kernel) - 1]
+        return make(right, size, left, self.stride, tuple(before), self.dilation, self.groups)
+
 
 @dataclass
 class _Outer:
@@ -1151,8 +1172,10 @@ class _Book:
         whole = first.groups * p * d
         held = sum(outer.left.numel() + outer.right.numel() for outer in outers)
         more = 4 * (examples * whole - held)
-        ghost = length * (p + d) < p * d
-        if length > 1 and more <= self.memory:
+        share = 1.0 if length <= _BLOCK else 0.65  # of a symmetric product that is made
+        ghost = share * length * (p + d) < p * d
+        least = length * min(share * length * (p + d), p * d)
+        if least >= _WORTH * p * d and more <= self.memory:
             self.memory -= max(0, more)
             self._keep(name, _instantiated(outers, 0, examples))
             return
@@ -1168,11 +1191,7 @@ class _Book:
                 squares.append(_squares(_instantiated(outers, lo, hi)))
                 continue
             left, right = _joined(outers, lo, hi)
-            if length == 1:
-                products = left.square().sum((1, 2)) * right.square().sum((1, 2))
-            else:
-                products = (left.mT @ left).mul_(right.mT @ right).sum((1, 2))
-            squares.append(products.view(hi - lo, -1).sum(1))
+            squares.append(_ghost(left, right).view(hi - lo, -1).sum(1))
         self._add(torch.cat(squares))
 
     def weighted(self, name: str, p: Tensor, scale: Tensor, bad: Tensor) -> Tensor:
@@ -1188,7 +1207,7 @@ class _Book:
             rows = rows.mul(scale[example].unsqueeze(1)).masked_fill_(bad[example].unsqueeze(1), 0)
             total.index_add_(0, entry, rows.to(total.dtype))
         for outer in self.outers.pop(name, ()):
-            total += _contracted(outer, scale, bad).reshape(p.shape)
+            total += _contracted(outer, scale, bad).view(p.shape)
         return total
 
 
@@ -1210,6 +1229,21 @@ def _joined(outers: Sequence[_Outer], lo: int, hi: int) -> tuple[Tensor, Tensor]
     if len(factors) == 1:
         return factors[0]
     return torch.cat([f[0] for f in factors], 2), torch.cat([f[1] for f in factors], 2)
+
+
+def _ghost(left: Tensor, right: Tensor) -> Tensor:
+    """Squares of the norms of ``left @ right.mT`` without making it, for (n, p, T) and (n, d, T).
+
+    Of the two symmetric T x T matrices only the lower blocks are made.
+    """
+    length = left.shape[2]
+    if length == 1:
+        return left.square().sum((1, 2)) * right.square().sum((1, 2))
+    if length <= _BLOCK:
+        return (left.mT @ left).mul_(right.mT @ right).sum((1, 2))
+    h = length // 2
+    corner = (left[:, :, :h].mT @ left[:, :, h:]).mul_(right[:, :, :h].mT @ right[:, :, h:]).sum((1, 2))
+    return _ghost(left[:, :, :h], right[:, :, :h]) + _ghost(left[:, :, h:], right[:, :, h:]) + 2 * corner
 
 
 def _instantiated(outers: Sequence[_Outer], lo: int, hi: int) -> Tensor:
@@ -1242,25 +1276,35 @@ def _cross(outers: Sequence[_Outer], lookup: _Lookup) -> Tensor:
 
 
 def _contracted(outer: _Outer, scale: Tensor, bad: Tensor) -> Tensor:
-    """The weighted sum over examples and positions: (groups, p, d)."""
-    groups, (length, p, d) = outer.groups, outer.sizes
+    """The weighted sum over examples and positions."""
     examples, spoilt = len(outer.left), bool(bad.any())
-    total = torch.zeros(groups, p, d, dtype=_wide(outer.left), device=outer.left.device)
-    each = 4 * groups * length * (p + d if outer.window else min(p, d))
-    for lo, hi in _pieces(examples, each // 8):
-        left, right = (
-            x.reshape(hi - lo, groups, -1, length).permute(1, 0, 3, 2) for x in outer.factors(lo, hi)
-        )
+    if outer.window is not None:
+        left, right = _exact(outer.left), _exact(outer.right)
         if spoilt:
-            gone = bad[lo:hi].view(1, -1, 1, 1)
-            left, right = left.masked_fill(gone, 0), right.masked_fill(gone, 0)
-        weights = scale[lo:hi].to(left.dtype).view(1, -1, 1, 1)
+            left, right = _without(left, bad), _without(right, bad)
+        return outer.window.contracted(left * _along(scale, left), right)
+    length, p, d = outer.sizes
+    total = torch.zeros(p, d, dtype=_wide(outer.left), device=outer.left.device)
+    for lo, hi in _pieces(examples, length * min(p, d) // 2):
+        left, right = _exact(outer.left[lo:hi]), _exact(outer.right[lo:hi])
+        if spoilt:
+            left, right = _without(left, bad[lo:hi]), _without(right, bad[lo:hi])
         if p < d:
-            left = left * weights
+            left = left * _along(scale[lo:hi], left)
         else:
-            right = right * weights
-        total.baddbmm_(left.flatten(1, 2).mT, right.flatten(1, 2))
+            right = right * _along(scale[lo:hi], right)
+        total.addmm_(left.flatten(0, 1).mT, right.flatten(0, 1))
     return total
+
+
+def _along(scale: Tensor, x: Tensor) -> Tensor:
+    """``scale`` such that each example of ``x`` is multiplied by its own."""
+    return scale.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+def _without(x: Tensor, bad: Tensor) -> Tensor:
+    """``x`` with zeros for examples that are ``bad``: chosen, for zero times NaN is NaN."""
+    return x.masked_fill(bad.view(-1, *[1] * (x.ndim - 1)), 0)
 
 
 # -- linear models ---------------------------------------------------------------------------------------
