@@ -198,8 +198,8 @@ class Child:
 
 
 def memory(mode: str, name: str, batch: int) -> float | None:
-    """MB, in a process whose allocator gives every larger block back at once: what lives, not what lies
-    around.""" os.environ["MALLOC_MMAP_THRESHOLD_"] = "131072"
+    """MB, in a process whose allocator gives every larger block back at once: what lives."""
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "131072"
     try:
         child = Child(mode, name, batch)
     finally:
@@ -261,8 +261,8 @@ def main() -> None:
         ("", "CPU ms", "times plain", "MB", "times plain", "by default", "limits"),
         rows,
         "One thread. times plain: median over rounds of the ratio within a round. MB: how far the largest "
-        "resident size rose in three steps, above model and data, with glibc told to give blocks back; by
-        default: without that.",
+        "resident size rose in three steps, above model and data, with glibc told to give blocks back; "
+        "by default: without that.",
     )
 
 

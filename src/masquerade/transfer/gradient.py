@@ -22,8 +22,8 @@ A parameter that is used more than once (tied weights, a layer called twice) has
 all uses; the norm is that of the sum, cross terms included.
 
 What must hold of the model, and cannot always be checked: the loss of one example depends on that example
-alone. A first batch of each shape of calls is checked by a second backward pass from half of the losses: a
-gradient that reaches the rows of the other half is an error. What mixes examples without a gradient
+alone. A first batch of each shape of calls is checked by going back from half of the losses, twice: a gradient
+that reaches the rows of the other half is an error. What mixes examples without a gradient
 (statistics taken from detached values, a batch standardised before the first trained layer) is not seen.
 
 Norms are exact up to float32 rounding; a scaled gradient is shortened by 1e-6 of its length for that.
@@ -194,12 +194,14 @@ class PerExample:
         return self._nothing(len(values))
 
     def _check(self, tape: _Tape, values: Tensor) -> None:
-        """Go back from half of the losses: no gradient may reach the rows of the others."""
+        """Go back from half of the losses, in two ways: no gradient may reach the rows of the others."""
         form = tape.form()
         if len(values) < 2 or form in self._checked:
             return
-        tape.others = torch.arange(len(values), device=values.device) % 2 == 0
-        torch.autograd.backward(values, (~tape.others).to(values.dtype), retain_graph=True)
+        places = torch.arange(len(values), device=values.device)
+        for half in (places % 2 == 0, places >= len(values) // 2):
+            tape.others = ~half
+            torch.autograd.backward(values, half.to(values.dtype), retain_graph=True)
         tape.others = None
         for leaf in tape.leaves:
             leaf.grad = None
