@@ -267,6 +267,29 @@ def test_layers_used_twice() -> None:
     agrees(Lambda(lambda m, x: m.p(m.p(x) - 1), p=nn.PReLU(6)), torch.randn(4, 6))
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e2, 1e3])
+def test_norms_stand_when_almost_all_cancels(offset: float) -> None:
+    """Inputs far from zero, output gradients that add up to nothing: the ghost rule alone loses the norm."""
+    layer, tied = nn.Linear(40, 40, bias=False), nn.Embedding(40, 40)
+    tied.weight = layer.weight
+    x = torch.randn(6, 8, 40) + offset
+    sign = torch.tensor([1.0, -1.0] * 4)[:, None]
+    index = torch.arange(8).repeat(6, 1)
+    for run in (lambda: layer(x), lambda: layer(x) + tied(index)):
+        losses = lambda: (run() * sign).sum((1, 2))  # noqa: B023, E731
+        norms = []
+        for i in range(6):
+            (g,) = torch.autograd.grad(losses()[i], [layer.weight])
+            norms.append(float(g.double().norm()))
+        with PerExample(nn.ModuleList([layer, tied]), 1.0) as clip:
+            out = clip(losses)
+            for i, norm in enumerate(norms):
+                one = clip(lambda i=i: torch.where(torch.arange(6) == i, losses(), 0))  # noqa: B023
+                (g,) = one.gradients.values()
+                assert float(g.double().norm()) == pytest.approx(min(norm, 1.0), rel=1e-4)
+        assert out.clipped == 6
+
+
 # -- parts of a model ------------------------------------------------------------------------------------
 
 

@@ -22,8 +22,8 @@ A parameter that is used more than once (tied weights, a layer called twice) has
 all uses; the norm is that of the sum, cross terms included.
 
 What must hold of the model, and cannot always be checked: the loss of one example depends on that example
-alone. A first batch of each shape of calls is checked by going back from half of the losses, twice: a gradient
-that reaches the rows of the other half is an error. What mixes examples without a gradient
+alone. A first batch of each shape of calls is checked by going back from half of the losses, twice: a
+gradient that reaches the rows of the other half is an error. What mixes examples without a gradient
 (statistics taken from detached values, a batch standardised before the first trained layer) is not seen.
 
 Norms are exact up to float32 rounding; a scaled gradient is shortened by 1e-6 of its length for that.
@@ -35,7 +35,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal
 
@@ -55,6 +55,9 @@ MEMORY = 64 << 20
 
 _PIECE = 2 << 20
 """Bytes of the temporaries of one piece of a batch: about what a core has of cache."""
+
+_CANCELLED = 1e-4
+"""Where so little of what is added up remains, rounding counts, and the sum is made another way."""
 
 _BLOCK = 48
 """Positions of a block of a symmetric product; smaller ones are slower."""
@@ -174,6 +177,12 @@ class PerExample:
                 "the change"
             )
         tape = _Tape(self._trained, self._axes)
+        try:
+            return self._run(tape, losses)
+        finally:
+            tape.forget()
+
+    def _run(self, tape: _Tape, losses: Callable[[], Tensor]) -> Clipped:
         with self._shims.during(tape), _escapes(self._trained), _watched(self.model, tape):
             with torch.enable_grad(), tape:
                 values = losses()
@@ -540,6 +549,12 @@ class _Tape(TorchFunctionMode):
         self._calls.append(call)
         return call
 
+    def forget(self) -> None:
+        """Hold nothing: calls, tape and book point at each other, and would live until they are collected."""
+        for call in self._calls:
+            call.forget()
+        self._calls, self.leaves, self.book = [], [], None
+
     def form(self) -> tuple[Any, ...]:
         """What was called, in which order, on inputs of which kind of shape: not how long they were."""
         return tuple(call.form(self.examples) for call in self._calls)
@@ -577,6 +592,9 @@ class _Call:
         anchor = torch.zeros((), requires_grad=True, device=out.device)
         return _Tap.apply(out, anchor, self.take)  # type: ignore[no-any-return, no-untyped-call]
 
+    def forget(self) -> None:
+        self._uses, self._kept = [], []
+
     def take(self, g: Tensor) -> None:
         tape = self._tape
         if tape.others is not None:
@@ -585,11 +603,10 @@ class _Call:
             for tensor, version in self._kept:
                 if tensor._version != version:
                     raise BadInput(f"the input of {self._name}'s layer was changed in place after it ran")
-            self._kept = []
             with torch.no_grad():
                 for name, make in self._uses:
                     tape.book.arrive(name, make(g))
-            self._uses = []
+            self.forget()
 
     def _check(self, g: Tensor, others: Tensor) -> None:
         reached = self.rows(g, 0)[others]
@@ -1073,6 +1090,10 @@ class _Outer:
         d = self.right.shape[1] // self.groups * math.prod(self.window.kernel)
         return math.prod(self.left.shape[2:]), self.left.shape[1] // self.groups, d
 
+    def some(self, lo: int, hi: int) -> _Outer:
+        """The same for examples ``lo`` to ``hi``."""
+        return replace(self, left=self.left[lo:hi], right=self.right[lo:hi])
+
     def factors(self, lo: int, hi: int) -> tuple[Tensor, Tensor]:
         """Of examples ``lo`` to ``hi``: (examples * groups, p, T) and (examples * groups, d, T)."""
         left, right = _exact(self.left[lo:hi]), _exact(self.right[lo:hi])
@@ -1155,11 +1176,11 @@ class _Book:
                 torch.cat([p.index for p in lookups], 1), torch.cat([p.rows for p in lookups], 1),
                 lookups[0].entries, None,
             ) if len(lookups) > 1 else lookups[0]  # fmt: skip
-            if outers:
-                self._add(_cross(outers, lookup))
             example, _, rows = self.merged[name] = lookup.merged()
-            self._add(rows.new_zeros(len(lookup.index)).index_add_(0, example, rows.square().sum(1)))
-        if outers and not wholes:
+            square = rows.new_zeros(len(lookup.index)).index_add_(0, example, rows.square().sum(1))
+            self._add(square if not outers else _tied(outers, lookup, square))
+            self.outers[name] = outers
+        elif outers:
             self._weigh(name, outers)
 
     def _keep(self, name: str, gradients: Tensor) -> None:
@@ -1182,19 +1203,7 @@ class _Book:
             self._keep(name, _instantiated(outers, 0, examples))
             return
         self.outers[name] = outers
-        need = (
-            4
-            * first.groups
-            * ((2 * length * length if ghost else p * d) + (length * d if first.window else 0))
-        )
-        squares = []
-        for lo, hi in _pieces(examples, need):
-            if not ghost:
-                squares.append(_squares(_instantiated(outers, lo, hi)))
-                continue
-            left, right = _joined(outers, lo, hi)
-            squares.append(_ghost(left, right).view(hi - lo, -1).sum(1))
-        self._add(torch.cat(squares))
+        self._add(_norms(outers, ghost))
 
     def weighted(self, name: str, p: Tensor, scale: Tensor, bad: Tensor) -> Tensor:
         """The sum of the parameter's gradients, each times its ``scale``, without those of ``bad``."""
@@ -1231,6 +1240,48 @@ def _joined(outers: Sequence[_Outer], lo: int, hi: int) -> tuple[Tensor, Tensor]
     if len(factors) == 1:
         return factors[0]
     return torch.cat([f[0] for f in factors], 2), torch.cat([f[1] for f in factors], 2)
+
+
+def _norms(outers: Sequence[_Outer], ghost: bool) -> Tensor:
+    """Squares of the norms of all examples, piece by piece, nothing kept."""
+    groups, (_, p, d) = outers[0].groups, outers[0].sizes
+    length = sum(outer.sizes[0] for outer in outers)
+    each = 2 * length * length if ghost else p * d
+    if outers[0].window:
+        each += length * d
+    squares = []
+    for lo, hi in _pieces(len(outers[0].left), 4 * groups * each):
+        if not ghost:
+            squares.append(_squares(_instantiated(outers, lo, hi)))
+            continue
+        left, right = _joined(outers, lo, hi)
+        square = _ghost(left, right).view(hi - lo, -1).sum(1)
+        if length > 1:
+            summands = (left.norm(dim=1) * right.norm(dim=1)).sum(1)
+            rest = square < _CANCELLED * summands.square().view(hi - lo, -1).sum(1)
+            square = _again(square, rest, [outer.some(lo, hi) for outer in outers], [])
+        squares.append(square)
+    return torch.cat(squares)
+
+
+def _tied(outers: Sequence[_Outer], lookup: _Lookup, square: Tensor) -> Tensor:
+    """Squares of the norms of a matrix that is an embedding (``square``) and a layer's weight at once."""
+    length, (_, p, d) = sum(outer.sizes[0] for outer in outers), outers[0].sizes
+    summands = square + _norms(outers, length * (p + d) < p * d)
+    total = summands + _cross(outers, lookup)
+    return _again(total, total < _CANCELLED * summands, outers, [lookup])
+
+
+def _again(square: Tensor, which: Tensor, outers: Sequence[_Outer], lookups: Sequence[_Lookup]) -> Tensor:
+    """``square``, with those of some examples taken of the gradients themselves, one after the other."""
+    for i in which.nonzero().flatten().tolist():
+        whole = _instantiated([outer.some(i, i + 1) for outer in outers], 0, 1)
+        for lookup in lookups:
+            whole = whole + _spread(
+                _Lookup(lookup.index[i : i + 1], lookup.rows[i : i + 1], lookup.entries, None)
+            )
+        square[i] = whole.square().sum()
+    return square
 
 
 def _ghost(left: Tensor, right: Tensor) -> Tensor:
