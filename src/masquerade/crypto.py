@@ -1,7 +1,6 @@
 """Every call into a cryptographic library, and every random byte, comes from this file.
 
-Nothing here keeps state between calls except the two hash states inside a ``Prf``, and the key schedules
-inside ``Pieces`` and ``Blocks``.
+Functions keep nothing between calls. An object keeps its key, ready for use, and a ``Keystream`` its place.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
@@ -57,7 +56,11 @@ def derive(key: bytes, label: str, context: bytes = b"") -> bytes:
     of ``label``, ``label`` and ``context``, so no two pairs share one.
     """
     name = label.encode()
-    info = len(name).to_bytes(2, "big") + name + context
+    return expand(key, len(name).to_bytes(2, "big") + name + context)
+
+
+def expand(key: bytes, info: bytes) -> bytes:
+    """A 32-byte key for ``info``, as :func:`derive`, where the caller sees to it that no two are alike."""
     return HKDFExpand(SHA256(), KEY_BYTES, info).derive(key)
 
 
@@ -172,11 +175,19 @@ def keystream(key: bytes, size: int) -> bytearray:
     under one keystream shows how they differ.
     """
     out = bytearray(size)
-    view, stream = memoryview(out), Cipher(AES(key), CTR(bytes(16))).encryptor()
-    for start in range(0, size, len(_ZEROS)):
-        piece = view[start : start + len(_ZEROS)]
-        stream.update_into(_ZEROS[: len(piece)], piece)
+    _fill(_counter(key), memoryview(out))
     return out
+
+
+def _counter(key: bytes) -> CipherContext:
+    """AES in counter mode from counter block 0: enciphering zeros gives its stream."""
+    return Cipher(AES(key), CTR(bytes(16))).encryptor()
+
+
+def _fill(context: CipherContext, buffer: memoryview) -> None:
+    for start in range(0, len(buffer), STREAM_PIECE):
+        piece = buffer[start : start + STREAM_PIECE]
+        context.update_into(_ZEROS[: len(piece)], piece)
 
 
 class Keystream:
@@ -191,15 +202,11 @@ class Keystream:
     def __init__(self, key: bytes) -> None:
         if len(key) != STREAM_KEY_BYTES:
             raise ValueError(f"a stream key is {STREAM_KEY_BYTES} bytes, not {len(key)}")
-        self._context = Cipher(AES(key), CTR(bytes(16))).encryptor()
+        self._context = _counter(key)
 
-    def into(self, buffer: memoryview, size: int) -> None:
-        """Write the next ``size`` bytes of the stream to the start of ``buffer``, and allocate nothing.
-
-        ``size`` is at most :data:`STREAM_PIECE`, and ``buffer`` 16 bytes longer: room for a block that is
-        cut.
-        """
-        self._context.update_into(_ZEROS if size == STREAM_PIECE else _ZEROS[:size], buffer)
+    def into(self, buffer: memoryview) -> None:
+        """Fill ``buffer``, of bytes, with the next of the stream."""
+        _fill(self._context, buffer)
 
     @classmethod
     def fresh(cls) -> Keystream:
@@ -222,6 +229,11 @@ class Agreement:
     def __init__(self, secret: bytes) -> None:
         self._secret = X25519PrivateKey.from_private_bytes(secret)
         self.public = self._secret.public_key().public_bytes_raw()
+
+    @classmethod
+    def fresh(cls) -> Agreement:
+        """A new random pair, whose secret nothing else knows."""
+        return cls(random_bytes(KEY_BYTES))
 
     def shared(self, public: bytes, context: bytes) -> bytes:
         """32 bytes shared with the holder of ``public``, to be given to :func:`expand`: HKDF-Extract with
@@ -248,11 +260,6 @@ def usable(public: bytes) -> bool:
     except Tampered:
         return False
     return True
-
-
-def expand(shared: bytes, info: bytes) -> bytes:
-    """A 32-byte key for ``info``: HKDF-Expand with SHA-256 (RFC 5869, section 2.3), one block."""
-    return hmac.digest(shared, info + b"\x01", "sha256")
 
 
 class Signer:

@@ -1,4 +1,4 @@
-"""Law 4: unmask(mask(D)) == D bit for bit; DifferenceMask keeps every difference; PrivacyMask its domain."""
+"""Law 5: unmask(mask(D)) == D bit for bit; DifferenceMask keeps every difference; PrivacyMask its domain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Law 5: a secure sum is that of its survivors, or refused; and any s - 1 shares say nothing."""
+"""Law 6: a secure sum is that of its survivors, or refused; and any s - 1 shares say nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws 1, 2, 3 and 8 for text, with the real finders."""
+"""Laws 1 to 4 for text, with the real finders."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_rows_masked_one_by_one_with_a_book_come_back(rows: list[str], masker: M
     assert restorer.feed("\n".join(done)) + restorer.finish() == "\n".join(rows)
 
 
-# -- law 8 ---------------------------------------------------------------------------------------------
+# -- law 4 ---------------------------------------------------------------------------------------------
 
 CANARY = "canary.bird@example.org"
 

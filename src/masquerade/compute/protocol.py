@@ -335,15 +335,11 @@ class Client:
 
     def _split(self, holders: NDArray[np.intp]) -> sharing.Elements:
         threshold = self.round.plan.threshold
-        size = (threshold - 1) * len(self._secrets)
-        coefficients = sharing.expand(
-            self._sharing[: crypto.STREAM_KEY_BYTES], size // 4, np.dtype(np.uint32)
-        )
+        stream = crypto.Keystream(self._sharing[: crypto.STREAM_KEY_BYTES])
+        coefficients = stream.read((threshold - 1) * len(self._secrets))
         places = self.round.graph.places(self.index, holders).tolist()
         secrets = np.frombuffer(self._secrets, self.round.plan.element)
-        return sharing.shamir_split(
-            secrets, places, threshold, coefficients.astype("<u4", copy=False).tobytes()
-        )
+        return sharing.shamir_split(secrets, places, threshold, coefficients)
 
     def _upload(self, body: memoryview) -> tuple[Kind, list[Any]]:
         """SEALED -> UPLOAD: open the shares held for others, and mask the words with those who sent one."""

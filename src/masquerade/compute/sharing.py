@@ -46,15 +46,13 @@ def add_masks(total: Words, keys: Iterable[bytes], *, subtract: Iterable[bytes] 
     streams: list[tuple[crypto.Keystream, np.ufunc]] = []
     streams += [(crypto.Keystream(key), np.add) for key in keys]
     streams += [(crypto.Keystream(key), np.subtract) for key in subtract]
-    size = total.itemsize
-    per_piece = crypto.STREAM_PIECE // size
-    scratch = aligned(np.empty(per_piece + 16 // size, total.dtype.newbyteorder("<")))
-    room = scratch.view(np.uint8).data
-    for at in range(0, total.size, per_piece):
-        piece = total[at : at + per_piece]
-        mask, length = scratch[: piece.size], piece.size * size
+    scratch = aligned(np.empty(crypto.STREAM_PIECE // total.itemsize, total.dtype.newbyteorder("<")))
+    for at in range(0, total.size, scratch.size):
+        piece = total[at : at + scratch.size]
+        mask = scratch[: piece.size]
+        room = mask.view(np.uint8).data
         for stream, combine in streams:
-            stream.into(room, length)
+            stream.into(room)
             combine(piece, mask, piece)
 
 
@@ -179,9 +177,8 @@ def _places(places: Iterable[int], field: _Field) -> Elements:
 def _weights(places: Elements, field: _Field) -> Elements:
     """Lagrange's weights at 0: for each place i, the product over the others j of j / (j - i)."""
     own = field.logs[places]
-    apart = field.logs[places[:, None] ^ places[None, :]].sum(
-        axis=1
-    )  # that of 0, on the diagonal, is no turn
+    # On the diagonal stands the logarithm of 0, which is no turn.
+    apart = field.logs[places[:, None] ^ places[None, :]].sum(axis=1)
     weights: Elements = field.powers[(own.sum() - own - apart) % field.order]
     return weights
 
