@@ -750,8 +750,10 @@ def _sum_parser(parser: argparse.ArgumentParser) -> None:
     add("--budget", type=float, metavar="E", help="of data that is new to the ledger (default: 3)")
     add("--delta", type=float, metavar="D", help="of that budget (default: 1e-06)")
     add("--balance", action="store_true", help="ask nothing: show what was paid, and what is left")
-    add("--data-set", metavar="NAME", help="the account that pays (default: one for each file, by its path)")
-    add("--unit", default="record", metavar="NAME", help="what one record stands for (default: %(default)s)")
+    add(
+        "--data-set", metavar="NAME", help="one account for all files, if none knows them (default: one each)"
+    )
+    add("--unit", metavar="NAME", help="what one record of data that is new stands for (default: record)")
     add(
         "--ledger",
         type=Path,
