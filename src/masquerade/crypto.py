@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
@@ -171,12 +171,16 @@ def keystream(key: bytes, size: int) -> bytearray:
     Without ``key`` they are indistinguishable from random. A key may cover one thing only: xor of two things
     under one keystream shows how they differ.
     """
-    out = bytearray(size)
-    view, stream = memoryview(out), Cipher(AES(key), CTR(bytes(16))).encryptor()
-    for start in range(0, size, len(_ZEROS)):
-        piece = view[start : start + len(_ZEROS)]
+    out, stream = bytearray(size), _counting(key)
+    view = memoryview(out)
+    for start in range(0, size, STREAM_PIECE):
+        piece = view[start : start + STREAM_PIECE]
         stream.update_into(_ZEROS[: len(piece)], piece)
     return out
+
+
+def _counting(key: bytes) -> CipherContext:
+    return Cipher(AES(key), CTR(bytes(16))).encryptor()
 
 
 class Keystream:
@@ -191,15 +195,14 @@ class Keystream:
     def __init__(self, key: bytes) -> None:
         if len(key) != STREAM_KEY_BYTES:
             raise ValueError(f"a stream key is {STREAM_KEY_BYTES} bytes, not {len(key)}")
-        self._context = Cipher(AES(key), CTR(bytes(16))).encryptor()
+        self._context = _counting(key)
 
     def into(self, buffer: memoryview, size: int) -> None:
         """Write the next ``size`` bytes of the stream to the start of ``buffer``, and allocate nothing.
 
-        ``size`` is at most :data:`STREAM_PIECE`, and ``buffer`` 16 bytes longer: room for a block that is
-        cut.
+        ``size`` is at most :data:`STREAM_PIECE`, and ``buffer`` no shorter than ``size``.
         """
-        self._context.update_into(_ZEROS if size == STREAM_PIECE else _ZEROS[:size], buffer)
+        self._context.update_into(_ZEROS[:size], buffer)
 
     @classmethod
     def fresh(cls) -> Keystream:
