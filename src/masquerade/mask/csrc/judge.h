@@ -75,18 +75,15 @@ static void judge(Scan *scan, const double *verdicts)
 }
 
 /* Whether a text is in plain form, as far as can be told quickly. */
-static int is_usual(const Scanner *s, PyObject *string)
+static int seems_plain(const Scanner *s, PyObject *string)
 {
     if (PyUnicode_IS_ASCII(string))
         return 1;
     const int kind = PyUnicode_KIND(string);
     const void *data = PyUnicode_DATA(string);
-    for (Place i = 0; i < PyUnicode_GET_LENGTH(string); i++) {
-        const Py_UCS4 c = PyUnicode_READ(kind, data, i);
-        const Symbol symbol = s->symbols[c < 0x10000 ? c : 0x10000];
-        if (!(s->bits[s->usual * s->words + (symbol >> 6)] >> (symbol & 63) & 1))
+    for (Place i = 0; i < PyUnicode_GET_LENGTH(string); i++)
+        if (!is_usual(s, PyUnicode_READ(kind, data, i)))
             return 0;
-    }
     return 1;
 }
 
@@ -103,7 +100,7 @@ static PyObject *scanner_look(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "a threshold and a strictness for each kind");
         return NULL;
     }
-    if (!plain && !is_usual(s, string))
+    if (!plain && !seems_plain(s, string))
         Py_RETURN_NONE;
     Scan scan;
     if (!walk(&scan, s, string)) {

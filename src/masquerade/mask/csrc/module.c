@@ -11,18 +11,28 @@
 #include "judge.h"
 #include "plain.h"
 
-#define FORMAT 3 /* program.py has the same number */
+#define FORMAT 4 /* program.py has the same number */
 
-static const void *bytes_of(PyObject *tables, const char *name, Py_ssize_t *size)
+/* -- what the table was compiled to: references are borrowed, for the arguments are held -- */
+
+static PyObject *object_named(PyObject *tables, const char *name)
 {
-    PyObject *item = PyDict_GetItemString(tables, name); /* borrowed; the dictionary is held */
-    if (!item || !PyBytes_Check(item)) {
-        PyErr_Format(PyExc_ValueError, "no bytes called %s", name);
-        return NULL;
-    }
-    if (size)
-        *size = PyBytes_Size(item);
-    return PyBytes_AsString(item);
+    PyObject *item = PyDict_GetItemString(tables, name);
+    if (!item)
+        PyErr_Format(PyExc_ValueError, "nothing called %s", name);
+    return item;
+}
+
+static const void *bytes_named(PyObject *tables, const char *name)
+{
+    PyObject *item = object_named(tables, name);
+    return item ? PyBytes_AsString(item) : NULL;
+}
+
+static long number_named(PyObject *tables, const char *name)
+{
+    PyObject *item = object_named(tables, name);
+    return item ? PyLong_AsLong(item) : -1;
 }
 
 static long number_at(PyObject *sequence, Py_ssize_t i)
@@ -33,39 +43,16 @@ static long number_at(PyObject *sequence, Py_ssize_t i)
     return value;
 }
 
-static Program program_of(PyObject *pair)
+static Program program_of(PyObject *four)
 {
-    Program p = {(uint32_t)number_at(pair, 0), (uint32_t)number_at(pair, 1), number_at(pair, 2), number_at(pair, 3)};
-    return p;
+    return (Program){(uint32_t)number_at(four, 0), (uint32_t)number_at(four, 1), number_at(four, 2),
+                     number_at(four, 3)};
 }
 
 static Program program_named(PyObject *tables, const char *name)
 {
-    Program none = {0, 0, 0, 0};
-    PyObject *pair = PyDict_GetItemString(tables, name);
-    if (!pair) {
-        PyErr_Format(PyExc_ValueError, "no program called %s", name);
-        return none;
-    }
-    return program_of(pair);
-}
-
-static long number_named(PyObject *tables, const char *name)
-{
-    PyObject *item = PyDict_GetItemString(tables, name);
-    if (!item) {
-        PyErr_Format(PyExc_ValueError, "no number called %s", name);
-        return -1;
-    }
-    return PyLong_AsLong(item);
-}
-
-static PyObject *object_named(PyObject *tables, const char *name)
-{
-    PyObject *item = PyDict_GetItemString(tables, name);
-    if (!item)
-        PyErr_Format(PyExc_ValueError, "nothing called %s", name);
-    return item;
+    PyObject *four = object_named(tables, name);
+    return four ? program_of(four) : (Program){0};
 }
 
 static Named named_in(PyObject *tables, const char *name)
@@ -95,19 +82,22 @@ static int native_check(PyObject *check)
     return found;
 }
 
-/* kinds: their names. rows: (number of kind, score, check or None, left, (start, first)) */
+/* Room for as many as a list has, and this number; NULL where there is none. */
+static void *room_for(PyObject *list, size_t size, int *count)
+{
+    *count = (int)PyList_Size(list);
+    return *count < 0 ? NULL : PyMem_Calloc((size_t)*count + 1, size);
+}
+
+/* kinds: their names. rows: (number of kind, score, check or None, left, program) */
 static int take_rows(Scanner *s, PyObject *kinds, PyObject *rows)
 {
-    s->kind_count = (int)PyList_Size(kinds);
-    s->kinds = PyMem_Calloc((size_t)s->kind_count + 1, sizeof *s->kinds);
-    if (!s->kinds)
+    s->kinds = room_for(kinds, sizeof *s->kinds, &s->kind_count);
+    s->rows = room_for(rows, sizeof *s->rows, &s->row_count);
+    if (!s->kinds || !s->rows)
         return -1;
     for (int i = 0; i < s->kind_count; i++)
         s->kinds[i] = PyList_GetItem(kinds, i);
-    s->row_count = (int)PyList_Size(rows);
-    s->rows = PyMem_Calloc((size_t)s->row_count + 1, sizeof *s->rows);
-    if (!s->rows)
-        return -1;
     for (int i = 0; i < s->row_count; i++) {
         PyObject *item = PyList_GetItem(rows, i), *check = PyTuple_GetItem(item, 2);
         Row *row = &s->rows[i];
@@ -124,21 +114,20 @@ static int take_rows(Scanner *s, PyObject *kinds, PyObject *rows)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* forms: [row, ...] for each lead */
 static int take_forms(Scanner *s, PyObject *forms)
 {
-    s->form_count = (int)PyList_Size(forms);
-    s->forms = PyMem_Calloc((size_t)s->form_count + 1, sizeof *s->forms);
+    s->forms = room_for(forms, sizeof *s->forms, &s->form_count);
     if (!s->forms)
         return -1;
     for (int i = 0; i < s->form_count; i++) {
         PyObject *rows = PyList_GetItem(forms, i);
-        const int count = (int)PyList_Size(rows);
-        s->forms[i].rows = PyMem_Calloc((size_t)count + 1, sizeof(int));
-        if (!s->forms[i].rows)
+        Forms *form = &s->forms[i];
+        form->rows = room_for(rows, sizeof *form->rows, &form->count);
+        if (!form->rows)
             return -1;
-        s->forms[i].count = count;
-        for (int k = 0; k < count; k++)
-            s->forms[i].rows[k] = (int)number_at(rows, k);
+        for (int k = 0; k < form->count; k++)
+            form->rows[k] = (int)number_at(rows, k);
     }
     return 0;
 }
@@ -146,15 +135,13 @@ static int take_forms(Scanner *s, PyObject *forms)
 /* literals: [(after, row), ...] each */
 static int take_literals(Scanner *s, PyObject *literals)
 {
-    s->literal_count = (int)PyList_Size(literals);
-    s->literals = PyMem_Calloc((size_t)s->literal_count + 1, sizeof *s->literals);
+    s->literals = room_for(literals, sizeof *s->literals, &s->literal_count);
     if (!s->literals)
         return -1;
     for (int i = 0; i < s->literal_count; i++) {
         PyObject *entries = PyList_GetItem(literals, i);
         Literal *literal = &s->literals[i];
-        literal->count = (int)PyList_Size(entries);
-        literal->entries = PyMem_Calloc((size_t)literal->count + 1, sizeof(Entry));
+        literal->entries = room_for(entries, sizeof *literal->entries, &literal->count);
         if (!literal->entries)
             return -1;
         for (int k = 0; k < literal->count; k++) {
@@ -167,16 +154,15 @@ static int take_literals(Scanner *s, PyObject *literals)
 
 static int take_tables(Scanner *s, PyObject *tables)
 {
-    Py_ssize_t fold_size = 0;
-    s->code = bytes_of(tables, "code", NULL);
-    s->bits = bytes_of(tables, "bits", NULL);
-    s->symbols = bytes_of(tables, "symbols", NULL);
-    s->fold = bytes_of(tables, "fold", &fold_size);
+    s->code = bytes_named(tables, "code");
+    s->bits = bytes_named(tables, "bits");
+    s->symbols = bytes_named(tables, "symbols");
+    s->fold = bytes_named(tables, "fold");
     s->words = number_named(tables, "words");
-    s->node_literal = bytes_of(tables, "node_literal", NULL);
-    s->node_first = bytes_of(tables, "node_first", NULL);
-    s->node_symbol = bytes_of(tables, "node_symbol", NULL);
-    s->node_target = bytes_of(tables, "node_target", NULL);
+    s->node_literal = bytes_named(tables, "node_literal");
+    s->node_first = bytes_named(tables, "node_first");
+    s->node_symbol = bytes_named(tables, "node_symbol");
+    s->node_target = bytes_named(tables, "node_target");
     s->digit = program_named(tables, "digit");
     s->emails[0] = program_named(tables, "email_at");
     s->emails[1] = program_named(tables, "email_percent");
@@ -185,7 +171,7 @@ static int take_tables(Scanner *s, PyObject *tables)
     s->issuer = program_named(tables, "issuer");
     s->calling = program_named(tables, "calling");
     s->placeholder = program_named(tables, "placeholder");
-    s->projection = bytes_of(tables, "projection", NULL);
+    s->projection = bytes_named(tables, "projection");
     s->usual = (uint32_t)number_named(tables, "usual");
     s->local = (uint32_t)number_named(tables, "local");
     s->scheme = (uint32_t)number_named(tables, "scheme");
@@ -196,10 +182,10 @@ static int take_tables(Scanner *s, PyObject *tables)
     s->email = named_in(tables, "email");
     s->address = named_in(tables, "address");
     s->secret = named_in(tables, "secret");
-    s->iban = bytes_of(tables, "iban", NULL);
-    s->countries = bytes_of(tables, "countries", NULL);
-    s->provinces = bytes_of(tables, "provinces", NULL);
-    s->most_digits = bytes_of(tables, "most_digits", NULL);
+    s->iban = bytes_named(tables, "iban");
+    s->countries = bytes_named(tables, "countries");
+    s->provinces = bytes_named(tables, "provinces");
+    s->most_digits = bytes_named(tables, "most_digits");
     s->double_sha256 = object_named(tables, "double_sha256");
     PyObject *elsewhere = object_named(tables, "elsewhere");
     if (PyErr_Occurred())
@@ -211,7 +197,7 @@ static int take_tables(Scanner *s, PyObject *tables)
     }
     for (Py_ssize_t i = 0; i < count; i++)
         s->elsewhere[s->elsewhere_count++] = (int)number_at(elsewhere, i);
-    s->fold_count = fold_size / (Py_ssize_t)sizeof(Symbol);
+    s->fold_count = PyBytes_Size(object_named(tables, "fold")) / (Py_ssize_t)sizeof(Symbol);
     const uint32_t branches = s->node_first[1] - s->node_first[0];
     s->root = PyMem_Calloc((size_t)s->fold_count, sizeof *s->root);
     s->pairs = PyMem_Calloc((size_t)(branches + 1) * (size_t)s->fold_count, sizeof *s->pairs);

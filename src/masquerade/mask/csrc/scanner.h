@@ -82,6 +82,11 @@ typedef struct {
     int failed;
 } Scan;
 
+static inline Symbol symbol_of(const Scanner *s, Py_UCS4 c) { return s->symbols[c < 0x10000 ? c : 0x10000]; }
+
+/* Whether a character is one that stands for no other: normal.py, USUAL. */
+static inline int is_usual(const Scanner *s, Py_UCS4 c) { return is_in(s->bits, s->words, s->usual, symbol_of(s, c)); }
+
 /* A tuple of a subclass, to be filled. */
 static PyObject *new_tuple(PyTypeObject *type, Place size)
 {

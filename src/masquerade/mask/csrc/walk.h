@@ -61,7 +61,7 @@ static int form_at(Scan *scan, int lead, Place start, Found *form)
         const Place length = length_of(scan, row, start, stop);
         if (scan->failed)
             return 0;
-        if (!length && (row->check || row->native >= 0))
+        if (!length && row->check)
             continue;
         Place begin = start - row->left;
         const Place end = start + length;
@@ -356,7 +356,7 @@ static void read_symbols(const Scanner *s, PyObject *string, Symbol *text)
     } else {
         const Py_UCS4 *from = PyUnicode_4BYTE_DATA(string);
         for (Place i = 0; i < n; i++)
-            text[i] = symbols[from[i] < 0x10000 ? from[i] : 0x10000];
+            text[i] = symbol_of(s, from[i]);
     }
 }
 
