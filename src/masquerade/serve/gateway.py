@@ -18,14 +18,10 @@ import contextlib
 import gc
 import os
 import re
-import signal
-import socket
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from types import FrameType
 from typing import Any, NamedTuple
 
 import orjson
@@ -434,28 +430,22 @@ def serve(settings: Settings) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from masquerade.serve.listener import address, configured, listen, signals_are_the_servers
+
     app = create_app(settings)  # also where there are workers: what is wrong shows here, once
-    listening = _listen(settings)
+    listening = listen(settings.host, settings.port)
+    listening.set_inheritable(True)
     log.quiet_others()
-    config = uvicorn.Config(
+    config = configured(
         app if settings.workers == 1 else "masquerade.serve.gateway:worker",
         factory=settings.workers > 1,
         workers=settings.workers,
-        http="masquerade.serve.listener:Listener",
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
         timeout_graceful_shutdown=int(settings.grace),
         timeout_worker_healthcheck=60,
     )
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{listening.getsockname()[1]}"
-    log.started(settings.log, address, settings.base or "the mirror model", settings.workers)
-    with _signals_are_the_servers():
+    here = address("http", settings.host, listening)
+    log.started(settings.log, here, settings.base or "the mirror model", settings.workers)
+    with signals_are_the_servers():
         if settings.workers == 1:
             config.load()
             _settle()
@@ -464,33 +454,6 @@ def serve(settings: Settings) -> None:
         os.environ[_SETTINGS] = settings.dump()
         with shared_between_workers():
             Multiprocess(config, sockets=[listening]).run()
-
-
-@contextlib.contextmanager
-def _signals_are_the_servers() -> Iterator[None]:
-    """Once stopped, uvicorn repeats the signal that stopped it; what ended well is to end with status 0."""
-    before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    pass
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listening = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as problem:
-        raise BadInput(
-            f"cannot listen on {settings.host} port {settings.port}: {problem.strerror}; try another port"
-        ) from None
-    listening.set_inheritable(True)
-    return listening
 
 
 def _policy(settings: Settings) -> Policy:
