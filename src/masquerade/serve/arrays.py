@@ -20,6 +20,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -74,7 +75,7 @@ def restore_file(source: Source, landing: Landing, mask: RandomMask) -> Summary:
     """
     begin, summary = time.monotonic(), Summary(source.name, landing.name)
     with _named(source):
-        content, pieces = mask.unmask_stream(_chunks(source))
+        content, pieces = mask.unmask_stream(iter(source.read, b""))
         _write(content, pieces, landing)
     summary.bytes, summary.seconds = source.offset, time.monotonic() - begin
     return summary
@@ -93,11 +94,6 @@ def _named(source: Source) -> Iterator[None]:
         raise Tampered(f"{source.name}: {problem}; or it was masked for another tenant") from None
 
 
-def _chunks(source: Source) -> Iterator[bytes]:
-    while chunk := source.read():
-        yield chunk
-
-
 # Reading ------------------------------------------------------------------------------------------------
 
 
@@ -107,20 +103,18 @@ def _read(source: Source) -> tuple[Content, Iterable[bytes]]:
     if ending == ".npz":
         return _read_npz(source)
     if ending == ".npy":
-        return _read_npy(_chunks(source))
-    return Content(note={"file": "raw"}), _chunks(source)
+        head, content, data = _read_npy(iter(source.read, b""))
+        return replace(content, note={"file": "npy", "head": base64.b64encode(head).decode()}), data
+    return Content(note={"file": "raw"}), iter(source.read, b"")
 
 
-def _read_npy(chunks: Iterator[bytes]) -> tuple[Content, Iterable[bytes]]:
-    """The format of NEP 1: magic, version, length, a Python literal, data."""
+def _read_npy(chunks: Iterator[bytes]) -> tuple[bytes, Content, Iterator[bytes]]:
+    """The format of NEP 1 (magic, version, length, a Python literal, data): its head, what that says, and
+    the data, which must be as long as it says."""
     head, rest = _head(chunks)
     content = _described(head)
-    note = {"file": "npy", "head": base64.b64encode(head).decode()}
     wanted = math.prod(content.shape) * dtype_from_json(content.dtype).itemsize
-    return (
-        Content("array", content.dtype, content.shape, content.order, note),
-        _exactly(wanted, rest, chunks),
-    )
+    return head, content, _exactly(wanted, rest, chunks)
 
 
 def _head(chunks: Iterator[bytes]) -> tuple[bytes, bytes]:
@@ -160,7 +154,6 @@ def _described(head: bytes) -> Content:
 
 
 def _exactly(wanted: int, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The data, which must be as long as the head says."""
     seen = len(first)
     yield first
     for chunk in chunks:
@@ -205,10 +198,9 @@ def _members(source: Source, archive: zipfile.ZipFile, members: list[zipfile.Zip
 
 
 def _checked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    content_head, rest = _head(chunks)
-    content = _described(content_head)
-    yield content_head
-    yield from _exactly(math.prod(content.shape) * dtype_from_json(content.dtype).itemsize, rest, chunks)
+    head, _, data = _read_npy(chunks)
+    yield head
+    yield from data
 
 
 # Writing ------------------------------------------------------------------------------------------------
