@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 
 import re2
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -38,16 +37,11 @@ def find_rules(text: str) -> list[Span]:
 
 
 def _find_rules(plain: Normal) -> list[Found]:
-    found = _walk()(plain.text)
+    built = scanner.whole()
+    found: list[Found] = (built.inner if built else rules()).find(plain.text)
     if plain.same_offsets:
         return found
     return [(*plain.original(start, end), kind, score) for start, end, kind, score in found]
-
-
-@cache
-def _walk() -> Callable[[str], list[Found]]:
-    built = scanner.whole()
-    return built.inner.find if built else rules().find
 
 
 _RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")

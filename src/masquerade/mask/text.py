@@ -24,7 +24,7 @@ from ahocorasick_rs import MatchKind
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
-from masquerade.mask import native, scanner
+from masquerade.mask import scanner
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
@@ -407,9 +407,9 @@ def _wherever_they_stand(
     texts: tuple[str, ...], found: tuple[list[Span], ...], kinds: frozenset[str]
 ) -> tuple[list[Span], ...]:
     """``found``, and the same values wherever else they stand for themselves; secrets also within words."""
-    built = native.module()
+    built = scanner.whole()
     if built:
-        if not built.repeats(texts, found):
+        if not built.inner.repeats(texts, found):
             return found
     else:
         _check_places(texts, found)

@@ -713,7 +713,7 @@ static int stands_elsewhere(const Values *values, PyObject *text, const Covered 
 /* repeats(texts, found) -> whether a value with a digit in it may stand in a place that is not among the
    found ones: never no where there is one. ValueError for spans that are not sorted, disjoint and within their
    text. */
-static PyObject *repeats(PyObject *self, PyObject *args)
+static PyObject *scanner_repeats(PyObject *self, PyObject *args)
 {
     (void)self;
     PyObject *texts, *found;

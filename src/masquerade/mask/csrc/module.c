@@ -11,7 +11,7 @@
 #include "judge.h"
 #include "plain.h"
 
-#define FORMAT 4 /* program.py has the same number */
+#define FORMAT 5 /* program.py has the same number */
 
 /* -- what the table was compiled to: references are borrowed, for the arguments are held -- */
 
@@ -267,6 +267,7 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *args, PyObject *names
 static PyMethodDef scanner_methods[] = {
     {"find", scanner_find, METH_O, "find(text) -> [(start, end, kind, score), ...]: every form, as the rules know it."},
     {"look", scanner_look, METH_VARARGS, "What a policy makes of a text: see find.py."},
+    {"repeats", scanner_repeats, METH_VARARGS, "Whether a found value may stand elsewhere too: see text.py."},
     {"replace", scanner_replace, METH_VARARGS, "Masked texts and surrogates, or None where stand-ins clash."},
     {NULL, NULL, 0, NULL},
 };
@@ -284,7 +285,6 @@ static PyType_Spec scanner_spec = {
 
 static PyMethodDef functions[] = {
     {"plain", plain, METH_VARARGS, "The plain form of a text, and where its characters stood: see normal.py."},
-    {"repeats", repeats, METH_VARARGS, "Whether a found value may stand elsewhere too: see text.py."},
     {NULL, NULL, 0, NULL},
 };
 
