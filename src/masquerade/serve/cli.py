@@ -422,10 +422,7 @@ def _client_key(args: argparse.Namespace) -> int:
     key, digest = new_key()
     name = json.dumps(args.name, ensure_ascii=False)
     with alone([path.parent]), Landing(str(path), force=True, private=True, locked=True) as landing:
-        try:
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
-        except (OSError, UnicodeDecodeError):
-            raise Unreadable("cannot read it", source=str(path)) from None
+        text = _read(path) if path.exists() else ""
         gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
         text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
         Clients.parse(text, str(path))
@@ -467,11 +464,7 @@ def _join(args: argparse.Namespace) -> int:
     from masquerade.serve.join import join
     from masquerade.serve.roster import Roster, read_values
 
-    try:
-        text = Path(args.roster).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise Unreadable("cannot read it", source=args.roster) from None
-    roster = Roster.parse(text, args.roster)
+    roster = Roster.parse(_read(args.roster), args.roster)
     identity = keyfile.load_identity(Path(args.identity))
     values = read_values(Path(args.values)) if args.values else None
     with Landing(args.output, force=args.force, private=True) as landing:
@@ -490,6 +483,13 @@ def _join(args: argparse.Namespace) -> int:
 
 
 # What they share ----------------------------------------------------------------------------------------
+
+
+def _read(path: Path | str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable("cannot read it", source=str(path)) from None
 
 
 def _policy(path: str | None) -> Policy:

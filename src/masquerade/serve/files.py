@@ -577,7 +577,7 @@ class _Restore:
 
     def _restored(self, text: str, lexicon: Lexicon) -> str:
         restorer = Restorer(lexicon)
-        restored = restorer.feed(text) + restorer.finish()
+        restored = restorer.restore(text)
         self._summary.restored += restorer.restored
         self._summary.unresolved += restorer.unresolved
         return restored

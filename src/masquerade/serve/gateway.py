@@ -44,8 +44,6 @@ from masquerade.serve.upstream import Http, Mirror, Reply, Upstream
 from masquerade.wire.exchange import Exchange, alias_under
 from masquerade.wire.sse import Event, encode
 
-_IN_THREAD = 64 << 10
-"""Bodies of at least this many bytes are masked and restored in a thread, so that others need not wait."""
 _MOST_TENANTS = 1024
 _REPLY_FACTOR = 4
 _OPENAI_NAME = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,200}")
@@ -247,10 +245,7 @@ class Gateway:
     async def _mask(self, call: Call, tenant: _Tenant, body: bytes) -> Exchange:
         started = perf_counter()
         try:
-            if len(body) < _IN_THREAD:
-                exchange = Exchange(tenant.masker, body, alias=tenant.alias)
-            else:
-                exchange = await call.lease.in_thread(Exchange, tenant.masker, body, alias=tenant.alias)
+            exchange = await call.lease.work(len(body), Exchange, tenant.masker, body, alias=tenant.alias)
         except MasqueradeError:
             raise
         except Exception as problem:
@@ -286,9 +281,7 @@ class Gateway:
 
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:
-            if len(body) < _IN_THREAD:
-                return status, exchange.reply(body)
-            return status, await call.lease.in_thread(exchange.reply, body)
+            return status, await call.lease.work(len(body), exchange.reply, body)
         self._require_answer(status)
         return status, orjson.dumps(_upstream_error(status, body, exchange.restore_whole))
 
@@ -305,10 +298,7 @@ class Gateway:
         await call.start(reply.status, b"text/event-stream; charset=utf-8", shown, None)
         try:
             async for piece in reply.pieces():
-                if restorer.held + len(piece) < _IN_THREAD:
-                    out = restorer.feed(piece)
-                else:
-                    out = await call.lease.in_thread(restorer.feed, piece)
+                out = await call.lease.work(restorer.held + len(piece), restorer.feed, piece)
                 call.lease.keep(restorer.held)
                 if out:
                     await call.write(out, more=True)
@@ -330,17 +320,10 @@ class Gateway:
 
     def _counts_headers(self, exchange: Exchange) -> list[Header]:
         headers = [self._policy_header]
-        redacted = exchange.redacted
-        masked = [
-            f"{kind}={n}"
-            for kind, fates in exchange.counts.items()
-            if (n := sum(fates.values()) - redacted.get(kind, 0))
-        ]
-        if masked:
-            headers.append((b"x-masquerade-masked", ", ".join(masked).encode()))
-        if redacted:
-            told = ", ".join([f"{kind}={n}" for kind, n in redacted.items()])
-            headers.append((b"x-masquerade-redacted", told.encode()))
+        masked = {kind: sum(fates.values()) for kind, fates in exchange.summary()["masked"].items()}
+        for name, counts in ((b"x-masquerade-masked", masked), (b"x-masquerade-redacted", exchange.redacted)):
+            if counts:
+                headers.append((name, ", ".join(f"{kind}={n}" for kind, n in counts.items()).encode()))
         return headers
 
     async def _models(self, call: Call) -> None:
