@@ -55,16 +55,19 @@ static Program program_named(PyObject *tables, const char *name)
     return four ? program_of(four) : (Program){0};
 }
 
-static Named named_in(PyObject *tables, const char *name)
+/* tuple: (number of kind, score, ...), or NULL with an exception */
+static What what_of(const Scanner *s, PyObject *tuple)
 {
-    PyObject *pair = object_named(tables, name);
-    Named result = {0};
-    if (pair) {
-        result.kind_number = (int)number_at(pair, 0);
-        result.score = PyTuple_GetItem(pair, 1);
-        result.sure = PyFloat_AsDouble(result.score);
-    }
-    return result;
+    What what = {0};
+    const long number = tuple ? number_at(tuple, 0) : -1;
+    if (number >= 0 && number < s->kind_count) {
+        what.kind = s->kinds[number];
+        what.kind_number = (int)number;
+        what.score = PyTuple_GetItem(tuple, 1);
+        what.sure = PyFloat_AsDouble(what.score);
+    } else if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "a kind is one of those listed");
+    return what;
 }
 
 static int native_check(PyObject *check)
@@ -101,14 +104,13 @@ static int take_rows(Scanner *s, PyObject *kinds, PyObject *rows)
     for (int i = 0; i < s->row_count; i++) {
         PyObject *item = PyList_GetItem(rows, i), *check = PyTuple_GetItem(item, 2);
         Row *row = &s->rows[i];
-        row->kind_number = (int)PyLong_AsLong(PyTuple_GetItem(item, 0));
-        row->kind = s->kinds[row->kind_number];
-        row->score = PyTuple_GetItem(item, 1);
-        row->sure = PyFloat_AsDouble(row->score);
+        row->what = what_of(s, item);
+        if (!row->what.kind)
+            return -1;
         row->check = check == Py_None ? NULL : check;
         row->native = row->check ? native_check(check) : -1;
         row->left = (int)PyLong_AsLong(PyTuple_GetItem(item, 3));
-        row->phone = PyUnicode_CompareWithASCIIString(row->kind, "PHONE") == 0;
+        row->phone = PyUnicode_CompareWithASCIIString(row->what.kind, "PHONE") == 0;
         row->program = program_of(PyTuple_GetItem(item, 4));
     }
     return PyErr_Occurred() ? -1 : 0;
@@ -179,9 +181,9 @@ static int take_tables(Scanner *s, PyObject *tables)
     s->in_ext = (uint32_t)number_named(tables, "extension");
     s->tries = number_named(tables, "tries");
     s->waste = number_named(tables, "waste");
-    s->email = named_in(tables, "email");
-    s->address = named_in(tables, "address");
-    s->secret = named_in(tables, "secret");
+    s->email = what_of(s, object_named(tables, "email"));
+    s->address = what_of(s, object_named(tables, "address"));
+    s->secret = what_of(s, object_named(tables, "secret"));
     s->iban = bytes_named(tables, "iban");
     s->countries = bytes_named(tables, "countries");
     s->provinces = bytes_named(tables, "provinces");
@@ -254,7 +256,7 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *args, PyObject *names
     if (!s)
         return NULL;
     s->held = Py_NewRef(args);
-    if (take_tables(s, tables) || take_rows(s, kinds, rows) || take_forms(s, forms) || take_literals(s, literals)
+    if (take_rows(s, kinds, rows) || take_tables(s, tables) || take_forms(s, forms) || take_literals(s, literals)
         || PyErr_Occurred()) {
         if (!PyErr_Occurred())
             PyErr_NoMemory();

@@ -10,10 +10,15 @@ typedef struct {
     Place least, most; /* letters and digits that a match begins with */
 } Program;
 
-typedef struct {
-    PyObject *kind, *score, *check; /* check: a callable, or NULL */
-    int kind_number;
+typedef struct { /* what something is, and how sure that is: the score as a number too */
+    PyObject *kind, *score;
     double sure;
+    int kind_number;
+} What;
+
+typedef struct {
+    What what;
+    PyObject *check; /* a callable, or NULL */
     int native; /* number of the check in checks.h, or -1 */
     int left, phone;
     Program program;
@@ -32,12 +37,6 @@ typedef struct {
     int count;
     int *rows;
 } Forms;
-
-typedef struct { /* a kind that is found in a way of its own */
-    int kind_number;
-    PyObject *score;
-    double sure;
-} Named;
 
 typedef struct {
     PyObject_HEAD
@@ -61,16 +60,14 @@ typedef struct {
     uint32_t usual, local, scheme, solid, in_ext;
     PyObject **kinds;
     int kind_count;
-    Named email, address, secret;
+    What email, address, secret; /* found in ways of their own */
     const uint8_t *iban, *countries, *provinces, *most_digits;
     Place tries, waste;
 } Scanner;
 
 typedef struct {
     Place start, end;
-    PyObject *kind, *score; /* borrowed from the scanner */
-    double sure;
-    int kind_number;
+    What what; /* borrowed from the scanner */
 } Found;
 
 typedef struct {
@@ -112,11 +109,6 @@ static void report(Scan *scan, Found found)
         scan->room = room;
     }
     scan->found[scan->count++] = found;
-}
-
-static Found named(const Scanner *s, const Named *what, Place start, Place end)
-{
-    return (Found){start, end, s->kinds[what->kind_number], what->score, what->sure, what->kind_number};
 }
 
 #endif
