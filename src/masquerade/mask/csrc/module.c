@@ -85,11 +85,14 @@ static int native_check(PyObject *check)
     return found;
 }
 
-/* Room for as many as a list has, and this number; NULL where there is none. */
+/* Room for as many as a list has, and this number; NULL, with an exception, where there is none. */
 static void *room_for(PyObject *list, size_t size, int *count)
 {
     *count = (int)PyList_Size(list);
-    return *count < 0 ? NULL : PyMem_Calloc((size_t)*count + 1, size);
+    void *room = *count < 0 ? NULL : PyMem_Calloc((size_t)*count + 1, size);
+    if (!room && !PyErr_Occurred())
+        PyErr_NoMemory();
+    return room;
 }
 
 /* kinds: their names. rows: (number of kind, score, check or None, left, program) */
@@ -116,42 +119,27 @@ static int take_rows(Scanner *s, PyObject *kinds, PyObject *rows)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* forms: [row, ...] for each lead */
-static int take_forms(Scanner *s, PyObject *forms)
+/* lists: [(after, row), ...] each */
+static Entries *entries_of(PyObject *lists, int *count)
 {
-    s->forms = room_for(forms, sizeof *s->forms, &s->form_count);
-    if (!s->forms)
-        return -1;
-    for (int i = 0; i < s->form_count; i++) {
-        PyObject *rows = PyList_GetItem(forms, i);
-        Forms *form = &s->forms[i];
-        form->rows = room_for(rows, sizeof *form->rows, &form->count);
-        if (!form->rows)
-            return -1;
-        for (int k = 0; k < form->count; k++)
-            form->rows[k] = (int)number_at(rows, k);
-    }
-    return 0;
-}
-
-/* literals: [(after, row), ...] each */
-static int take_literals(Scanner *s, PyObject *literals)
-{
-    s->literals = room_for(literals, sizeof *s->literals, &s->literal_count);
-    if (!s->literals)
-        return -1;
-    for (int i = 0; i < s->literal_count; i++) {
-        PyObject *entries = PyList_GetItem(literals, i);
-        Literal *literal = &s->literals[i];
-        literal->entries = room_for(entries, sizeof *literal->entries, &literal->count);
-        if (!literal->entries)
-            return -1;
-        for (int k = 0; k < literal->count; k++) {
-            PyObject *entry = PyList_GetItem(entries, k);
-            literal->entries[k] = (Entry){(int)number_at(entry, 0), (int)number_at(entry, 1)};
+    Entries *result = room_for(lists, sizeof *result, count);
+    for (int i = 0; result && i < *count; i++) {
+        PyObject *list = PyList_GetItem(lists, i);
+        Entries *entries = &result[i];
+        entries->all = room_for(list, sizeof *entries->all, &entries->count);
+        for (int k = 0; entries->all && k < entries->count; k++) {
+            PyObject *entry = PyList_GetItem(list, k);
+            entries->all[k] = (Entry){(int)number_at(entry, 0), (int)number_at(entry, 1)};
         }
     }
-    return 0;
+    return result;
+}
+
+static void free_entries(Entries *entries, int count)
+{
+    for (int i = 0; entries && i < count; i++)
+        PyMem_Free(entries[i].all);
+    PyMem_Free(entries);
 }
 
 static int take_tables(Scanner *s, PyObject *tables)
@@ -203,8 +191,10 @@ static int take_tables(Scanner *s, PyObject *tables)
     const uint32_t branches = s->node_first[1] - s->node_first[0];
     s->root = PyMem_Calloc((size_t)s->fold_count, sizeof *s->root);
     s->pairs = PyMem_Calloc((size_t)(branches + 1) * (size_t)s->fold_count, sizeof *s->pairs);
-    if (!s->root || !s->pairs)
+    if (!s->root || !s->pairs) {
+        PyErr_NoMemory();
         return -1;
+    }
     for (uint32_t i = 0; i < branches; i++) {
         const uint32_t edge = s->node_first[0] + i, node = s->node_target[edge];
         s->root[s->node_symbol[edge]] = (uint16_t)(i + 1);
@@ -226,12 +216,8 @@ static int take_tables(Scanner *s, PyObject *tables)
 static void scanner_free(PyObject *self)
 {
     Scanner *s = (Scanner *)self;
-    for (int i = 0; s->forms && i < s->form_count; i++)
-        PyMem_Free(s->forms[i].rows);
-    for (int i = 0; s->literals && i < s->literal_count; i++)
-        PyMem_Free(s->literals[i].entries);
-    PyMem_Free(s->forms);
-    PyMem_Free(s->literals);
+    free_entries(s->forms, s->form_count);
+    free_entries(s->literals, s->literal_count);
     PyMem_Free(s->rows);
     PyMem_Free(s->kinds);
     PyMem_Free(s->root);
@@ -256,10 +242,11 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *args, PyObject *names
     if (!s)
         return NULL;
     s->held = Py_NewRef(args);
-    if (take_rows(s, kinds, rows) || take_tables(s, tables) || take_forms(s, forms) || take_literals(s, literals)
-        || PyErr_Occurred()) {
-        if (!PyErr_Occurred())
-            PyErr_NoMemory();
+    if (!take_rows(s, kinds, rows) && !take_tables(s, tables)) {
+        s->forms = entries_of(forms, &s->form_count);
+        s->literals = entries_of(literals, &s->literal_count);
+    }
+    if (PyErr_Occurred()) {
         Py_DECREF(s);
         return NULL;
     }

@@ -24,19 +24,14 @@ typedef struct {
     Program program;
 } Row;
 
-typedef struct {
+typedef struct { /* a row to be tried, at a place or after a label that ends there */
     int after, row;
 } Entry;
 
 typedef struct {
     int count;
-    Entry *entries;
-} Literal;
-
-typedef struct {
-    int count;
-    int *rows;
-} Forms;
+    Entry *all;
+} Entries;
 
 typedef struct {
     PyObject_HEAD
@@ -51,8 +46,7 @@ typedef struct {
     uint16_t *pairs; /* by row and folded symbol: the node two symbols down */
     Py_ssize_t fold_count;
     Row *rows;
-    Forms *forms;
-    Literal *literals;
+    Entries *forms, *literals; /* by lead, and by literal */
     int row_count, form_count, literal_count, elsewhere_count, elsewhere[8];
     Program digit, emails[2], url, credentials, issuer, calling, placeholder;
     PyObject *double_sha256;

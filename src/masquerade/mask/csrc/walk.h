@@ -46,12 +46,12 @@ static int form_at(Scan *scan, int lead, Place start, Found *form)
 {
     const Scanner *s = scan->s;
     Matcher *m = &scan->m;
-    const Forms *forms = &s->forms[lead];
+    const Entries *forms = &s->forms[lead];
     if (start >= m->length)
         return 0;
     const Place letters = run_end(scan, start) - start;
     for (int i = 0; i < forms->count; i++) {
-        const Row *row = &s->rows[forms->rows[i]];
+        const Row *row = &s->rows[forms->all[i].row];
         if (letters < row->program.least || letters > row->program.most
             || !may_begin(m, row->program.first, start))
             continue;
@@ -194,7 +194,7 @@ static int find_literals(Scan *scan)
             end = start + 1;
             continue;
         }
-        const Literal *literal = &s->literals[which];
+        const Entries *entries = &s->literals[which];
         if (start >= solid_end) {
             solid = start;
             solid_end = end;
@@ -203,9 +203,9 @@ static int find_literals(Scan *scan)
             tries = waste = 0;
         } else if (waste > s->waste + 4 * (start - solid))
             continue;
-        for (int i = 0; i < literal->count; i++) {
-            const Row *row = &s->rows[literal->entries[i].row];
-            const int after = literal->entries[i].after;
+        for (int i = 0; i < entries->count; i++) {
+            const Row *row = &s->rows[entries->all[i].row];
+            const int after = entries->all[i].after;
             if (after) {
                 int32_t place = known[end];
                 if (!place && end < n)
