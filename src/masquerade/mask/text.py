@@ -18,6 +18,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Protocol
 
 from ahocorasick_rs import MatchKind
@@ -157,17 +158,12 @@ class Masker:
                 }
         shown = dict.fromkeys(places, "")
         surrogates = self._assign(shown, fates, crowded, texts, book)
-        outputs = []
         stand_ins = map(shown.__getitem__, places)
-        for text, spans in zip(texts, found, strict=True):
-            parts: list[str] = []
-            at = 0
-            for start, end, _, _ in spans:
-                parts += text[at:start], next(stand_ins)
-                at = end
-            parts.append(text[at:])
-            outputs.append("".join(parts))
-        return Masked(tuple(outputs), found, surrogates, fates)
+        outputs = tuple(
+            _filled(text, [span[:2] for span in spans], islice(stand_ins, len(spans)))
+            for text, spans in zip(texts, found, strict=True)
+        )
+        return Masked(outputs, found, surrogates, fates)
 
     def _replace_in_c(self, texts: tuple[str, ...], found: tuple[list[Span], ...]) -> Masked | None:
         """What :meth:`_replace` gives, where all becomes tokens and labels and no two stand-ins clash."""
@@ -317,13 +313,9 @@ class Masked:
     def _comes_back(self, texts: tuple[str, ...]) -> bool:
         known = {s.original for s in self._surrogates}  # redactions never come back, and need not
         for text, masked, spans in zip(texts, self.texts, self.all_spans, strict=True):
-            parts: list[str] = []
-            at = 0
-            for start, end, kind, _ in spans:
-                value = text[start:end]
-                parts += text[at:start], value if value in known else f"[{kind}_REDACTED]"
-                at = end
-            if self.restore(masked) != "".join(parts) + text[at:]:
+            values = ((text[start:end], kind) for start, end, kind, _ in spans)
+            expected = (value if value in known else f"[{kind}_REDACTED]" for value, kind in values)
+            if self.restore(masked) != _filled(text, [span[:2] for span in spans], expected):
                 return False
         return True
 
@@ -372,10 +364,15 @@ _LONGEST_KIND = 31
 
 
 def _blank(text: str, zones: list[tuple[int, int]]) -> str:
+    return _filled(text, zones, ("\0" * (end - start) for start, end in zones))
+
+
+def _filled(text: str, places: Iterable[tuple[int, int]], pieces: Iterable[str]) -> str:
+    """``text`` with a piece in each of its places."""
     parts: list[str] = []
     at = 0
-    for start, end in zones:
-        parts += text[at:start], "\0" * (end - start)
+    for (start, end), piece in zip(places, pieces, strict=True):
+        parts += text[at:start], piece
         at = end
     return "".join(parts) + text[at:]
 
