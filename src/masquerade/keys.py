@@ -70,13 +70,9 @@ class Key:
         Raises:
             KeyProblem: no key, or a malformed one; the message names the line, never its content.
         """
-        keys = []
-        for number, line in enumerate(text.splitlines(), 1):
-            word = line.partition("#")[0].strip()
-            if word:
-                keys.append(cls(_decode(word, number)))
+        keys = [cls(_decode(word, number)) for number, word in _words(text)]
         if not keys:
-            raise KeyProblem("no key here: expected a line that starts with 'mqk1-'")
+            raise KeyProblem(f"no key here: expected a line that starts with '{_PREFIX}'")
         return cls(keys[0]._secret, keys[1:])
 
     def export(self) -> str:
@@ -141,11 +137,10 @@ class Identity:
         Raises:
             KeyProblem: there is none, or more than one, or it has a typing error.
         """
-        lines = [(n, line.partition("#")[0].strip()) for n, line in enumerate(text.split("\n"), 1)]
-        found = [(number, word) for number, word in lines if word]
+        found = _words(text)
         if len(found) != 1:
             raise KeyProblem(f"expected one identity, a line that starts with '{_IDENTITY_PREFIX}'")
-        number, word = found[0]
+        ((number, word),) = found
         return cls(_decode(word, number, _IDENTITY_PREFIX))
 
     def export(self) -> str:
@@ -157,6 +152,12 @@ class Identity:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Identity is not pickled; Identity.export() writes it where you mean to")
+
+
+def _words(text: str) -> list[tuple[int, str]]:
+    """What stands before a comment, with the number of its line; lines with nothing there are left out."""
+    words = ((number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
+    return [(number, word) for number, word in words if word]
 
 
 def _encode(secret: bytes, prefix: str = _PREFIX) -> str:

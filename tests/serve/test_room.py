@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
-from gateway_rig import WAIT, Gateway, Service, gateway, service
+from gateway_rig import WAIT, Gateway, Service, gateway
 
 from masquerade import Key
 from masquerade.errors import BadInput
@@ -22,12 +22,6 @@ from masquerade.serve.upstream import Hold
 from masquerade.wire.exchange import ReplyStream
 
 EMAIL = "ada.lovelace@example.com"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

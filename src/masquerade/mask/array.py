@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -158,8 +159,7 @@ class RandomMask:
 
         length = _content_bytes(fill(_HEAD_BYTES))
         content, pieces, at = self._opened(memoryview(fill(_HEAD_BYTES + length)))
-        rest = _joined(bytes(buffer[at:]), incoming)
-        return content, _open_all(pieces, rest)
+        return content, _open_all(pieces, chain((bytes(buffer[at:]),), incoming))
 
     def _size(self, content: Content, data_bytes: int) -> int:
         count = max(1, -(-data_bytes // PIECE_BYTES)) + 1
@@ -237,11 +237,6 @@ def _again(chunks: Iterable[Bytes], size: int) -> Iterator[tuple[bytes, bool]]:
             yield bytes(memoryview(buffer)[:size]), False
             del buffer[:size]
     yield bytes(buffer), True
-
-
-def _joined(first: bytes, rest: Iterator[Bytes]) -> Iterator[Bytes]:
-    yield first
-    yield from rest
 
 
 # -- differences ---------------------------------------------------------------------------------------

@@ -64,8 +64,7 @@ from masquerade.serve.files import (
     restore_file,
 )
 from masquerade.serve.landing import Landing, alone
-from masquerade.serve.source import Source, Unreadable
-from masquerade.serve.source import Usage as _Usage
+from masquerade.serve.source import Source, Unreadable, Usage
 from masquerade.serve.vault import Vault
 
 _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
@@ -115,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"cannot write the output: {problem.strerror}", 74)
     except OutputProblem as problem:
         return _fail(str(problem), 74 if problem.made else 73)
-    except _Usage as problem:
+    except Usage as problem:
         return _fail(f"{problem}; see  masquerade {args.verb} --help", 2)
     except MasqueradeError as problem:
         return _fail(str(problem), next(code for error, code in _CODES if isinstance(problem, error)))
@@ -227,21 +226,21 @@ def _only_for_arrays(args: argparse.Namespace) -> None:
         "rejected",
     ):
         if getattr(args, name, None):
-            raise _Usage(f"--{name.replace('_', '-')} is for texts: with --array, all bytes are masked")
+            raise Usage(f"--{name.replace('_', '-')} is for texts: with --array, all bytes are masked")
     if args.on_error != "stop":
-        raise _Usage("--on-error is for texts: with --array, all bytes are masked")
+        raise Usage("--on-error is for texts: with --array, all bytes are masked")
 
 
 def _vault_path(args: argparse.Namespace) -> Path | None:
     if args.no_vault:
         if args.vault:
-            raise _Usage("--vault and --no-vault contradict each other")
+            raise Usage("--vault and --no-vault contradict each other")
         return None
     if args.vault:
         return Path(args.vault)
     target = Path(args.output)
     if args.output == "-" or (target.exists() and not target.is_file() and not target.is_dir()):
-        raise _Usage(
+        raise Usage(
             "writing to a pipe leaves no place for the vault that restoring needs: "
             "name one with --vault, or say --no-vault"
         )
@@ -264,7 +263,7 @@ def _restore(args: argparse.Namespace) -> int:
     if args.array or _is_masked_array(args):
         return _restore_array(args)
     if not args.vault and args.input == "-":
-        raise _Usage("a pipe has no vault beside it: name it with --vault")
+        raise Usage("a pipe has no vault beside it: name it with --vault")
     path = Path(args.vault or args.input + ".vault")
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(Source.open(args.input))
@@ -400,12 +399,12 @@ def _show_keys(args: argparse.Namespace, path: Path) -> None:
 
 def _export(args: argparse.Namespace) -> None:
     if not args.reveal_secret:
-        raise _Usage(
+        raise Usage(
             "this prints the key itself, and whoever has it can undo every mask: "
             "say --reveal-secret if you mean it"
         )
     if sys.stdout.isatty():
-        raise _Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
+        raise Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
     sys.stdout.write(keyfile.load().export())
 
 
@@ -413,7 +412,7 @@ def _client_key(args: argparse.Namespace) -> int:
     from masquerade.serve.clients import TENANT, Clients, new_key
 
     if not TENANT.fullmatch(args.tenant):
-        raise _Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
     path = Path(args.file) if args.file else keyfile.home() / "clients.toml"
     path = Path(os.path.realpath(path))
     try:
@@ -423,10 +422,7 @@ def _client_key(args: argparse.Namespace) -> int:
     key, digest = new_key()
     name = json.dumps(args.name, ensure_ascii=False)
     with alone([path.parent]), Landing(str(path), force=True, private=True, locked=True) as landing:
-        try:
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
-        except (OSError, UnicodeDecodeError):
-            raise Unreadable("cannot read it", source=str(path)) from None
+        text = _read(path) if path.exists() else ""
         gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
         text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
         Clients.parse(text, str(path))
@@ -459,7 +455,7 @@ def _mailbox(args: argparse.Namespace) -> int:
     told = {name: value for name, value in vars(args).items() if value is not None}
     limits = Limits(**{name: told[name] for name in Limits.__dataclass_fields__ if name in told})
     if min(dataclasses.astuple(limits)) <= 0:
-        raise _Usage("every limit of a mailbox is greater than 0")
+        raise Usage("every limit of a mailbox is greater than 0")
     serve(args.host, args.port, Path(args.certificate), Path(args.certificate_key), limits)
     return 0
 
@@ -468,11 +464,7 @@ def _join(args: argparse.Namespace) -> int:
     from masquerade.serve.join import join
     from masquerade.serve.roster import Roster, read_values
 
-    try:
-        text = Path(args.roster).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise Unreadable("cannot read it", source=args.roster) from None
-    roster = Roster.parse(text, args.roster)
+    roster = Roster.parse(_read(args.roster), args.roster)
     identity = keyfile.load_identity(Path(args.identity))
     values = read_values(Path(args.values)) if args.values else None
     with Landing(args.output, force=args.force, private=True) as landing:
@@ -491,6 +483,13 @@ def _join(args: argparse.Namespace) -> int:
 
 
 # What they share ----------------------------------------------------------------------------------------
+
+
+def _read(path: Path | str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable("cannot read it", source=str(path)) from None
 
 
 def _policy(path: str | None) -> Policy:
@@ -520,20 +519,21 @@ def _options(args: argparse.Namespace, notes: dict[str, str] | None = None, *, o
         on_error=getattr(args, "on_error", "stop"),
         columns=tuple(getattr(args, "column", ())),
         fields=tuple(getattr(args, "field", ())),
-        delimiter=_delimiter(args.delimiter) or notes.get("delimiter"),
+        delimiter=args.delimiter or notes.get("delimiter"),
         header=not getattr(args, "no_header", False),
     )
 
 
-def _delimiter(text: str | None) -> str | None:
-    return {"\\t": "\t", "tab": "\t"}.get(text, text) if text else text
+def _delimiter(text: str) -> str:
+    """A tab as it can be written in a shell."""
+    return {"\\t": "\t", "tab": "\t"}.get(text, text)
 
 
 def _landing(args: argparse.Namespace, *, vault: Path | None = None, private: bool = False) -> Landing:
     rejected = None
     if args.on_error == "skip":
         if args.rejected is None and args.output == "-":
-            raise _Usage("say with --rejected where lines that cannot be read are set aside")
+            raise Usage("say with --rejected where lines that cannot be read are set aside")
         rejected = Path(args.rejected or args.output + ".rejected")
     return Landing(
         args.output, vault=vault, rejected=rejected, force=args.force, private=private, source=args.input
@@ -669,10 +669,15 @@ def _reads(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "jsonl", "json", "csv"), help="default: by the name of IN"
     )
     parser.add_argument("--encoding", metavar="NAME", help="as utf-8 (default), gb18030, big5, latin-1")
-    parser.add_argument(
-        "--delimiter", metavar="CHAR", help="what parts CSV cells (default: comma; tab in .tsv)"
-    )
+    _parts_cells(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="no summary and no progress bar")
+
+
+def _parts_cells(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--delimiter", type=_delimiter, metavar="CHAR",
+        help="what parts CSV cells (default: comma; tab in .tsv)",
+    )  # fmt: skip
 
 
 def _selects(parser: argparse.ArgumentParser) -> None:
@@ -769,7 +774,7 @@ def _sum_parser(parser: argparse.ArgumentParser) -> None:
     )
     add("--skip-missing", action="store_true", help="leave out records in which a column is empty")
     add("--encoding", default="utf-8", metavar="NAME", help="of CSV files (default: utf-8)")
-    add("--delimiter", metavar="CHAR", help="what parts CSV cells (default: comma; tab in .tsv)")
+    _parts_cells(parser)
     add("--plot", metavar="FILE.svg", help="draw the histogram")
     add("--force", action="store_true", help="replace FILE.svg if it exists")
     add("--json", action="store_true", help="print one JSON object")

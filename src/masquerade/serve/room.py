@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 _WAITING = 16
 """Tasks that may wait for each thread."""
+_IN_THREAD = 64 << 10
+"""From this many bytes on, work is done in a thread, so that others need not wait."""
 _RETRY_SECONDS = b"1"
 
 
@@ -83,6 +85,16 @@ class Lease:
         if size != self._stream:
             self.take(size - self._stream)
             self._stream = size
+
+    async def work(self, size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``function``, whose work is on ``size`` bytes: in a thread, if they are many.
+
+        Raises:
+            Refusal: as :meth:`in_thread`.
+        """
+        if size < _IN_THREAD:
+            return function(*args, **kwargs)
+        return await self.in_thread(function, *args, **kwargs)
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``function`` in a thread.

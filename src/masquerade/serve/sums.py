@@ -117,10 +117,8 @@ def _asked(args: argparse.Namespace) -> _Asked:
         raise Usage(f"--nodes is 1 to {_MOST_NODES:,}")
     if not (0 < args.epsilon < math.inf):
         raise Usage("--epsilon is above 0")
-    if args.delimiter is not None:
-        args.delimiter = {"\\t": "\t", "tab": "\t"}.get(args.delimiter, args.delimiter)
-        if len(args.delimiter) != 1 or args.delimiter in '"\r\n':
-            raise Usage("--delimiter is one character, and no quotation mark or line end")
+    if args.delimiter is not None and (len(args.delimiter) != 1 or args.delimiter in '"\r\n'):
+        raise Usage("--delimiter is one character, and no quotation mark or line end")
     options = Options(args.encoding, args.delimiter, args.skip_missing)
     used = ((args.column,) if args.column else ()) + tuple(column for column, _, _ in args.on)
     if len(set(used)) < len(used):

@@ -84,7 +84,7 @@ class Exchange:
         masked = {
             kind: rest
             for kind, fates in self.counts.items()
-            if (rest := {str(fate): n for fate, n in fates.items() if fate != "redact"})
+            if (rest := {fate: n for fate, n in fates.items() if fate != "redact"})
         }
         return {"masked": masked, "redacted": self.redacted, "unresolved": self.unresolved}
 
@@ -112,8 +112,7 @@ class Exchange:
         def restore(path: tuple[openai.Step, ...], text: str) -> str:
             restorer = self.restorer(path)
             restored = restorer.restore(text)
-            self.restored += restorer.restored
-            self.unresolved += restorer.unresolved
+            self._count(restorer)
             if path[-1] in _ANNOTATED:
                 beside[path[:-1]] = restorer
             return restored
@@ -121,10 +120,7 @@ class Exchange:
         def move(path: tuple[openai.Step, ...], offset: int) -> int:
             return beside[path].moved(offset) if path in beside else offset
 
-        try:
-            return openai.restore_texts(tree, restore, move=move)
-        except RecursionError:
-            raise UpstreamProblem("the model service's reply is nested too deeply") from None
+        return _restore_texts(tree, restore, (), move)
 
     def restorer(self, path: tuple[openai.Step, ...]) -> Restorer:
         """A restorer for the text at ``path`` of the reply, escaping for JSON where that text is JSON."""
@@ -134,9 +130,12 @@ class Exchange:
     def close(self, restorer: Restorer) -> str:
         """The last text of a restorer, its counts added to this exchange's."""
         rest = restorer.finish()
+        self._count(restorer)
+        return rest
+
+    def _count(self, restorer: Restorer) -> None:
         self.restored += restorer.restored
         self.unresolved += restorer.unresolved
-        return rest
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
@@ -280,12 +279,9 @@ class ReplyStream:
             changed = True
         delta = choice.get("delta")
         if type(delta) is dict:
-            try:
-                ends = choice.get("finish_reason") is not None  # then offsets wait until all is restored
-                move = None if ends else self._move
-                changed |= openai.restore_texts(delta, self._feed, (_index(choice),), move)
-            except RecursionError:
-                raise UpstreamProblem("the model service's reply is nested too deeply") from None
+            ends = choice.get("finish_reason") is not None  # then offsets wait until all is restored
+            move = None if ends else self._move
+            changed |= _restore_texts(delta, self._feed, (openai.index_of(choice),), move)
         return changed
 
     def _feed(self, path: tuple[openai.Step, ...], text: str) -> str:
@@ -311,7 +307,7 @@ class ReplyStream:
 
     def _thoughts(self, choice: dict[str, Any]) -> bytes:
         """The rest of a choice's reasoning, once its answer begins: clients show the two apart."""
-        at, delta = _index(choice), choice.get("delta")
+        at, delta = openai.index_of(choice), choice.get("delta")
         answers = type(delta) is dict and any(delta.get(field) for field in _ANSWERS)
         if at not in self._thinking or not answers:
             return b""
@@ -322,7 +318,7 @@ class ReplyStream:
         """Empty the restorers of choices that end with this chunk: their text goes into a chunk before it."""
         before = []
         for choice in choices:
-            for rest in self._rests(_index(choice), into=choice.get("delta")):
+            for rest in self._rests(openai.index_of(choice), into=choice.get("delta")):
                 before.append(rest)
                 choice["delta"] = {}
         return self._chunk(before)
@@ -366,9 +362,13 @@ def _says_nothing(tree: dict[str, Any]) -> bool:
     return not tree.get("usage") and all(choice.get("delta") in ({"content": ""}, {}) for choice in choices)
 
 
-def _index(choice: dict[str, Any]) -> int:
-    index = choice.get("index", 0)
-    return index if type(index) is int else 0
+def _restore_texts(
+    node: Any, restore: openai.Restore, path: tuple[openai.Step, ...], move: openai.Move | None
+) -> bool:
+    try:
+        return openai.restore_texts(node, restore, path, move)
+    except RecursionError:
+        raise UpstreamProblem("the model service's reply is nested too deeply") from None
 
 
 def _written(tree: dict[str, Any]) -> bytes:
@@ -379,9 +379,7 @@ def _written(tree: dict[str, Any]) -> bytes:
 
 
 def _encoded(tree: dict[str, Any], name: bytes = b"") -> bytes:
-    if name:
-        return encode(Event(orjson.dumps(tree), name))
-    return b"data: " + orjson.dumps(tree) + b"\n\n"
+    return encode(Event(orjson.dumps(tree), name))
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -243,11 +243,17 @@ def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = (), move
                 node[key] = None
                 changed = True
             elif key not in KEPT:
-                step = value["index"] if listed and kind is dict and type(value.get("index")) is int else key
+                step = index_of(value, key) if listed and kind is dict else key
                 changed |= restore_texts(value, restore, (*path, step), move)
     if move is not None and not listed and type(node.get("annotations")) is list:
         changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
     return changed
+
+
+def index_of(part: dict[str, Any], otherwise: int = 0) -> int:
+    """Which of its kind a choice or tool call of a reply says that it is."""
+    index = part.get("index")
+    return index if type(index) is int else otherwise
 
 
 def move_offsets(node: Any, move: Callable[[int], int]) -> bool:
