@@ -76,21 +76,36 @@ class Masker:
 
     def find(self, text: str) -> list[Span]:
         """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over."""
-        zones = _tokens_in(text, self._kinds)
-        if not zones:
-            spans, ragged = self._lookout.look(text)
-            if not ragged:
-                return spans
-            zones = [(start, end) for start, end, _, _ in spans]
-        else:
-            spans = []
-        for _ in range(_PASSES):  # what is covered may have hidden what stands next to it
+        tokens = _tokens_in(text, self._kinds)
+        if tokens:
+            return self._beside(text, [], tokens)
+        spans, ragged = self._lookout.look(text)
+        return self._beside(text, spans, tokens) if ragged else spans
+
+    def _beside(self, text: str, spans: list[Span], tokens: list[tuple[int, int]]) -> list[Span]:
+        """``spans``, and what stood hidden next to them or ``tokens`` until these are covered."""
+        zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
+        for _ in range(_PASSES):
             more = _outside(self._lookout.find(_blank(text, zones)), zones, text)
             if not more:
                 break
             spans = sorted([*spans, *more])
             zones = sorted([*zones, *((start, end) for start, end, _, _ in more)])
         return spans
+
+    def _wherever_they_stand(
+        self, texts: tuple[str, ...], found: tuple[list[Span], ...]
+    ) -> tuple[list[Span], ...]:
+        """``found``, the same values wherever else they stand, and what stood hidden next to those."""
+        for _ in range(_PASSES):
+            more = _wherever_they_stand(texts, found, self._kinds)
+            if more is found or [*map(len, more)] == [*map(len, found)]:
+                break
+            found = tuple(
+                spans if len(spans) == len(old) else self._beside(text, spans, _tokens_in(text, self._kinds))
+                for text, spans, old in zip(texts, more, found, strict=True)
+            )
+        return found
 
     def mask(self, text: str) -> Masked:
         """:meth:`mask_all` for one text."""
@@ -116,7 +131,7 @@ class Masker:
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
-        found = _wherever_they_stand(texts, found, self._kinds)
+        found = self._wherever_they_stand(texts, found)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         if book is None and (masked := self._replace_in_c(texts, found)):

@@ -69,10 +69,10 @@ class Mould(NamedTuple):
 
 
 def mould_of(data: bytes) -> Mould | None:
-    """The mould of a chunk with one choice, one text and no reason to stop; None for any other chunk."""
+    """The mould of a chunk in one line with one choice, one text and no reason to stop, or None."""
     tree = _chunk(data)
     texts = _texts(tree)
-    if len(texts) != 1 or b'"annotations"' in data:
+    if len(texts) != 1 or b'"annotations"' in data or b"\n" in data:
         return None
     (path,) = texts
     if type(path[-1]) is not str or path[-1] == "name":
@@ -122,7 +122,10 @@ def _texts(tree: dict[str, Any]) -> dict[tuple[openai.Step, ...], str]:
         texts[path] = text
         return text
 
-    changed = openai.restore_texts(choice["delta"], take, (openai.index_of(choice),))
+    try:
+        changed = openai.restore_texts(choice["delta"], take, (openai.index_of(choice),))
+    except RecursionError:
+        return {}
     return {} if changed or twice else texts
 
 
