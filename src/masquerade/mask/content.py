@@ -67,8 +67,8 @@ def dtype_to_json(dtype: np.dtype[Any]) -> Any:
         )
     try:
         descr = np.lib.format.dtype_to_descr(dtype)
-        same = dtype_from_json(descr) == dtype
-    except (ValueError, TypeError):
+        same = dtype_from_json(json.loads(json.dumps(descr))) == dtype  # as it will be read
+    except (ValueError, TypeError, LookupError):
         same = False
     if not same:
         raise BadInput(
@@ -84,11 +84,12 @@ def dtype_from_json(descr: Any) -> np.dtype[Any]:
 
 
 def _tuples(descr: Any) -> Any:
-    """JSON has lists only; a description is a list of fields, each a tuple of name, description and shape."""
+    """JSON has lists only; a description is a list of fields, each a tuple of name, description and shape, or
+    the tuple of an element's description and a shape."""
     if isinstance(descr, str):
         return descr
-    if descr and isinstance(descr[0], str) and not isinstance(descr[1], list):
-        return tuple(descr)
+    if len(descr) == 2 and all(type(size) is int for size in descr[1]):
+        return _tuples(descr[0]), tuple(descr[1])
     return [_field(entry) for entry in descr]
 
 
