@@ -91,10 +91,12 @@ class Lease:
             Refusal: too many are waiting for one (503).
         """
         loop = asyncio.get_running_loop()
-        future = self._room._submit(lambda: function(*args, **kwargs))
+        work = [lambda: function(*args, **kwargs)]
+        future = self._room._submit(lambda: work.pop()())
         self._running += 1
 
         def tell(_: Future[T]) -> None:
+            work.clear()  # what was called off stays in the queue until a thread comes by, but not its bytes
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._done)
 
