@@ -99,7 +99,7 @@ class Exchange:
             return body
         self.restore_whole(tree)
         tree["masquerade"] = self.summary()
-        return orjson.dumps(tree)
+        return _written_reply(tree)
 
     def events(self) -> ReplyStream:
         """A restorer for one event stream."""
@@ -243,7 +243,7 @@ class ReplyStream:
         choices = tree.get("choices")
         if type(choices) is not list or not choices:
             return _encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
-        changed = False
+        changed = beside = self._beside(tree, "choices")
         thoughts = b""
         ended: list[dict[str, Any]] = []
         for choice in choices:
@@ -257,7 +257,8 @@ class ReplyStream:
         if not self._shell.get("id"):
             self._shell |= {name: tree[name] for name in _SHELL if name in tree}
         if not ended:
-            self._learn(data)
+            if not beside:
+                self._learn(data)
             if not changed:
                 return thoughts + encode(event)
             return thoughts + (b"" if _says_nothing(tree) else _encoded(tree, event.name))
@@ -278,6 +279,7 @@ class ReplyStream:
         if choice.get("logprobs") is not None:
             choice["logprobs"] = None
             changed = True
+        changed |= self._beside(choice, "delta")
         delta = choice.get("delta")
         if type(delta) is dict:
             try:
@@ -288,8 +290,16 @@ class ReplyStream:
                 raise UpstreamProblem("the model service's reply is nested too deeply") from None
         return changed
 
+    def _beside(self, node: dict[str, Any], streamed: str) -> bool:
+        """Restore what stands beside the field that comes piece by piece: an error, a source, a whole message."""
+        rest = {name: value for name, value in node.items() if name != streamed}
+        changed = self._exchange.restore_whole(rest)
+        node |= rest
+        return changed
+
     def _feed(self, path: tuple[openai.Step, ...], text: str) -> str:
-        if path[-1] == "name" or "annotations" in path:  # come whole, and are read before the stream ends
+        whole = path[-1] == "name" or type(path[-1]) is int or "annotations" in path
+        if whole:  # comes at once, and is read before the stream ends
             restorer = self._exchange.restorer(path)
             return restorer.feed(text) + self._exchange.close(restorer)
         texts = self._restorers.setdefault(path[0], {})
@@ -338,26 +348,33 @@ class ReplyStream:
         return self._chunk(choices, masquerade=self._exchange.summary())
 
     def _rests(self, at: openai.Step, field: str = "", into: Any = None) -> list[dict[str, Any]]:
-        """Close the restorers of a choice, or those of its fields that begin with ``field``: what they held
-        (after what ``into`` already carries) as at most one choice of a chunk."""
+        """Close the restorers of a choice, or those of its fields that begin with ``field``: what they held,
+        after what ``into`` already carries, as a choice of a chunk; as several where the service has changed
+        the shape of a field meanwhile."""
         texts = self._restorers.get(at, {})
         paths = [path for path in texts if str(path[0]).startswith(field)]
         closed = [(path, self._exchange.close(texts.pop(path))) for path in paths]
         self._texts -= len(closed)
         if not texts:
             self._restorers.pop(at, None)
-        delta = into if type(into) is dict else {}
+        deltas = [into if type(into) is dict else {}]
         for path, text in closed:
-            if text:
-                openai.merge_delta(delta, path, text)
-        if type(delta.get("annotations")) is list and not field:
-            openai.move_offsets(delta["annotations"], lambda offset: self._move((at,), offset))
-        return (
-            [{"index": at, "delta": delta, "finish_reason": None}] if any(text for _, text in closed) else []
-        )
+            if text and not any(openai.merge_delta(delta, path, text) for delta in deltas):
+                deltas.append(openai.delta_of(path, text))
+        if type(deltas[0].get("annotations")) is list and not field:
+            openai.move_offsets(deltas[0]["annotations"], lambda offset: self._move((at,), offset))
+        if not any(text for _, text in closed):
+            return []
+        return [{"index": at, "delta": delta, "finish_reason": None} for delta in deltas]
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
-        return _encoded({**self._shell, "choices": choices, **more}) if choices else b""
+        """A chunk of these choices; of one that is there twice, the later part in a chunk of its own."""
+        if not choices:
+            return b""
+        first = {choice["index"]: choice for choice in reversed(choices)}
+        later = [choice for choice in choices if choice is not first[choice["index"]]]
+        now = [choice for choice in choices if choice is first[choice["index"]]]
+        return _encoded({**self._shell, "choices": now, **more}) + self._chunk(later)
 
 
 def _says_nothing(tree: dict[str, Any]) -> bool:
@@ -378,10 +395,17 @@ def _written(tree: dict[str, Any]) -> bytes:
         raise BadInput("the request is nested too deeply") from None
 
 
+def _written_reply(tree: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(tree)
+    except orjson.JSONEncodeError:  # it reads deeper than it writes
+        raise UpstreamProblem("the model service's reply is nested too deeply") from None
+
+
 def _encoded(tree: dict[str, Any], name: bytes = b"") -> bytes:
     if name:
-        return encode(Event(orjson.dumps(tree), name))
-    return b"data: " + orjson.dumps(tree) + b"\n\n"
+        return encode(Event(_written_reply(tree), name))
+    return b"data: " + _written_reply(tree) + b"\n\n"
 
 
 def _read(body: bytes) -> dict[str, Any]:

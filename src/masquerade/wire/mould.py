@@ -69,9 +69,9 @@ class Mould(NamedTuple):
 
 
 def mould_of(data: bytes) -> Mould | None:
-    """The mould of a chunk with one choice, one text and no reason to stop; None for any other chunk."""
+    """The mould of a chunk in one line with one choice, one text and no reason to stop; None for any other."""
     texts = _texts(data)
-    if texts is None or len(texts) != 1 or b'"annotations"' in data:
+    if texts is None or len(texts) != 1 or b'"annotations"' in data or b"\n" in data:
         return None
     (path,) = texts
     if type(path[-1]) is not str or path[-1] == "name":
@@ -115,7 +115,10 @@ def _texts(data: bytes) -> dict[tuple[openai.Step, ...], str] | None:
         return text
 
     index = choice.get("index", 0)
-    changed = openai.restore_texts(choice["delta"], take, (index if type(index) is int else 0,))
+    try:
+        changed = openai.restore_texts(choice["delta"], take, (index if type(index) is int else 0,))
+    except RecursionError:
+        return None
     return None if changed or twice else texts
 
 

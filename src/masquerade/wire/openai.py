@@ -282,25 +282,34 @@ def delta_of(path: tuple[Step, ...], text: str) -> dict[str, Any]:
     """The smallest delta that carries ``text`` at ``path``: the inverse of walking to it."""
     value: Any = text
     for step in reversed(path):
-        value = [{"index": step, **value}] if type(step) is int else {step: value}
+        value = [_element(step, value)] if type(step) is int else {step: value}
     return value  # type: ignore[no-any-return]
 
 
-def merge_delta(delta: dict[str, Any], path: tuple[Step, ...], text: str) -> None:
-    """Append ``text`` to what ``delta`` already carries at ``path``."""
+def _element(index: int, value: Any) -> Any:
+    return {"index": index, **value} if type(value) is dict else value
+
+
+def merge_delta(delta: dict[str, Any], path: tuple[Step, ...], text: str) -> bool:
+    """Append ``text`` to what ``delta`` already carries at ``path``; False, and nothing is done, where a
+    value of another shape stands in the way."""
     node: Any = delta
     for i, step in enumerate(path):
         rest = path[i + 1 :]
+        if type(node) is not (list if type(step) is int else dict):
+            return False
         if type(step) is int:
             found = next((part for part in node if type(part) is dict and part.get("index") == step), None)
             if found is None:
-                node.append({"index": step, **delta_of(rest, text)})
-                return
-            node = found
-        elif not rest:
-            node[step] = (node.get(step) or "") + text
-        elif type(node.get(step)) in (dict, list):
-            node = node[step]
+                node.append(_element(step, delta_of(rest, text)))
+                return True
         else:
-            node |= delta_of(path[i:], text)
-            return
+            found = node.get(step)
+            if found is None or found == "":
+                node |= delta_of(path[i:], text)
+                return True
+            if not rest and type(found) is str:
+                node[step] = found + text
+                return True
+        node = found
+    return False
