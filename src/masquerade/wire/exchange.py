@@ -291,7 +291,7 @@ class ReplyStream:
         return changed
 
     def _beside(self, node: dict[str, Any], streamed: str) -> bool:
-        """Restore what stands beside the field that comes piece by piece: an error, a source, a whole message."""
+        """Restore what stands beside the field that comes piece by piece: an error, a source, a message."""
         rest = {name: value for name, value in node.items() if name != streamed}
         changed = self._exchange.restore_whole(rest)
         node |= rest

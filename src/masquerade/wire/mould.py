@@ -69,9 +69,9 @@ class Mould(NamedTuple):
 
 
 def mould_of(data: bytes) -> Mould | None:
-    """The mould of a chunk in one line with one choice, one text and no reason to stop; None for any other."""
+    """The mould of a chunk in one line with one choice, one text and no reason to stop; None for others."""
     texts = _texts(data)
-    if texts is None or len(texts) != 1 or b'"annotations"' in data or b"\n" in data:
+    if texts is None or len(texts) != 1 or any(word in data for word in (b'"annotations"', b"\n")):
         return None
     (path,) = texts
     if type(path[-1]) is not str or path[-1] == "name":
