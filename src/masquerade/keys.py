@@ -167,7 +167,7 @@ def _encode(secret: bytes, prefix: str = _PREFIX) -> str:
 
 def _decode(word: str, line: int, prefix: str = _PREFIX) -> bytes:
     problem = f"line {line} is not a Masquerade key: expected '{prefix}' and 58 letters and digits"
-    if not word.startswith(prefix):
+    if not word.startswith(prefix) or not word.isascii():  # beyond ASCII are letters with the same capital
         raise KeyProblem(problem)
     body = word[len(prefix) :].upper()
     try:

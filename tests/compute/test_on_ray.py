@@ -139,6 +139,35 @@ except MasqueradeError as error:
         assert "no Ray cluster at this address" in said
 
 
+def test_a_connection_that_fails_is_named_and_leaves_no_mode_behind() -> None:
+    """Ray's client stays in its mode when a cluster hangs up; and Ray raises the plain Exception, too."""
+    program = """
+import json, socket, sys
+import ray
+from ray._private import client_mode_hook
+from masquerade.compute.on_ray import RayEngine
+from masquerade.errors import EngineProblem
+times = 0
+def init(**options):
+    global times
+    times += 1
+    client_mode_hook._set_client_hook_status(True)
+    client_mode_hook._explicitly_enable_client_mode()
+    raise {"hang": ConnectionAbortedError, "plain": Exception}[sys.argv[1]]("canary")
+ray.init = init
+with socket.create_server(("127.0.0.1", 0)) as there:
+    try:
+        RayEngine(f"ray://127.0.0.1:{there.getsockname()[1]}")
+    except EngineProblem as error:
+        print(json.dumps([str(error), times, client_mode_hook.client_mode_should_convert()]))
+"""
+    for how, tries in (("hang", 3), ("plain", 1)):
+        ((said, times, left),) = python(program, how)
+        assert "no Ray cluster at this address" in said
+        assert "canary" not in said
+        assert (times, left) == (tries, False)
+
+
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingPackage, match=r"pip install 'masquerade\[ray\]'"):

@@ -280,8 +280,14 @@ def _connected(address: str | None) -> Any:
         options = (
             {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if fresh else {"address": address}
         )
-        _init(ray, options)
-    except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        try:
+            _init(ray, options)
+        except BaseException:
+            ray.shutdown()  # else what it had begun, a client's mode say, would stand in the way of the next
+            raise
+    except MissingPackage:
+        raise
+    except Exception as error:  # Ray raises the plain one, too
         where = "on this machine" if fresh else "at this address"
         raise EngineProblem(f"no Ray cluster {where} ({type(error).__name__}): is it running?") from None
     finally:

@@ -104,7 +104,11 @@ class Lease:
         """
         loop = asyncio.get_running_loop()
         work = [lambda: function(*args, **kwargs)]
-        future = self._room._submit(lambda: work.pop()())  # noqa: PLW0108 - taken out when it runs
+
+        def do() -> T:
+            return work.pop()()
+
+        future = self._room._submit(do)
         self._running += 1
 
         def tell(_: Future[T]) -> None:

@@ -55,11 +55,20 @@ PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE = How
 _NO_PICTURES = "pictures are not masked yet, so they are not sent; send text"
 _NO_SOUND = "sound is not masked yet, so it is not sent or asked for; use text"
 _NO_FILES = "files are not masked yet, so they are not sent; send their text"
+_NO_FILMS = "films are not masked yet, so they are not sent; send text"
 
 PART: dict[str, Rule] = {
     "image_url": Refuse(_NO_PICTURES),
     "input_audio": Refuse(_NO_SOUND),
     "file": Refuse(_NO_FILES),
+    # Servers of the same shape know these too, and tell a part by them where it has no type.
+    "image": Refuse(_NO_PICTURES),
+    "image_embeds": Refuse(_NO_PICTURES),
+    "audio": Refuse(_NO_SOUND),
+    "audio_embeds": Refuse(_NO_SOUND),
+    "audio_url": Refuse(_NO_SOUND),
+    "video": Refuse(_NO_FILMS),
+    "video_url": Refuse(_NO_FILMS),
     "type": Only(frozenset({"text", "refusal"}), "only text parts can be masked, so only they are sent"),
     "text": TEXT,
     "refusal": TEXT,
@@ -301,22 +310,21 @@ def merge_delta(delta: dict[str, Any], path: tuple[Step, ...], text: str) -> boo
     value of another shape stands in the way."""
     node: Any = delta
     for i, step in enumerate(path):
-        rest = path[i + 1 :]
-        found: Any
-        fits = type(node) is list if type(step) is int else type(node) is dict
-        if not fits:
-            return False
         if type(step) is int:
+            if type(node) is not list:
+                return False
             found = next((part for part in node if type(part) is dict and part.get("index") == step), None)
             if found is None:
-                node.append(_element(step, delta_of(rest, text)))
+                node.append(_element(step, delta_of(path[i + 1 :], text)))
                 return True
         else:
+            if type(node) is not dict:
+                return False
             found = node.get(step)
             if found is None or found == "":
                 node |= delta_of(path[i:], text)
                 return True
-            if not rest and type(found) is str:
+            if i + 1 == len(path) and type(found) is str:
                 node[step] = found + text
                 return True
         node = found
