@@ -53,7 +53,8 @@ from masquerade.errors import (
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy, explain
 from masquerade.mask.text import Masker
-from masquerade.serve import keyfile
+from masquerade.serve import keyfile, sealing
+from masquerade.serve.bar import bytes_bar
 from masquerade.serve.files import (
     FORMATS,
     Format,
@@ -363,6 +364,8 @@ def _keys(args: argparse.Namespace) -> int:
         print(keyfile.new_identity(Path(args.file)).public)
         _say(args, "give others this line for their roster, and the file to nobody")
         return 0
+    if args.action == "new":
+        return _new_identity(args)
     path = keyfile.default_path()
     if args.action == "path":
         print(path)
@@ -380,6 +383,19 @@ def _keys(args: argparse.Namespace) -> int:
         _export(args)
     else:
         _show_keys(args, path)
+    return 0
+
+
+def _new_identity(args: argparse.Namespace) -> int:
+    identity = keyfile.new_identity(Path(args.file))
+    public = args.file + ".pub"
+    with Landing(public) as landing:
+        landing.write(
+            f"# Masquerade recipient {identity.recipient.id}\n{identity.recipient.export()}".encode()
+        )
+        landing.land()
+    print(identity.recipient.id)
+    _say(args, f"give {public} to others, and {args.file} to nobody; compare the 16 digits by another way")
     return 0
 
 
@@ -570,16 +586,8 @@ def _progress(source: Source, verb: str, args: argparse.Namespace) -> Iterator[N
     if args.quiet or busy or source.name == "standard input" or not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-    from rich.progress import TransferSpeedColumn as Speed
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed(), TimeRemainingColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=source.size)
-        source.on_read = lambda n: bar.advance(task, n)
+    with bytes_bar(verb, source.size, quiet=False) as told:
+        source.on_read = told
         yield
 
 
@@ -657,6 +665,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _sum_parser(verb("sum", _sum, "ask a question about columns of files, with noise that a budget pays for"))
     _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
+    sealing.add_verbs(verb)
     _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
     _mailbox_parser(verb("mailbox", _mailbox, "relay the sealed messages of secure sums, over TLS"))
     _join_parser(verb("join", _join, "take part in a secure sum, as client or aggregator"))
@@ -717,6 +726,8 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("rotate", help="put a new key in front; the old ones still restore")
     export = actions.add_parser("export", help="print the secret itself, for another machine or a safe")
     export.add_argument("--reveal-secret", action="store_true", help="required")
+    new = actions.add_parser("new", help="make an identity to sign and open with, and FILE.pub for others")
+    new.add_argument("file", metavar="FILE", help="where to keep it; it must not exist")
     identity = actions.add_parser(
         "identity", help="make an identity for secure sums, and print its public half"
     )
