@@ -248,7 +248,7 @@ class DifferenceMask:
     **Every difference and interval within a subject is public**, exactly: that is what this mask is for. So
     are equality, and with it how often each value occurs. One known value of a subject gives all of them.
     What stays hidden is where the values lie: of integers, s is uniform in all 2^w numbers, so a single value
-    shows nothing; a date is known up to the bound of its shift.
+    shows nothing; a date is known up to the bound of its shift, and the time of day of a timestamp stays.
 
     Threat model: whoever sees the masked values and their subjects, and not the key. Nothing is
     authenticated.
