@@ -433,9 +433,14 @@ class PrivacyMask:
 
     ``column`` separates columns: the same value in two of them becomes two unrelated ones. Give tables that
     are to be joined on a column the same name for it.
+
+    Raises:
+        BadInput: ``domain`` is none.
     """
 
     def __init__(self, key: Key, domain: Domain, *, tenant: str = "default", column: str = "") -> None:
+        if isinstance(domain, type) or not hasattr(domain, "permute"):
+            raise BadInput("a domain is one of Integers(low, high), Digits(), Codes(alphabet), Table(values)")
         self.domain, self.tenant, self.column, self.key_id = domain, tenant, column, key.id
         self._key = key.tenant(tenant).purpose("privacy mask")
 
