@@ -274,9 +274,11 @@ def main() -> None:
         times = theirs.server / ours.server, theirs.client / ours.client
         rows.append(("  times Masquerade", "", "", "", *map(common.number, times), "", "", ""))
     sparse = (1_000, 1_000, 100) if told.quick else (10_000, 1_000, 1_000)
-    many, degree = alone(masquerade, *sparse, True)
-    result["rows"].append({"tool": "masquerade", "clients": sparse[0], "length": sparse[1]} | many.row())
-    rows.append(_row(f"Masquerade, {degree} neighbours", *sparse, many))
+    for semi_honest in (True, False):
+        many, degree = alone(masquerade, *sparse, semi_honest)
+        told_of = {"tool": "masquerade", "clients": sparse[0], "length": sparse[1], "neighbours": degree}
+        result["rows"].append(told_of | {"semi_honest": semi_honest} | many.row())
+        rows.append(_row(f"Masquerade, {degree} neighbours", *sparse, many))
     if told.json:
         common.dump(result)
         return

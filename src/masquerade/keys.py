@@ -17,6 +17,7 @@ from masquerade.errors import KeyProblem
 
 _PREFIX = "mqk1-"
 _IDENTITY_PREFIX = "mqi1-"
+_RECIPIENT_PREFIX = "mqr1-"
 _CHECK_BYTES = 4
 
 
@@ -70,13 +71,9 @@ class Key:
         Raises:
             KeyProblem: no key, or a malformed one; the message names the line, never its content.
         """
-        keys = []
-        for number, line in enumerate(text.splitlines(), 1):
-            word = line.partition("#")[0].strip()
-            if word:
-                keys.append(cls(_decode(word, number)))
+        keys = [cls(_decode(word, number)) for number, word in _words(text)]
         if not keys:
-            raise KeyProblem("no key here: expected a line that starts with 'mqk1-'")
+            raise KeyProblem(f"no key here: expected a line that starts with '{_PREFIX}'")
         return cls(keys[0]._secret, keys[1:])
 
     def export(self) -> str:
@@ -112,8 +109,69 @@ class Key:
         raise TypeError("a Key is not pickled; Key.export() writes it where you mean to")
 
 
+class Recipient:
+    """The public half of an :class:`Identity`: others seal for it, and check what it signed."""
+
+    __slots__ = ("capsules", "signing")
+
+    signing: bytes
+    """Its Ed25519 key (32 bytes)."""
+    capsules: bytes
+    """Its keys to encapsulate with, see :class:`masquerade.crypto.Capsules`."""
+
+    def __init__(self, signing: bytes, capsules: bytes) -> None:
+        if len(signing) != 32 or len(capsules) not in crypto.CAPSULE_PUBLIC_BYTES:
+            raise KeyProblem("these are no public keys of a recipient")
+        self.signing, self.capsules = signing, capsules
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits that name it: read them to each other before the first use."""
+        return crypto.sha256(b"masquerade recipient" + self.signing + self.capsules)[:8].hex()
+
+    @classmethod
+    def parse(cls, text: str) -> Recipient:
+        """Read what :meth:`export` wrote: one line that starts with ``mqr1-``, and comments after ``#``.
+
+        Raises:
+            KeyProblem: there is none, or more than one, or it has a typing error.
+        """
+        found = _words(text)
+        if len(found) != 1 or not found[0][1].startswith(_RECIPIENT_PREFIX):
+            raise KeyProblem(f"expected one recipient, a line that starts with '{_RECIPIENT_PREFIX}'")
+        body = found[0][1][len(_RECIPIENT_PREFIX) :]
+        try:
+            raw = base64.b32decode(body.upper() + "=" * (-len(body) % 8))
+        except ValueError:
+            raise KeyProblem("this recipient's line has a character that is none of its letters") from None
+        public, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
+        if crypto.sha256(public)[:_CHECK_BYTES] != check or len(public) <= 32:
+            raise KeyProblem("this recipient's line has a typing error: its check does not match")
+        return cls(public[:32], public[32:])
+
+    def export(self) -> str:
+        """As text, for anybody to have."""
+        public = self.signing + self.capsules
+        body = base64.b32encode(public + crypto.sha256(public)[:_CHECK_BYTES])
+        return _RECIPIENT_PREFIX + body.decode().rstrip("=").lower() + "\n"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipient) and (self.signing, self.capsules) == (
+            other.signing,
+            other.capsules,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.signing, self.capsules))
+
+    def __repr__(self) -> str:
+        return f"Recipient(id={self.id})"
+
+
 class Identity:
-    """Who somebody is in a secure sum: an Ed25519 key pair, of which others pin :attr:`public`.
+    """Who somebody is: in a secure sum, where others pin :attr:`public`, and in a sealed hand-over, where
+    they seal for :attr:`recipient`. All its keys come from one secret: Ed25519 signs, and
+    :class:`masquerade.crypto.Capsules` opens.
 
     ``repr`` shows only the public half; pickling is refused.
     """
@@ -129,6 +187,16 @@ class Identity:
         """What stands in a roster: 64 hexadecimal digits."""
         return self.signer.public.hex()
 
+    @property
+    def capsules(self) -> crypto.Capsules:
+        """What opens keys that were sealed for it."""
+        return crypto.Capsules(self._secret)
+
+    @property
+    def recipient(self) -> Recipient:
+        """Its public half."""
+        return Recipient(self.signer.public, self.capsules.public)
+
     @classmethod
     def generate(cls) -> Identity:
         """A new identity."""
@@ -141,11 +209,10 @@ class Identity:
         Raises:
             KeyProblem: there is none, or more than one, or it has a typing error.
         """
-        lines = [(n, line.partition("#")[0].strip()) for n, line in enumerate(text.split("\n"), 1)]
-        found = [(number, word) for number, word in lines if word]
+        found = _words(text)
         if len(found) != 1:
             raise KeyProblem(f"expected one identity, a line that starts with '{_IDENTITY_PREFIX}'")
-        number, word = found[0]
+        ((number, word),) = found
         return cls(_decode(word, number, _IDENTITY_PREFIX))
 
     def export(self) -> str:
@@ -159,6 +226,12 @@ class Identity:
         raise TypeError("an Identity is not pickled; Identity.export() writes it where you mean to")
 
 
+def _words(text: str) -> list[tuple[int, str]]:
+    """What stands before a comment, with the number of its line; lines with nothing there are left out."""
+    words = ((number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
+    return [(number, word) for number, word in words if word]
+
+
 def _encode(secret: bytes, prefix: str = _PREFIX) -> str:
     check = crypto.derive(secret, "masquerade key check")[:_CHECK_BYTES]
     return prefix + base64.b32encode(secret + check).decode().rstrip("=").lower()
@@ -166,7 +239,7 @@ def _encode(secret: bytes, prefix: str = _PREFIX) -> str:
 
 def _decode(word: str, line: int, prefix: str = _PREFIX) -> bytes:
     problem = f"line {line} is not a Masquerade key: expected '{prefix}' and 58 letters and digits"
-    if not word.startswith(prefix):
+    if not word.startswith(prefix) or not word.isascii():  # beyond ASCII are letters with the same capital
         raise KeyProblem(problem)
     body = word[len(prefix) :].upper()
     try:

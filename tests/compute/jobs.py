@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from masquerade.compute.engine import Event
+from masquerade.compute.engine import Engine, Event
 from masquerade.compute.worker import attempt
 
 CANARY = "canary-e5b0"
@@ -64,6 +66,17 @@ def refuse() -> None:
     raise ImportError(CANARY)
 
 
+@dataclass(frozen=True)
+class Moments:
+    count: Any
+    sums: Any
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
 class Unreadable:
     """A function that can be sent and not received."""
 
@@ -98,6 +111,17 @@ class Cell:
 
     def fail(self) -> None:
         raise KeyError(CANARY)
+
+
+def results(engine: Engine, f: Callable[..., Any], calls: Sequence[Any], **options: Any) -> list[Any]:
+    """What each call gives, or the reason why it failed."""
+    found: dict[int, Any] = {}
+    for event in engine.run(f, [(call,) for call in calls], **options):
+        if event.kind == "done":
+            found[event.index] = engine.value(event.result)
+        elif event.kind == "failed":
+            found[event.index] = event.reason
+    return [found[i] for i in range(len(calls))]
 
 
 class Here:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +22,42 @@ def need() -> None:
             pass
     except OSError:
         pytest.skip("the memory of processes is not readable here (Linux, as their owner)")
+
+
+class Watched:
+    """A program that prints lists, and after each waits for a line: time to look into it."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        self._to, self._lines, self.pid = child.stdin, child.stdout, child.pid
+
+    def answer(self) -> Any:
+        """The next list, among what Ray says of nodes that were killed."""
+        line = self._lines.readline()
+        while line and not line.startswith("["):
+            line = self._lines.readline()
+        return json.loads(line)
+
+    def go_on(self) -> None:
+        self._to.write("\n")
+        self._to.flush()
+
+
+@contextmanager
+def watched(program: str, *arguments: str) -> Iterator[Watched]:
+    """``program`` in a process of its own, which ends with this."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as child:
+        try:
+            yield Watched(child)
+        finally:
+            child.kill()
 
 
 def held(pid: int, traces: Iterable[bytes]) -> set[bytes]:

@@ -7,34 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from masquerade.compute.engine import Engine, Event, LocalEngine
+from masquerade.compute.engine import Event, LocalEngine
 from masquerade.errors import BadInput, EngineProblem, ProtocolProblem
 from tests.compute import jobs
-from tests.compute.jobs import CANARY, Cell
+from tests.compute.jobs import CANARY, Cell, results
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
     with LocalEngine(2) as started:
         yield started
-
-
-def results(engine: Engine, f: Callable[..., Any], calls: Sequence[Any], **options: Any) -> list[Any]:
-    """What each call gives, or the reason why it failed."""
-    found: dict[int, Any] = {}
-    for event in engine.run(f, [(call,) for call in calls], **options):
-        if event.kind == "done":
-            found[event.index] = engine.value(event.result)
-        elif event.kind == "failed":
-            found[event.index] = event.reason
-    return [found[i] for i in range(len(calls))]
 
 
 def alive(pid: int) -> bool:

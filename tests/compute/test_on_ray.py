@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 from masquerade.compute import LocalEngine, Progress, on_ray, split_data, total
 from masquerade.errors import BadInput, EngineProblem, MissingPackage, PartFailed, ProtocolProblem
 from tests.compute import jobs, memory
-from tests.compute.jobs import CANARY, Cell
+from tests.compute.jobs import CANARY, Cell, results
 
 pytest.importorskip("ray", reason="Ray is not installed: masquerade[ray]")
 heavy = pytest.mark.heavy
@@ -139,6 +139,35 @@ except MasqueradeError as error:
         assert "no Ray cluster at this address" in said
 
 
+def test_a_connection_that_fails_is_named_and_leaves_no_mode_behind() -> None:
+    """Ray's client stays in its mode when a cluster hangs up; and Ray raises the plain Exception, too."""
+    program = """
+import json, socket, sys
+import ray
+from ray._private import client_mode_hook
+from masquerade.compute.on_ray import RayEngine
+from masquerade.errors import EngineProblem
+times = 0
+def init(**options):
+    global times
+    times += 1
+    client_mode_hook._set_client_hook_status(True)
+    client_mode_hook._explicitly_enable_client_mode()
+    raise {"hang": ConnectionAbortedError, "plain": Exception}[sys.argv[1]]("canary")
+ray.init = init
+with socket.create_server(("127.0.0.1", 0)) as there:
+    try:
+        RayEngine(f"ray://127.0.0.1:{there.getsockname()[1]}")
+    except EngineProblem as error:
+        print(json.dumps([str(error), times, client_mode_hook.client_mode_should_convert()]))
+"""
+    for how, tries in (("hang", 3), ("plain", 1)):
+        ((said, times, left),) = python(program, how)
+        assert "no Ray cluster at this address" in said
+        assert "canary" not in said
+        assert (times, left) == (tries, False)
+
+
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingPackage, match=r"pip install 'masquerade\[ray\]'"):
@@ -216,16 +245,6 @@ def node_of(_: Any) -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-def strings(engine: Any, f: Callable[..., Any], calls: list[Any], **options: Any) -> list[Any]:
-    found: dict[int, Any] = {}
-    for event in engine.run(f, [(call,) for call in calls], **options):
-        if event.kind == "done":
-            found[event.index] = engine.value(event.result)
-        elif event.kind == "failed":
-            found[event.index] = event.reason
-    return [found[i] for i in range(len(calls))]
-
-
 def actors() -> list[dict[str, Any]]:
     import ray
 
@@ -235,10 +254,10 @@ def actors() -> list[dict[str, Any]]:
 
 @heavy
 def test_parts_are_computed_on_all_nodes(engine: Any) -> None:
-    assert strings(engine, jobs.square, list(range(9))) == [x * x for x in range(9)]
-    found = strings(engine, lambda x: (time.sleep(0.5), node_of(x))[1], list(range(9)))
+    assert results(engine, jobs.square, list(range(9))) == [x * x for x in range(9)]
+    found = results(engine, lambda x: (time.sleep(0.5), node_of(x))[1], list(range(9)))
     assert len(set(found)) == 3
-    assert jobs.CANARY not in str(strings(engine, jobs.complain, list(range(5))))
+    assert jobs.CANARY not in str(results(engine, jobs.complain, list(range(5))))
 
 
 @heavy
@@ -370,14 +389,6 @@ with RayEngine(sys.argv[1]) as engine:
 """
 
 
-def answer(lines: Any) -> Any:
-    """The next line of JSON among what Ray says of nodes that were killed."""
-    line = lines.readline()
-    while line and not line.startswith("["):
-        line = lines.readline()
-    return json.loads(line)
-
-
 @heavy
 @pytest.mark.parametrize("reveal", ["parts", "sum"])
 def test_no_result_lies_in_a_store_or_passes_through_who_asks(nodes: Nodes, reveal: str) -> None:
@@ -390,28 +401,16 @@ def test_no_result_lies_in_a_store_or_passes_through_who_asks(nodes: Nodes, reve
         for node in (nodes.cluster.head_node, *nodes.others)
         for info in node.all_processes["raylet"]
     ]
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, nodes.cluster.address, reveal, str(first)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert driver.stdin is not None
-    assert driver.stdout is not None
-    try:
+    with memory.watched(DRIVER, nodes.cluster.address, reveal, str(first)) as driver:
         traces = {trace for part in parts for trace in jobs.traces(part)}
-        aggregators = answer(driver.stdout)
+        aggregators = driver.answer()
         asking = memory.held(driver.pid, traces)
         stores = set().union(*(memory.held(pid, traces) for pid in raylets))
         holders = set().union(*(memory.held(pid, traces) for pid in aggregators))
-        driver.stdin.write("\n")
-        driver.stdin.flush()
-        (value,) = answer(driver.stdout)
+        driver.go_on()
+        (value,) = driver.answer()
         asking |= memory.held(driver.pid, traces)
         assert value == pytest.approx(sum(map(jobs.canary, parts)))
-    finally:
-        driver.kill()
-        driver.wait()
-        driver.stdin.close()
-        driver.stdout.close()
     if reveal == "parts":
         assert len(stores) >= 4
         assert len(asking) >= 4

@@ -3,16 +3,15 @@ was."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,21 +33,10 @@ from masquerade.compute.aggregators import ShareAggregator
 from masquerade.compute.engine import Event
 from masquerade.errors import BadInput, EngineProblem, PartFailed, ProtocolProblem
 from tests.compute import jobs, memory
-from tests.compute.jobs import CANARY, Here
+from tests.compute.jobs import CANARY, Here, Moments, Pair
 
 HIDDEN: list[Any] = ["parts", "sum"]
 quick = settings(max_examples=40, deadline=None)
-
-
-@dataclass(frozen=True)
-class Moments:
-    count: int
-    sums: Any
-
-
-class Range(NamedTuple):
-    low: float
-    high: float
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +49,7 @@ def moments(rows: Any) -> dict[str, Any]:
     rows = np.asarray(rows, float)
     return {
         "moments": Moments(len(rows), np.stack([rows, rows**2]).sum(axis=1)),
-        "nested": [Range(0.5, 1.5), (len(rows), {"one": 1})],
+        "nested": [Pair(0.5, 1.5), (len(rows), {"one": 1})],
     }
 
 
@@ -77,7 +65,7 @@ def test_both_ways_give_the_sum(values: list[float], data: st.DataObject) -> Non
         assert found.value["moments"].count == len(values)
         exact = [np.sum(values), np.sum(np.square(values))]
         assert np.all(np.abs(found.value["moments"].sums - exact) <= n * 2.0**-25 + 1e-7)
-        assert found.value["nested"] == [Range(n * 0.5, n * 1.5), (len(values), {"one": n})]
+        assert found.value["nested"] == [Pair(n * 0.5, n * 1.5), (len(values), {"one": n})]
         assert found.names == tuple(f"part {i} of {n}" for i in range(1, n + 1))
         assert len(found.parts) == (n if reveal == "parts" else 0)
 
@@ -456,31 +444,15 @@ def test_no_result_passes_through_who_asks_or_an_aggregator(reveal: str) -> None
     That everything is seen where it may be shows that looking finds what is there.
     """
     memory.need()
-    root = Path(__file__).parents[2]
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, reveal],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=root,
-    )
-    assert driver.stdin is not None
-    assert driver.stdout is not None
-    try:
+    with memory.watched(DRIVER, reveal) as driver:
         traces = {trace for part in range(4) for trace in jobs.traces(part)}
-        aggregators = json.loads(driver.stdout.readline())
+        aggregators = driver.answer()
         during = [memory.held(pid, traces) for pid in (driver.pid, *aggregators)]
-        driver.stdin.write("\n")
-        driver.stdin.flush()
-        value, passed = json.loads(driver.stdout.readline())
+        driver.go_on()
+        value, passed = driver.answer()
         after = memory.held(driver.pid, traces)
         assert value == pytest.approx(sum(map(jobs.canary, range(4))))
         assert passed > 4 * 4096 * 8  # the results did pass, in one shape or another
-    finally:
-        driver.kill()
-        driver.wait()
-        driver.stdin.close()
-        driver.stdout.close()
     if reveal == "parts":
         assert len(during[0] | after) >= 4
     else:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,20 +14,10 @@ from hypothesis.extra import numpy as arrays
 
 from masquerade.compute import tree
 from masquerade.errors import BadInput
+from tests.compute.jobs import Moments, Pair
 
 CANARY = "canary-81aa"
 quick = settings(max_examples=80, deadline=None)
-
-
-@dataclass(frozen=True)
-class Moments:
-    mean: Any
-    square: Any
-
-
-class Pair(NamedTuple):
-    left: Any
-    right: Any
 
 
 numbers = st.one_of(

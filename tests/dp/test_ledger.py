@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from masquerade.dp.accountant import Event, Gaussian, Pure, price
-from masquerade.dp.ledger import Account, Budget, Ledger, MemoryStore, Store, charged
+from masquerade.dp.ledger import Account, Budget, Ledger, MemoryStore, Store, charged, paying
 from masquerade.errors import BadInput, BudgetExceeded
 from masquerade.serve.books import FileStore
 
@@ -67,10 +67,44 @@ def test_all_accounts_pay_or_none(store: Store) -> None:
     assert Ledger(None, ["a"], store=store).spent == 0.2
 
 
-def test_units_have_accounts_of_their_own(store: Store) -> None:
-    people, visits = (Ledger(Budget(1.0), ["a"], unit=unit, store=store) for unit in ("person", "visit"))
-    people.spend(Pure(0.5))
-    assert visits.spent == 0
+def test_data_has_one_budget_in_one_unit(store: Store) -> None:
+    Ledger(Budget(1.0, 0), ["a"], unit="person", store=store).spend(Pure(0.5))
+    with pytest.raises(BadInput, match=r"budget of a is kept by the unit 'person'.*not by 'visit'"):
+        Ledger(Budget(1.0, 0), ["a"], unit="visit", store=store)
+    with pytest.raises(BadInput, match="ask by that unit"):
+        Ledger(None, ["a"], store=store)
+    assert Ledger(None, ["a"], unit="person", store=store).spent == 0.5
+
+
+def paid_by(store: Store, name: str, *marks: bytes) -> list[str]:
+    with store.locked() as entries:
+        return paying(entries, name, marks, unit="record", budget=Budget(1.0, 0))
+
+
+def test_data_that_is_known_by_any_mark_opens_no_budget(store: Store) -> None:
+    assert paid_by(store, "a", b"1") == ["a"]
+    assert paid_by(store, "copy", b"1") == ["a"]
+    assert paid_by(store, "copy", b"2") == ["a"], "the copy grew, and keeps its account by its name"
+    assert paid_by(store, "moved", b"2") == ["a"]
+    assert paid_by(store, "b", b"3") == ["b"]
+    assert Ledger(None, ["moved"], store=store).accounts == ("a",)
+
+
+def test_data_of_two_accounts_is_paid_by_both_from_then_on(store: Store) -> None:
+    paid_by(store, "b", b"2")
+    paid_by(store, "a", b"1")
+    assert paid_by(store, "both", b"1", b"2") == ["b", "a"], "in the order in which they were opened"
+    both = Ledger(None, ["both"], store=store)
+    both.spend(Pure(0.5))
+    assert {name: account.left for name, account in both.balance().items()} == {"b": 0.5, "a": 0.5}
+    assert paid_by(store, "grown", b"1") == ["b", "a"]
+
+
+def test_what_is_refused_is_not_remembered(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.locked() as entries:
+        paying(entries, "a", [b"1"], unit="record", budget=Budget(1.0))
+        raise ZeroDivisionError
+    assert paid_by(store, "b", b"1") == ["b"]
 
 
 def test_a_budget_is_fixed_and_an_account_must_be_there(store: Store) -> None:
@@ -120,7 +154,7 @@ def test_the_rule_is_a_function() -> None:
 def test_an_error_keeps_nothing(store: Store) -> None:
     Ledger(Budget(1.0, 0), ["a"], store=store)
     with pytest.raises(ZeroDivisionError), store.locked() as entries:
-        entries.add("a", "record", Pure(0.5), "")
+        entries.add("a", Pure(0.5), "")
         raise ZeroDivisionError
     assert Ledger(None, ["a"], store=store).spent == 0
 

@@ -129,6 +129,8 @@ def test_dtypes_that_are_hard_to_write_down() -> None:
         [(("title", "name"), "i2"), ("x", "U4")],
         {"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [3, 16], "itemsize": 32},
         np.dtype([("a", "u1"), ("b", "f8")], align=True),
+        np.dtype([("a", ("<i4", (2,)), (3,)), ("b", "u1")]),
+        np.dtype([("a", ([("b", "<i2"), ("c", "<i2", (2, 1))], (2,)), (3, 2))]),
         "V7", "S0", "m8[M]", "c32" if hasattr(np, "complex256") else "c16", "g", ">U2", "e",
     ]  # fmt: skip
     for described in dtypes:

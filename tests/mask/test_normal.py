@@ -145,7 +145,7 @@ def test_every_place_leads_back(text: str) -> None:
 def test_a_text_of_every_character_does_not_stay_in_memory() -> None:
     Normal(EVERY_CHARACTER)
     project(EVERY_CHARACTER)
-    assert max(len(normal._TABLE), len(PROJECTION)) <= normal.MOST_CHARACTERS
+    assert max(len(normal._TABLE), len(normal._FORMS), len(PROJECTION)) <= normal.MOST_CHARACTERS
 
 
 @settings(max_examples=200, deadline=None)

@@ -23,30 +23,7 @@ from masquerade.serve import arrays, cli, keyfile
 from masquerade.serve.landing import Landing
 from masquerade.serve.source import Source
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("MASQUERADE_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-class Ran:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    def ran(*argv: str) -> Ran:
-        code = cli.main(argv)
-        out, err = capsys.readouterr()
-        assert "canary" not in err and "Traceback" not in err
-        return Ran(code, out, err)
-
-    return ran
-
+pytestmark = pytest.mark.usefixtures("home")
 
 ARRAYS: dict[str, Any] = {
     "floats": np.arange(30.0).reshape(5, 6),

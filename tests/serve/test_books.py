@@ -8,12 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from masquerade.dp.accountant import Pure
-from masquerade.dp.ledger import Budget, Ledger
+from masquerade.crypto import sha256
+from masquerade.dp.accountant import Pure, to_json
+from masquerade.dp.ledger import Budget, Ledger, holding, paying
 from masquerade.errors import BadInput, BudgetExceeded, OutputProblem
 from masquerade.serve.books import FileStore, default_path
 
@@ -102,6 +104,54 @@ def test_the_file_is_for_its_owner_and_holds_no_more_than_it_should(tmp_path: Pa
     assert entry.paid.endswith("+00:00")
     again = Ledger(None, ["ages"], unit="person", store=FileStore(path))
     assert again.left == 0.5
+
+
+def test_marks_are_kept_so_that_they_match_nowhere_else(tmp_path: Path) -> None:
+    kept = []
+    for name in ("one.db", "two.db"):
+        with FileStore(tmp_path / name).locked() as entries:
+            marks = [holding(sha256(b"ages"))]
+            assert paying(entries, "ages", marks, unit="person", budget=Budget(1.0)) == ["ages"]
+        with closing(sqlite3.connect(tmp_path / name)) as db:
+            kept.append({mark for (mark,) in db.execute("SELECT mark FROM mark")})
+        assert sha256(b"ages") not in (tmp_path / name).read_bytes()
+    assert [len(marks) for marks in kept] == [2, 2]
+    assert not kept[0] & kept[1]
+
+
+FIRST = """
+PRAGMA application_id = 1297173553;
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, unit TEXT NOT NULL,
+    epsilon REAL NOT NULL, delta REAL NOT NULL, opened TEXT NOT NULL, UNIQUE (name, unit)
+);
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account,
+    event TEXT NOT NULL, note TEXT NOT NULL, paid TEXT NOT NULL
+);
+CREATE INDEX entry_of_account ON entry (account);
+INSERT INTO account VALUES (1, 'ages', 'person', 1, 0, ''), (2, 'pay', 'visit', 2, 0, '');
+INSERT INTO account VALUES (3, 'ages', 'visit', 9, 0, '');
+INSERT INTO entry VALUES (1, 1, '{0}', 'one', ''), (2, 2, '{0}', 'two', ''), (3, 3, '{0}', 'three', '');
+"""
+
+
+def test_a_ledger_of_units_becomes_one_of_data(tmp_path: Path) -> None:
+    """What was paid by another unit counts in the account that was opened first."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(FIRST.format(to_json(Pure(0.25))))
+    store = FileStore(path)
+    assert [entry.note for entry in store.entries()] == ["one", "two", "three"]
+    for _ in range(2):
+        ages = Ledger(Budget(1.0, 0), ["ages"], unit="person", store=store)
+        assert (ages.spent, ages.left) == (0.5, 0.5)
+        assert Ledger(None, ["pay"], unit="visit", store=store).left == 1.75
+        assert [(entry.account, entry.unit) for entry in store.entries()] == [
+            ("ages", "person"), ("pay", "visit"), ("ages", "person")
+        ]  # fmt: skip
+    with pytest.raises(BadInput, match="kept by the unit 'person'"):
+        Ledger(None, ["ages"], unit="visit", store=store)
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but a text of more than sixteen bytes", None])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_rig import Gateway, Service, gateway, service
+from gateway_rig import Gateway, Service, gateway
 
 from masquerade.serve.clients import new_key
 from masquerade.serve.playground import CONTENT_SECURITY_POLICY, assets
@@ -17,12 +17,6 @@ from masquerade.serve.playground import CONTENT_SECURITY_POLICY, assets
 EMAIL, PHONE, CARD = "ada.lovelace@example.com", "13812345678", "4111111111111111"
 PRIVATE = (EMAIL, PHONE, CARD)
 TEXT = f"write to {EMAIL}, 手机{PHONE}谢谢, card {CARD}"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -17,18 +17,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from gateway_rig import WAIT, Answer, Gateway, Service, gateway, pieces, service
+from gateway_rig import WAIT, Answer, Gateway, Service, gateway, pieces
 
 from masquerade.serve import mirror
 
 EMAIL = "ada.lovelace@example.com"
 Behave = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

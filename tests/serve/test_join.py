@@ -27,6 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.compute.rig import HIGH, LOW, chi_square
 
 from masquerade import crypto
 from masquerade.compute.messages import Kind
@@ -127,13 +128,10 @@ class Organisations:
             lines += ["[[client]]", f'name = "hospital {i}"', f'key = "{self.identities[i].public}"']
         self.roster = folder / "roster.toml"
         self.roster.write_text("\n".join(lines) + "\n")
+        self.agreed = Roster.parse(self.roster.read_text())
 
     def start(self, i: int, *more: str, program: str = RUNS) -> subprocess.Popen[str]:
-        start = [
-            sys.executable,
-            "-c",
-            program or "import sys; from masquerade.serve.cli import main; sys.exit(main())",
-        ]
+        start = [sys.executable, "-c", program]
         named = {"identity": self.folder / f"{i}.identity", "output": self.folder / f"{i}.json"}
         told = named | {"ca": self.certificate, "timeout": 100}
         command = [*start, "join", str(self.roster), *(f"--{name}={value}" for name, value in told.items())]
@@ -143,6 +141,16 @@ class Organisations:
         found = json.loads((self.folder / f"{i}.json").read_text())
         assert isinstance(found, dict)
         return found
+
+
+def end(*processes: subprocess.Popen[str]) -> None:
+    """Those that have not ended by themselves."""
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
 
 
 @pytest.fixture
@@ -160,9 +168,7 @@ def mailbox(tls: tuple[Path, Path]) -> Iterator[int]:
         assert process.returncode == 0
         assert said.count("\n") == 1, "a mailbox says that it listens, and nothing of what passes through it"
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def test_five_organisations_of_which_one_is_killed(
@@ -176,7 +182,7 @@ def test_five_organisations_of_which_one_is_killed(
         np.save(tmp_path / f"{i}.npy", values[i])
     files = ["0.json.values.json", "1.csv", "2.npy", "3.npy", "4.npy"]
     processes = [
-        them.start(i, "--values", str(tmp_path / files[i]), program=HOLDS if i == 4 else None)
+        them.start(i, "--values", str(tmp_path / files[i]), program=HOLDS if i == 4 else RUNS)
         for i in range(5)
     ]
     processes.append(them.start(5, "--patience", "8"))
@@ -190,10 +196,7 @@ def test_five_organisations_of_which_one_is_killed(
         said = {i: processes[i].communicate(timeout=120)[1] for i in (0, 1, 2, 3, 5)}
         assert [processes[i].returncode for i in said] == [0] * 5, said
     finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+        end(*processes)
     assert "upload: time is over, 1 missing" in said[5]
     for i in (0, 1, 2, 3, 5):
         found = them.result(i)
@@ -214,10 +217,7 @@ def test_too_few_organisations_are_refused_by_all(
     try:
         said = [process.communicate(timeout=120)[1] for process in processes]
     finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+        end(*processes)
     assert [process.returncode for process in processes] == [76, 76, 76], said
     assert "2 clients sent KEYS, and the round takes 3 or more" in said[2]
     for text in said[:2]:
@@ -239,12 +239,7 @@ def test_clients_end_when_their_aggregator_is_killed(
         aggregator.kill()
         _, said = client.communicate(timeout=60)
     finally:
-        for process in (aggregator, client):
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            assert process.stderr is not None
-            process.stderr.close()
+        end(aggregator, client)
     assert client.returncode == 76
     assert said == "masquerade: the round did not end within 8 seconds\n"
     assert not list(tmp_path.glob("*.json"))
@@ -273,12 +268,11 @@ def watched(tls: tuple[Path, Path]) -> Iterator[tuple[Mailbox, int]]:
 
 
 def all_join(them: Organisations, values: list[np.ndarray | None], **more: object) -> dict[int, object]:  # type: ignore[type-arg]
-    roster = Roster.parse(them.roster.read_text())
     out: dict[int, object] = {}
 
     def one(i: int) -> None:
         try:
-            out[i] = join(roster, them.identities[i], values[i], ca=them.certificate, timeout=60, **more)  # type: ignore[arg-type]
+            out[i] = join(them.agreed, them.identities[i], values[i], ca=them.certificate, timeout=60, **more)  # type: ignore[arg-type]
         except Exception as problem:
             out[i] = problem
 
@@ -290,6 +284,16 @@ def all_join(them: Organisations, values: list[np.ndarray | None], **more: objec
     return out
 
 
+def all_learn_the_sum(them: Organisations, without: int | None = None, **more: object) -> None:
+    """Clients with 0, 1, 2 and so on join; all but one that drops out, and the aggregator, learn one sum."""
+    count = len(them.identities) - 1
+    outcomes = all_join(them, [*(np.full(3, float(i)) for i in range(count)), None], **more)
+    stayed = [i for i in range(count) if i != without]
+    for i in (*stayed, count):
+        assert outcomes[i].survivors == tuple(f"hospital {k}" for k in stayed)  # type: ignore[attr-defined]
+        np.testing.assert_allclose(outcomes[i].values, sum(stayed), atol=1e-5)  # type: ignore[attr-defined]
+
+
 def test_the_mailbox_sees_sealed_bytes_only(
     tmp_path: Path, tls: tuple[Path, Path], watched: tuple[Mailbox, int]
 ) -> None:
@@ -298,7 +302,7 @@ def test_the_mailbox_sees_sealed_bytes_only(
     outcomes = all_join(them, [np.zeros(20_000)] * 3 + [None])
     for outcome in outcomes.values():
         assert not outcome.values.any()  # type: ignore[attr-defined]
-    roster = Roster.parse(them.roster.read_text())
+    roster = them.agreed
     (room,) = app.store._rooms.values()
     kept = [message for box in room.boxes.values() for message in box]
     assert len(kept) == 1 + 3 * 5 + 3 * 5
@@ -306,9 +310,7 @@ def test_the_mailbox_sees_sealed_bytes_only(
     large = [message for message in kept if len(message) >= 80_000]
     assert len(large) == 6  # three uploads and three results, all of zeros before they were masked and sealed
     for message in large:
-        counts = np.bincount(np.frombuffer(message[-80_000:], np.uint8), minlength=256)
-        # Of uniform bytes, 255 with a standard deviation of 22.6.
-        assert 160 < ((counts - 312.5) ** 2 / 312.5).sum() < 378
+        assert LOW < chi_square(message[-80_000:]) < HIGH
     for secret in (roster.round.context, roster.session, *(member.key for member in roster.clients), b"mqs1"):
         assert not any(secret in message for message in kept)
 
@@ -319,7 +321,7 @@ def test_what_others_leave_in_a_room_is_passed_over(
     """By somebody who knows the room: before everything else, in every box."""
     app, port = watched
     them = Organisations(tmp_path, 4, port, tls[0])
-    context = Roster.parse(them.roster.read_text()).round.context
+    context = them.agreed.round.context
 
     def name(text: str) -> str:
         return crypto.sha256(b"masquerade mailbox" + context + text.encode())[:16].hex()
@@ -328,10 +330,7 @@ def test_what_others_leave_in_a_room_is_passed_over(
         for i, junk in enumerate((b"", b"\x01", b"\x01" + bytes(4), bytes(300), b"\xfb" + bytes(96))):
             app.store.reserve(len(junk))
             app.store.put(name("room"), name(f"box {box}"), f"{i:016x}{name(box)[:16]}", junk)
-    values = [np.full(3, float(i)) for i in range(4)]
-    outcomes = all_join(them, [*values, None])
-    for i in range(5):
-        np.testing.assert_allclose(outcomes[i].values, 6.0, atol=1e-5)  # type: ignore[attr-defined]
+    all_learn_the_sum(them)
 
 
 def test_what_a_client_sent_does_not_stop_it_when_it_comes_back(
@@ -340,7 +339,7 @@ def test_what_a_client_sent_does_not_stop_it_when_it_comes_back(
     """Sent back without its greeting, it is sealed under the key that this client opens that kind with."""
     app, port = watched
     them = Organisations(tmp_path, 3, port, tls[0])
-    context = Roster.parse(them.roster.read_text()).round.context
+    context = them.agreed.round.context
     put = app.store.put
 
     def reflect(room: str, box: str, name: str, message: bytes) -> bool:
@@ -353,9 +352,7 @@ def test_what_a_client_sent_does_not_stop_it_when_it_comes_back(
         return put(room, box, name, message)
 
     monkeypatch.setattr(app.store, "put", reflect)
-    outcomes = all_join(them, [np.full(3, float(i)) for i in range(3)] + [None])
-    for i in range(4):
-        np.testing.assert_allclose(outcomes[i].values, 3.0, atol=1e-5)  # type: ignore[attr-defined]
+    all_learn_the_sum(them)
 
 
 def test_a_copy_of_a_message_in_a_box_stops_nobody(
@@ -371,9 +368,7 @@ def test_a_copy_of_a_message_in_a_box_stops_nobody(
         return put(room, box, name, message)
 
     monkeypatch.setattr(app.store, "put", twice)
-    outcomes = all_join(them, [np.full(3, float(i)) for i in range(3)] + [None])
-    for i in range(4):
-        np.testing.assert_allclose(outcomes[i].values, 3.0, atol=1e-5)  # type: ignore[attr-defined]
+    all_learn_the_sum(them)
 
 
 class BadMailbox:
@@ -416,7 +411,7 @@ class BadMailbox:
 
 def joins(tmp_path: Path, tls: tuple[Path, Path], port: int, timeout: float) -> str:
     them = Organisations(tmp_path, 3, port, tls[0])
-    roster = Roster.parse(them.roster.read_text())
+    roster = them.agreed
     with pytest.raises(ProtocolProblem) as caught:
         join(roster, them.identities[0], np.zeros(3), ca=tls[0], timeout=timeout)
     return str(caught.value)
@@ -478,10 +473,7 @@ def test_a_client_whose_messages_are_changed_on_the_way_drops_out(
         return put(room, box, name, message)
 
     monkeypatch.setattr(app.store, "put", bend)
-    outcomes = all_join(them, [np.full(3, float(i)) for i in range(4)] + [None], patience=3.0)
-    for i in (0, 1, 3, 4):
-        assert outcomes[i].survivors == ("hospital 0", "hospital 1", "hospital 3")  # type: ignore[attr-defined]
-        np.testing.assert_allclose(outcomes[i].values, 4.0, atol=1e-5)  # type: ignore[attr-defined]
+    all_learn_the_sum(them, without=2, patience=3.0)
 
 
 def test_a_mailbox_that_is_not_there(
@@ -489,7 +481,7 @@ def test_a_mailbox_that_is_not_there(
 ) -> None:
     monkeypatch.setattr("masquerade.serve.join._REACH_SECONDS", 1.0)
     them = Organisations(tmp_path, 3, free_port(), tls[0])
-    roster = Roster.parse(them.roster.read_text())
+    roster = them.agreed
     with pytest.raises(ProtocolProblem, match="cannot be reached"):
         join(roster, them.identities[0], np.zeros(3), ca=tls[0], timeout=20)
 
@@ -527,7 +519,7 @@ def test_a_second_try_of_a_session_is_refused(
     _, port = watched
     them = Organisations(tmp_path, 3, port, tls[0])
     all_join(them, [np.zeros(3)] * 3 + [None])
-    roster = Roster.parse(them.roster.read_text())
+    roster = them.agreed
     with pytest.raises(ProtocolProblem, match="new session"):
         join(roster, them.identities[0], np.ones(3), ca=tls[0], timeout=20)
     with pytest.raises(ProtocolProblem, match="new session"):
@@ -539,7 +531,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_sent(
 ) -> None:
     app, port = watched
     them = Organisations(tmp_path, 3, port, tls[0])
-    roster = Roster.parse(them.roster.read_text())
+    roster = them.agreed
     for identity, values, told in (
         (Identity.generate(), np.zeros(3), KeyProblem),
         (them.identities[0], np.zeros(4), BadInput),

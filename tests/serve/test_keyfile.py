@@ -126,6 +126,13 @@ def test_every_wrong_symbol_of_a_key_is_found() -> None:
                     Key.parse(word[:at] + other + word[at + 1 :])
 
 
+@pytest.mark.parametrize(("letter", "twin"), [("s", "\u017f"), ("i", "\u0131")])
+def test_a_letter_beyond_ascii_with_the_same_capital_is_no_letter_of_a_key(letter: str, twin: str) -> None:
+    word = next(w for n in range(100) if letter in (w := Key(bytes([n]) * 32).export().strip())[5:])
+    with pytest.raises(KeyProblem, match="line 1 is not a Masquerade key"):
+        Key.parse(word[:5] + word[5:].replace(letter, twin))
+
+
 def test_an_empty_file_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyfile, "_WAIT_SECONDS", 0.05)
     keyfile.load_or_create(path, {})

@@ -209,6 +209,27 @@ def test_nothing_is_lost_where_the_output_cannot_be_placed(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_file_that_could_not_be_replaced_has_one_name_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rejected, replace = tmp_path / "out", tmp_path / "rejected", Path.replace
+    out.write_text("old")
+    rejected.write_text("old, and private")
+
+    def refuse(path: Path, target: Path) -> Path:
+        if target == rejected and path.suffix == ".part":
+            raise OSError(errno.EIO, "no")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputProblem), Landing(str(out), rejected=rejected, force=True) as landing:
+        landing.write(b"new")
+        landing.reject(b"bad")
+        landing.land()
+    assert sorted(tmp_path.iterdir()) == [out, rejected]
+    assert (out.read_text(), rejected.read_text()) == ("old", "old, and private")
+
+
 def test_two_runs_at_once_never_pair_one_vault_with_the_other_output(tmp_path: Path) -> None:
     out, vault = tmp_path / "out", tmp_path / "out.vault"
     meet = threading.Barrier(2, timeout=20)

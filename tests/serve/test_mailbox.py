@@ -74,19 +74,23 @@ def test_sizes_counts_and_lifetimes_are_bounded() -> None:
     assert asyncio.run(store.get(ROOM, BOX, 0, 0)) is None
 
 
-def test_who_waits_is_told_when_a_message_comes() -> None:
+@pytest.mark.parametrize(("at", "elsewhere"), [(1, {"box": "5" * 32}), (0, {"room": "7" * 32})])
+def test_who_waits_is_told_when_a_message_comes(at: int, elsewhere: dict[str, str]) -> None:
+    """Into this box, even if it opens the room, and into no other."""
+
     async def both() -> bytes | None:
         store = Store(Limits())
-        leave(store, b"first", name="3" * 32)
-        waiting = asyncio.create_task(store.get(ROOM, BOX, 1, 20))
+        for i in range(at):
+            leave(store, b"before", name=f"{i:032x}")
+        waiting = asyncio.create_task(store.get(ROOM, BOX, at, 20))
         await asyncio.sleep(0.01)
-        leave(store, b"other box", "4" * 32, box="5" * 32)
+        leave(store, b"elsewhere", name="4" * 32, **elsewhere)
         await asyncio.sleep(0.01)
         assert not waiting.done()
-        leave(store, b"second")
+        leave(store, b"waited for")
         return await waiting
 
-    assert asyncio.run(both()) == b"second"
+    assert asyncio.run(both()) == b"waited for"
 
 
 # -- over ASGI -------------------------------------------------------------------------------------------
@@ -188,20 +192,6 @@ def test_who_does_not_read_fills_no_memory() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("masquerade.serve.mailbox._SEND_SECONDS", 0.05)
         assert 0 < asyncio.run(stuck()) <= 1 << 16
-
-
-def test_who_waits_for_a_room_is_told_when_it_opens() -> None:
-    async def both() -> bytes | None:
-        store = Store(Limits())
-        waiting = asyncio.create_task(store.get(ROOM, BOX, 0, 20))
-        await asyncio.sleep(0.01)
-        leave(store, b"elsewhere", room="7" * 32)
-        await asyncio.sleep(0.01)
-        assert not waiting.done()
-        leave(store, b"first")
-        return await waiting
-
-    assert asyncio.run(both()) == b"first"
 
 
 def test_who_hangs_up_is_waited_for_no_longer() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
-from gateway_rig import WAIT, Gateway, Service, gateway, service
+from gateway_rig import WAIT, Gateway, Service, gateway
 
 from masquerade import Key
 from masquerade.errors import BadInput
@@ -22,12 +24,6 @@ from masquerade.serve.upstream import Hold
 from masquerade.wire.exchange import ReplyStream
 
 EMAIL = "ada.lovelace@example.com"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Service]:
-    with service() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +69,36 @@ def test_the_queue_for_a_thread_is_bounded_and_a_thread_keeps_its_bytes() -> Non
         while room.held:
             await asyncio.sleep(0.01)
         assert await room.lease().in_thread(go.wait, WAIT)
+        room.close()
+
+    asyncio.run(asyncio.wait_for(run(), WAIT))
+
+
+def test_work_that_is_called_off_holds_no_bytes() -> None:
+    """Those of a client that hung up are given back at once, though its work waits in the queue still."""
+
+    class Body:
+        pass
+
+    async def run() -> None:
+        room, go = Room(100, 1), threading.Event()
+        busy = asyncio.ensure_future(room.lease().in_thread(go.wait, WAIT))
+        await asyncio.sleep(0)
+        lease, body = room.lease(), Body()
+        lease.take(100)
+        there = weakref.ref(body)
+        waiting = asyncio.ensure_future(lease.in_thread(id, body))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        del body, waiting
+        lease.close()
+        await asyncio.sleep(0)
+        gc.collect()
+        assert (room.held, there()) == (0, None)
+        go.set()
+        assert await busy
+        assert await room.lease().in_thread(abs, -1) == 1
         room.close()
 
     asyncio.run(asyncio.wait_for(run(), WAIT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -124,7 +125,9 @@ def test_a_histogram_is_drawn(run: Run) -> None:
     svg = ET.parse("ages.svg").getroot()
     space = {"s": "http://www.w3.org/2000/svg"}
     assert len(svg.findall(".//s:rect", space)) == 10
-    assert len(svg.findall(".//s:line[@class='error']", space)) == 10
+    assert len(svg.findall(".//s:path[@class='error']", space)) == 10
+    outside = [text.text or "" for text in svg.findall("s:text", space)][-2:]
+    assert [text.partition(":")[0] for text in outside] == ["below 0", "above 100"]
     again = run("0.csv", *more, "--epsilon", "1")
     assert again.code == 73
     assert "exists" in again.err
@@ -135,7 +138,8 @@ def test_a_histogram_is_drawn(run: Run) -> None:
 def test_a_drawing_escapes_names_and_has_no_script() -> None:
     from masquerade.compute.questions import Figure
 
-    figures = [Figure("a<b", -3.0, -5, -1), Figure("b", 12.0, 10, 14)]
+    figures = [Figure(name, 12.0, 10, 14) for name in ("below <0", "a<b", "b", "above 2")]
+    figures[1] = figures[1]._replace(value=-3.0, low=-5, high=-1)
     text = chart.histogram([0, 1, 2], figures, "<script>&\x01\n")
     root = ET.fromstring(text)
     assert root.findtext("{http://www.w3.org/2000/svg}title") == "Histogram of <script>&\ufffd\ufffd"
@@ -177,8 +181,119 @@ def test_a_named_data_set_is_one_account(run: Run) -> None:
     count = ("--question", "count", "--nodes", "1", "--epsilon", "1", "--budget", "1", "--data-set", "people")
     assert run("0.csv", *count).code == 0
     assert run("1.csv", *count).code == 69
-    assert run("1.csv", *count, "--unit", "household").code == 0
+    assert run("1.csv", *count, "--unit", "household").code == 2
     assert run("1.csv", *count, "--ledger", "other.db").code == 0
+
+
+COUNT = ("--question", "count", "--nodes", "1", "--epsilon", "1", "--budget", "1")
+
+
+@pytest.mark.parametrize(
+    "how", ["hard link", "symbolic link", "copy", "renamed", "data set", "copy that grew"]
+)
+def test_data_under_another_name_has_no_other_budget(how: str, run: Run, folder: Path) -> None:
+    assert run("0.csv", *COUNT).code == 0
+    other = ("other.csv", "--data-set", "other") if how == "data set" else ("other.csv",)
+    match how:
+        case "hard link":
+            Path("other.csv").hardlink_to("0.csv")
+        case "symbolic link":
+            Path("other.csv").symlink_to("0.csv")
+        case "renamed":
+            Path("0.csv").rename("other.csv")
+        case _:
+            Path("other.csv").write_bytes(Path("0.csv").read_bytes())
+    if how == "copy that grew":  # after it was charged once, as what it is
+        assert run("other.csv", *COUNT[:-4], "--epsilon", "1e-9").code == 0
+        with Path("other.csv").open("a") as file:
+            file.write("canary 1,2,3\n")
+    refused = run(*other, *COUNT)
+    assert (refused.code, refused.out) == (69, "")
+    assert f"the privacy budget of {folder / '0.csv'} does not pay" in refused.err
+    if how != "symbolic link":  # which is the same path
+        assert f"the budget of {folder / '0.csv'} pays, which has this data too" in refused.err
+    balance = run(*other, "--balance").out
+    assert balance.startswith(f"{folder / '0.csv'}: spent 1 of 1")
+
+
+def test_an_account_that_pays_under_another_name_is_named(run: Run, folder: Path) -> None:
+    assert run("0.csv", *COUNT[:4], "--epsilon", "1").code == 0
+    Path("other.csv").write_bytes(Path("0.csv").read_bytes())
+    done = run("other.csv", "1.csv", *COUNT[:4], "--epsilon", "1", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["accounts"] == [str(folder / "0.csv"), str(folder / "1.csv")]
+    assert done.err == f"masquerade: the budget of {folder / '0.csv'} pays, which has this data too\n"
+
+
+def test_a_file_that_grew_keeps_its_account(run: Run) -> None:
+    assert run("0.csv", *COUNT).code == 0
+    with Path("0.csv").open("a") as file:
+        file.write("canary 1,2,3\n")
+    refused = run("0.csv", *COUNT)
+    assert refused.code == 69
+    assert refused.err.count("\n") == 1
+
+
+def test_a_file_with_the_data_of_two_accounts_is_paid_by_both(run: Run, folder: Path) -> None:
+    for name in ("0.csv", "1.csv"):
+        assert run(name, *COUNT[:4], "--epsilon", "0.5").code == 0
+    Path("1.csv").write_bytes(Path("0.csv").read_bytes())
+    done = run("1.csv", *COUNT[:4], "--epsilon", "1", "--json")
+    assert json.loads(done.out)["accounts"] == [str(folder / "0.csv"), str(folder / "1.csv")]
+    for name in ("0.csv", "1.csv"):
+        assert run(name, "--balance").out.count("spent 1.5 of 3") == 2
+
+
+def test_files_of_one_question_pay_each_by_itself(run: Run, folder: Path) -> None:
+    assert run("0.csv", "1.csv", *COUNT[:4], "--epsilon", "0.5").code == 0
+    assert run("0.csv", *COUNT[:4], "--epsilon", "0.5").code == 0
+    assert "spent 1 of 3" in run("0.csv", "--balance").out
+    assert "spent 0.5 of 3" in run("1.csv", "--balance").out
+
+
+def test_a_copy_in_one_question_is_refused(run: Run) -> None:
+    """Each record would count twice, and be hidden by the noise for one."""
+    Path("other.csv").write_bytes(Path("0.csv").read_bytes())
+    refused = run("0.csv", "other.csv", *COUNT)
+    assert refused.code == 65
+    assert "other.csv: it holds the same as 0.csv" in refused.err
+    assert "nothing was asked yet" in run("0.csv", "--balance").out
+
+
+def test_what_the_budget_refuses_is_not_tied_to_it(run: Run) -> None:
+    assert run("0.csv", *COUNT, "--data-set", "people").code == 0
+    assert run("1.csv", *COUNT, "--data-set", "people").code == 69
+    assert run("1.csv", *COUNT).code == 0
+
+
+def test_data_has_one_unit(run: Run, folder: Path) -> None:
+    assert run("0.csv", *COUNT[:4], "--epsilon", "1", "--unit", "person").code == 0
+    Path("other.csv").write_bytes(Path("0.csv").read_bytes())
+    for name in ("0.csv", "other.csv"):
+        for more in (("--epsilon", "1"), ("--balance",)):
+            refused = run(name, *COUNT[:4], *more, "--unit", "visit")
+            assert (refused.code, refused.out) == (2, "")
+            assert "by the unit person since it was first asked, and keeps it" in refused.err
+            assert "leave --budget, --delta and --unit out" in refused.err
+    assert run("0.csv", *COUNT[:4], "--epsilon", "1").code == 0, "left out, it is the one that is kept"
+    assert json.loads(run("other.csv", "--balance", "--json").out)["unit"] == "person"
+    refused = run("0.csv", "1.csv", *COUNT[:4], "--epsilon", "0.1")
+    assert refused.code == 2
+    assert "several units (person, record)" in refused.err
+    assert run("0.csv", "1.csv", *COUNT[:4], "--epsilon", "0.1", "--unit", "person").code == 0
+
+
+def test_a_file_that_is_gone_still_has_a_balance(run: Run) -> None:
+    assert run("0.csv", *COUNT).code == 0
+    Path("0.csv").unlink()
+    assert "spent 1 of 1" in run("0.csv", "--balance").out
+
+
+def test_the_ledger_holds_no_digest_of_a_file(run: Run, folder: Path) -> None:
+    assert run("0.csv", *COUNT).code == 0
+    raw, digest = (folder / "home" / "ledger.db").read_bytes(), hashlib.sha256(Path("0.csv").read_bytes())
+    assert digest.digest() not in raw
+    assert digest.hexdigest().encode() not in raw
 
 
 def test_a_budget_stays_as_it_was_set(run: Run) -> None:
@@ -300,7 +415,7 @@ def test_an_epsilon_beyond_all_reason_is_priced(run: Run) -> None:
 
 def test_a_file_whose_name_is_no_text_has_an_account(run: Run) -> None:
     name = os.fsdecode(b"\xff.csv")
-    Path(name).write_bytes(Path("0.csv").read_bytes())
+    Path(name).write_bytes(Path("1.csv").read_bytes())
     count = ("--question", "count", "--epsilon", "2", "--nodes", "2")
     assert run(name, *count).code == 0
     refused = run(name, *count)

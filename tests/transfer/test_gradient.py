@@ -553,7 +553,7 @@ def test_layers_that_are_refused_by_name(layer: nn.Module, why: str) -> None:
 def test_models_that_are_refused() -> None:
     model = nn.Linear(6, 3)
     for norm in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(BadInput, match="positive"):
+        with pytest.raises(BadInput, match="greater than 0"):
             PerExample(model, norm)
     with pytest.raises(BadInput, match="nothing would be trained"):
         PerExample(model.requires_grad_(False), 1.0)
@@ -661,7 +661,7 @@ def test_closed_form_refuses_what_does_not_fit() -> None:
     ):
         with pytest.raises(BadInput):
             closed_form(x, y, weight, None, 1.0, loss=loss)  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="positive"):
+    with pytest.raises(BadInput, match="greater than 0"):
         closed_form(x, torch.zeros(4, 3), weight, None, 0.0, loss="squared")
     soft = closed_form(x, torch.full((4, 3), 1 / 3), weight, None, 1.0)
     assert soft.examples == 4

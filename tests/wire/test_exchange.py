@@ -252,6 +252,18 @@ def test_what_is_nested_deeper_than_can_be_written_is_refused(depth: int) -> Non
         Exchange(MASKER, f'{{"messages": [{{"role": "user", "content": "x"}}], "m": {nest}}}'.encode())
 
 
+@pytest.mark.parametrize("depth", [254, 900])
+def test_a_reply_that_is_nested_deeper_than_can_be_written_is_a_problem_upstream(depth: int) -> None:
+    nested = b'{"a":' * depth + b'""' + b"}" * depth
+    with pytest.raises(UpstreamProblem, match="nested too deeply"):
+        exchange().reply(b'{"choices": [], "x": ' + nested + b"}")
+    token = tokens(one := exchange())[0].encode()
+    with pytest.raises(UpstreamProblem, match="nested too deeply"):
+        one.events().feed(
+            b'data: {"choices": [{"delta": {"content": "' + token + b'", "x": ' + nested + b"}}]}\n\n"
+        )
+
+
 def test_a_service_cannot_open_texts_without_end() -> None:
     """Each text of a stream that is not at its end is remembered, and the service says how many there are."""
     one = exchange()
@@ -393,6 +405,60 @@ def test_any_cut_of_bytes_and_of_text_gives_everything_back(data: st.DataObject)
 def test_other_line_ends_are_read(end: str) -> None:
     one = exchange(stream=True)
     check(Told(stream(one, [part.replace(b"\n", end.encode()) for part in conversation(one)])))
+
+
+def test_events_of_several_lines_stay_whole() -> None:
+    one = exchange()
+    token = tokens(one)[0]
+    pretty = [
+        b"data: " + json.dumps(json.loads(chunk({"content": text})[6:]), indent=1).encode()
+        for text in ("a ", "b ", token, " c")
+    ]
+    reply = one.events()
+    told = b"".join(reply.feed(each.replace(b"\n", b"\ndata: ") + b"\n\n") for each in pretty)
+    blocks = (told + reply.finish()).split(b"\n\n")[:-1]
+    lines = [line for block in blocks for line in block.split(b"\n")]
+    assert all(line.startswith(b"data: ") for line in lines)
+    trees = [json.loads(block.replace(b"\ndata: ", b"\n").removeprefix(b"data: ")) for block in blocks]
+    assert "".join(tree["choices"][0]["delta"].get("content", "") for tree in trees) == f"a b {EMAIL} c"
+
+
+@pytest.mark.parametrize("last", [{}, {"content": ""}, {"content": []}, {"content": [{"type": "text"}]}])
+@pytest.mark.parametrize("end", ["stop", None])
+def test_a_field_that_changes_its_shape_loses_nothing(last: dict[str, Any], end: str | None) -> None:
+    """A service that thinks sends parts first, then a plain text; what was held back of both comes out."""
+    reply = exchange().events()
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm [EM"}]}
+    deltas = [chunk({"content": [thought]}), chunk({"content": "so [EM"}), chunk(last, finish=end)]
+    told = b"".join(map(reply.feed, deltas)) + reply.finish()
+    trees = [json.loads(block.removeprefix(b"data: ")) for block in told.split(b"\n\n")[:-1]]
+    assert all(len(tree["choices"]) == 1 for tree in trees)
+    contents = [tree["choices"][0]["delta"].get("content") for tree in trees]
+    assert "".join(each for each in contents if type(each) is str) == "so [EM"
+    parts = [part for each in contents if type(each) is list for part in each]
+    assert "".join(part["thinking"][0]["text"] for part in parts if "thinking" in part) == "hm [EM"
+
+
+def test_what_stands_in_the_way_of_a_rest_stays() -> None:
+    held = {"a": "x [EM", "b": ["y [EM"], "c": {"d": "z [EM"}, "e": [[{"f": "w [EM"}]]}
+    reply = exchange().events()
+    last = chunk({"a": 7, "b": {}, "c": ["q"], "e": "r"}, finish="stop")
+    told = reply.feed(chunk(held)) + reply.feed(last)
+    for text in (b'"x "', b'"y [EM"', b'"z "', b'"w "', b'"a":7', b'"c":["q"]', b'"e":"r"'):
+        assert text in told
+    assert told.count(b'"[EM"') == 3
+
+
+def test_what_stands_beside_a_delta_is_restored() -> None:
+    one = exchange()
+    token = tokens(one)[0]
+    choice = {"index": 0, "delta": {"content": "a"}, "message": {"content": f"a {token}"}}
+    told = {"choices": [choice], "error": {"message": f"no {token}"}, "note": f"on {token}", "id": "x"}
+    reply = one.events()
+    for _ in range(3):  # and no mould is made of it
+        out = reply.feed(b"data: " + json.dumps(told).encode() + b"\n\n")
+        assert out.count(EMAIL.encode()) == 3
+        assert b"[EMAIL" not in out
 
 
 def test_what_is_held_back_comes_before_the_reason_to_stop() -> None:

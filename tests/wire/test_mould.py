@@ -60,6 +60,7 @@ def test_another_chunk_does_not_fit(other: bytes) -> None:
         chunk({"content": "a"}, choice={"logprobs": {"content": []}}),
         chunk({"content": "a", "logprobs": {"content": []}}),
         chunk({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}),
+        chunk({"content": "a"}).replace(b", ", b",\n"),
         b'{"choices": []}',
         b"[]",
         b"no JSON",

@@ -186,7 +186,15 @@ REFUSED = {
     "image_url": {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
     "input_audio": {"input_audio": {"data": "AAAA"}, "type": "input_audio"},
     "file": {"type": "file", "file": {"file_id": "file-1"}},
-    "type": {"type": "video_url", "video_url": "x"},
+    "type": {"type": "hologram", "hologram": "x"},
+    "video_url": {"type": "video_url", "video_url": "x"},
+    # without a type, servers of the same shape look at what is there
+    "image": {"image": "data:image/png;base64,AAAA"},
+    "image_embeds": {"image_embeds": "AAAA", "text": "x"},
+    "audio": {"audio": "https://example.com/a.mp3"},
+    "audio_embeds": {"audio_embeds": "AAAA"},
+    "audio_url": {"audio_url": {"url": "https://example.com/a.mp3"}},
+    "video": {"video": ["data:image/png;base64,AAAA"]},
 }
 
 

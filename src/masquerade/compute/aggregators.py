@@ -20,6 +20,7 @@ use ``protocol.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,16 @@ MOST_NUMBERS = 1 << 28
 _ATTEMPT_BYTES = 16
 _PUBLIC_BYTES = 32
 _HEAD_BYTES = 32 + 8 + 8
+
+
+def check_cohort(minimum: int, parts: int) -> None:
+    """Refuse a least cohort of which a single result could be seen, or that so many parts do not make."""
+    if minimum < LEAST_COHORT:
+        raise BadInput(f"the least cohort is {minimum}: it must be at least {LEAST_COHORT}")
+    if parts < minimum:
+        raise BadInput(
+            f"{parts} parts are fewer than the least cohort of {minimum}: cut the work into more parts"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +79,7 @@ class Session:
     def __post_init__(self) -> None:
         if len(self.aggregators) < 2 or len(set(self.aggregators)) < len(self.aggregators):
             raise BadInput("a hidden sum needs two aggregators or more: one alone would see every part")
-        if not LEAST_COHORT <= self.minimum <= len(self.parts):
-            raise BadInput(
-                f"the least cohort is {self.minimum}, and there are {len(self.parts)} parts: "
-                f"it must be at least {LEAST_COHORT} and at most the number of parts"
-            )
+        check_cohort(self.minimum, len(self.parts))
 
     @property
     def context(self) -> bytes:
@@ -128,23 +135,17 @@ def encode(session: Session, leaves: Sequence[tree.Leaf]) -> Words:
 
 def decode(session: Session, form: tree.Form, words: Words) -> list[tree.Leaf]:
     """The inverse of :func:`encode`, for sums of up to as many words as there are parts, noisy or not."""
-    if session.noise is not None:
-        numbers = session.noise.mechanism(len(words)).decode(words.view(np.int64))
-        return _shaped(form, numbers)
-    whole, fixed = session.formats()
-    pieces = _shaped(form, words)
-    return [
-        (whole.decode_integers if leaf.dtype == "int64" else fixed.decode)(piece.ravel()).reshape(leaf.shape)
-        for leaf, piece in zip(form.leaves(), pieces, strict=True)
-    ]
-
-
-def _shaped(form: tree.Form, numbers: Any) -> list[Any]:
-    """One vector cut into the leaves of a form."""
-    shapes = [leaf.shape for leaf in form.leaves()]
-    bounds = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    pieces = np.split(numbers, bounds[:-1]) if shapes else []
-    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    read: dict[str, Callable[[Any], tree.Leaf]]
+    if session.noise is None:
+        whole, fixed = session.formats()
+        read = {"int64": whole.decode_integers, "float64": fixed.decode}
+    else:
+        mechanism = session.noise.mechanism(len(words))
+        read = {"float64": lambda piece: mechanism.decode(piece.view(np.int64))}
+    leaves = list(form.leaves())
+    ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
+    pieces = np.split(words, ends[:-1]) if leaves else []
+    return [read[leaf.dtype](piece).reshape(leaf.shape) for leaf, piece in zip(leaves, pieces, strict=True)]
 
 
 def seal_shares(session: Session, part: int, form: tree.Form, words: Words) -> Contribution:
@@ -172,7 +173,7 @@ def _share_info(position: int, part: int, attempt: bytes) -> bytes:
 def _seal(public: bytes, context: bytes, info: bytes, plaintext: bytes) -> bytes:
     """To the holder of ``public``: X25519 with a fresh key, HKDF, AES-256-GCM; the fresh public key stands
     before."""
-    fresh = crypto.Agreement(crypto.random_bytes(crypto.KEY_BYTES))
+    fresh = crypto.Agreement.fresh()
     return fresh.public + crypto.seal_once(fresh.key(public, context, info + fresh.public), plaintext)
 
 
@@ -222,7 +223,7 @@ class ShareAggregator:
     """
 
     def __init__(self) -> None:
-        self._own = crypto.Agreement(crypto.random_bytes(crypto.KEY_BYTES))
+        self._own = crypto.Agreement.fresh()
         self._session: Session | None = None
         self._waiting: dict[int, tuple[bytes, _Share]] = {}
         self._settled: dict[int, bytes] = {}

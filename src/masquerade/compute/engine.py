@@ -335,10 +335,15 @@ def pack(value: Any, what: str) -> bytes:
     """``value`` as bytes for another process; raises ``BadInput``, which says why and shows nothing of it."""
     import cloudpickle
 
-    done, packed = attempt(lambda: cloudpickle.dumps(value, protocol=5))
+    return bytes(sent(what, lambda: cloudpickle.dumps(value, protocol=5)))
+
+
+def sent(what: str, send: Callable[[], Any]) -> Any:
+    """What ``send`` returns; raises ``BadInput`` as :func:`pack`."""
+    done, result = attempt(send)
     if not done:
-        raise BadInput(f"{what} cannot be sent to another process ({packed})")
-    return bytes(packed)
+        raise BadInput(f"{what} cannot be sent to another process ({result})")
+    return result
 
 
 def _end_all(processes: set[_Process]) -> None:

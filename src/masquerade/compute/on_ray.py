@@ -23,11 +23,12 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from masquerade import crypto
-from masquerade.compute.engine import PATIENCE, TICK, Actor, Event
+from masquerade.compute.engine import PATIENCE, TICK, Actor, Event, sent
 from masquerade.compute.worker import asked, attempt
 from masquerade.errors import BadInput, EngineProblem, MissingPackage, ProtocolProblem
 
@@ -76,19 +77,19 @@ class RayEngine:
         self._check()
         compute = self._compute.options(max_retries=retries, num_returns=2, scheduling_strategy="SPREAD")
         limit = self._limit or max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
-        shared = self._put(function)
+        shared = sent("the function", lambda: self._ray.put(function))
         waiting = deque(range(len(calls)))
         busy: dict[Any, tuple[int, float, Any]] = {}
         try:
             while waiting or busy:
                 while waiting and len(busy) < limit:
                     index = waiting.popleft()
-                    done, refs = attempt(lambda call=calls[index]: compute.remote(shared, *call))  # type: ignore[misc]
-                    if not done:
-                        reason = f"the part cannot be sent to another process ({refs})"
-                        yield Event("failed", index, time.monotonic(), reason=reason)
+                    try:
+                        status, result = sent("the part", partial(compute.remote, shared, *calls[index]))
+                    except BadInput as problem:
+                        yield Event("failed", index, time.monotonic(), reason=str(problem))
                         continue
-                    busy[refs[0]] = index, time.monotonic(), refs[1]
+                    busy[status] = index, time.monotonic(), result
                     yield Event("started", index, time.monotonic())
                 yield self._next(busy, timeout, retries)
         finally:
@@ -143,12 +144,6 @@ class RayEngine:
         taken = [actor.node for actor in self._actors]
         nodes = [str(node["NodeID"]) for node in self._ray.nodes() if node["Alive"]]
         return sorted(nodes, key=taken.count)
-
-    def _put(self, function: Callable[..., Any]) -> Any:
-        done, reference = attempt(lambda: self._ray.put(function))
-        if not done:
-            raise BadInput(f"the function cannot be sent to another process ({reference})")
-        return reference
 
     def _next(self, busy: dict[Any, tuple[int, float, Any]], timeout: float | None, retries: int) -> Event:
         if not busy:
@@ -285,8 +280,14 @@ def _connected(address: str | None) -> Any:
         options = (
             {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if fresh else {"address": address}
         )
-        _init(ray, options)
-    except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        try:
+            _init(ray, options)
+        except BaseException:
+            ray.shutdown()  # else what it had begun, a client's mode say, would stand in the way of the next
+            raise
+    except MissingPackage:
+        raise
+    except Exception as error:  # Ray raises the plain one, too
         where = "on this machine" if fresh else "at this address"
         raise EngineProblem(f"no Ray cluster {where} ({type(error).__name__}): is it running?") from None
     finally:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -44,18 +44,26 @@ _FANOUT, _LEVELS = 4, 5
 """Of the tree of counts for quantiles: 4**5 = 1,024 intervals."""
 
 
-class Bounds(NamedTuple):
-    """From where to where values are believed to lie; chosen without looking at the data."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """From where to where values are believed to lie; chosen without looking at the data.
+
+    Raises:
+        BadInput: floating point cannot scale values between them.
+    """
 
     low: float
     high: float
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         if not (self.low < self.high and math.isfinite(self.high - self.low)):
             raise BadInput("bounds are two finite numbers, the lower one first")
         # Else scaling divides by 0 or to infinity, and a record changes its sums by any amount.
         if not (self.half >= sys.float_info.min and math.isfinite(self.middle)):
             raise BadInput("bounds are too large, or too close to each other, for floating point")
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.low, self.high))
 
     @property
     def middle(self) -> float:
@@ -65,11 +73,14 @@ class Bounds(NamedTuple):
     def half(self) -> float:
         return (self.high - self.low) / 2
 
+    def moved(self, values: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Values moved into the bounds, and which of them were."""
+        return np.clip(values, self.low, self.high), (values < self.low) | (values > self.high)
+
     def unit(self, values: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Values moved into the bounds and scaled to -1 to 1, on the grid; and which of them were moved."""
-        outside = (values < self.low) | (values > self.high)
-        scaled = (np.clip(values, self.low, self.high) - self.middle) / self.half
-        return np.clip(_on_grid(scaled), -1, 1), outside
+        """The same, scaled to -1 to 1, on the grid."""
+        inside, outside = self.moved(values)
+        return _on_grid((inside - self.middle) / self.half), outside
 
 
 class Figure(NamedTuple):
@@ -194,9 +205,6 @@ class Sum:
     name = "sum"
     columns = 1
 
-    def __post_init__(self) -> None:
-        self.bounds.check()
-
     @property
     def _largest(self) -> float:
         return max(abs(self.bounds.low), abs(self.bounds.high))
@@ -206,10 +214,8 @@ class Sum:
         return _sensitivity(1, _OUTSIDE)
 
     def part(self, values: Floats) -> Floats:
-        column = values[:, 0]
-        outside = (column < self.bounds.low) | (column > self.bounds.high)
-        scaled = _on_grid(np.clip(column, *self.bounds) / self._largest)
-        return _summed(np.clip(scaled, -1, 1), _OUTSIDE * outside)
+        inside, outside = self.bounds.moved(values[:, 0])
+        return _summed(_on_grid(inside / self._largest), _OUTSIDE * outside)
 
     def answer(self, total: Floats, noise: Mechanism) -> Answer:
         figure = _figure("sum", total[0] * self._largest, noise.std * self._largest, noise)
@@ -223,9 +229,6 @@ class Mean:
     bounds: Bounds
     name = "mean"
     columns = 1
-
-    def __post_init__(self) -> None:
-        self.bounds.check()
 
     @property
     def sensitivity(self) -> Sensitivity:
@@ -255,17 +258,13 @@ class Variance:
     name = "variance"
     columns = 1
 
-    def __post_init__(self) -> None:
-        self.bounds.check()
-
     @property
     def sensitivity(self) -> Sensitivity:
         return _sensitivity(1, 1, 1, _OUTSIDE)
 
     def part(self, values: Floats) -> Floats:
         unit, outside = self.bounds.unit(values[:, 0])
-        square = np.clip(_on_grid(2 * unit**2 - 1), -1, 1)
-        return _summed(np.ones(len(unit)), unit, square, _OUTSIDE * outside)
+        return _summed(np.ones(len(unit)), unit, _on_grid(2 * unit**2 - 1), _OUTSIDE * outside)
 
     def answer(self, total: Floats, noise: Mechanism) -> Answer:
         n, s, q = total[:3]
@@ -294,14 +293,13 @@ class Histogram:
     columns = 1
 
     def __post_init__(self) -> None:
-        self.bounds.check()
         if not 1 <= self.bins <= 10_000:
             raise BadInput(f"a histogram has 1 to 10,000 bins, not {self.bins:,}")
 
     @property
     def edges(self) -> Floats:
         """Where bins begin and end: (bins + 1,)."""
-        return np.linspace(*self.bounds, self.bins + 1)
+        return np.linspace(self.bounds.low, self.bounds.high, self.bins + 1)
 
     @property
     def sensitivity(self) -> Sensitivity:
@@ -338,7 +336,6 @@ class Quantiles:
     columns = 1
 
     def __post_init__(self) -> None:
-        self.bounds.check()
         if not self.fractions or not all(0 < fraction < 1 for fraction in self.fractions):
             raise BadInput("quantiles are asked for at fractions above 0 and below 1")
 
@@ -397,8 +394,6 @@ class LinearRegression:
     name = "regression"
 
     def __post_init__(self) -> None:
-        for each in self.bounds:
-            each.check()
         if not 2 <= self.columns <= 51:
             raise BadInput(
                 "a regression has one column to explain, and 1 to 50 that explain it, each with bounds"
@@ -428,9 +423,7 @@ class LinearRegression:
             unit, beyond = bounds.unit(column)
             factors.append(unit)
             outside |= beyond
-        products = (
-            np.clip(_on_grid(factors[i] * factors[j]), -1, 1) for i, j in zip(*self._pairs, strict=True)
-        )
+        products = (_on_grid(factors[i] * factors[j]) for i, j in zip(*self._pairs, strict=True))
         return _summed(*products, _OUTSIDE * outside)
 
     def answer(self, total: Floats, noise: Mechanism) -> Answer:
@@ -480,16 +473,12 @@ class LinearRegression:
         return scale
 
 
-QUESTIONS: tuple[str, ...] = ("count", "sum", "mean", "variance", "histogram", "quantiles", "regression")
-"""The names of all."""
-
-
 # What they share ----------------------------------------------------------------------------------------
 
 
 def _on_grid(values: Floats) -> Floats:
-    """To the next multiple of ``STEP``: what lies between -1 and 1 stays there."""
-    return np.ldexp(np.rint(np.ldexp(values, _BITS)), -_BITS)
+    """To the next multiple of ``STEP`` from -1 to 1; dividing may have left these by a rounding error."""
+    return np.clip(np.ldexp(np.rint(np.ldexp(values, _BITS)), -_BITS), -1, 1)
 
 
 def _summed(*columns: npt.NDArray[np.floating[Any]]) -> Floats:

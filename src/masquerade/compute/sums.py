@@ -16,8 +16,8 @@ from statistics import median
 from typing import Any, Literal, Protocol
 
 from masquerade import crypto
-from masquerade.compute import tree
-from masquerade.compute.aggregators import Session, ShareAggregator, contribute, decode
+from masquerade.compute import sharing, tree
+from masquerade.compute.aggregators import Session, ShareAggregator, check_cohort, contribute, decode
 from masquerade.compute.engine import Actor, Engine, LocalEngine, pack
 from masquerade.compute.noise import Noise, NoiseRule, Noisy
 from masquerade.compute.split import Part, named_parts
@@ -100,12 +100,14 @@ def total(
         f: returns a number, or an array, or dicts, lists, tuples, named tuples or dataclasses of them, in the
             same form for every part.
         parts: what :mod:`masquerade.compute.split` cut, or any values, each of which ``f`` then gets as its
-        argument.
+            argument.
         engine: ``"local"`` (processes of this machine), ``"ray"`` (a Ray cluster of this machine, or the one
             that ``RAY_ADDRESS`` names), or an :class:`~masquerade.compute.engine.Engine`, which stays open.
         reveal: ``"parts"``: each result is seen here. ``"sum"``: no process but the one that computed it sees
             a result; see :mod:`masquerade.compute.aggregators` for what that means and against whom.
-        hiding: for ``"sum"``, if the defaults do not fit.
+            ``"noisy"``: nor does anybody see the sum itself; see :mod:`masquerade.compute.noise`.
+        hiding: for ``"sum"`` and ``"noisy"``, if the defaults do not fit.
+        noise: for ``"noisy"``: how much, and who pays.
         timeout: seconds that one part may take.
         retries: how often a part is tried again whose process or node died. One that raised is not.
         progress: is called with a :class:`Progress` when something happens, and some times a second.
@@ -336,15 +338,12 @@ class _Hidden:
     """Results go from where they are computed to the aggregators, sealed; here their sum arrives."""
 
     def __init__(self, run: _Run, hiding: Hiding, noise: Noise | None) -> None:
-        if len(run.parts) < hiding.minimum:
-            raise BadInput(
-                f"{len(run.parts)} parts are fewer than the least cohort of {hiding.minimum}: "
-                "cut the work into more parts"
-            )
+        check_cohort(hiding.minimum, len(run.parts))
         self._run, self._noise = run, noise
         self.fewest = hiding.minimum if noise is None else 0
-        rule = None if noise is None else noise.rule()
-        if noise is not None and rule is not None:
+        rule = None
+        if noise is not None:
+            rule = noise.rule()
             noise.ledger.check(rule.mechanism(1).event)  # better now than after the work
         self._actors: list[Actor] = []
         try:
@@ -398,10 +397,8 @@ class _Hidden:
             actor.ask("open", tuple(each[place] for each in statements))
             for place, actor in enumerate(self._actors)
         ]
-        words = opened[0].words
-        for other in opened[1:]:
-            words = words + other.words
         form: tree.Form = cloudpickle.loads(opened[0].form)
+        words = sharing.join(each.words for each in opened)
         value = tree.put_together(form, decode(self._session, form, words))
         return Total(value, self._run.names(opened[0].parts), noise=noisy)
 

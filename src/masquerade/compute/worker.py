@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from masquerade.errors import EngineProblem, MasqueradeError, ProtocolProblem
+
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
@@ -48,8 +50,6 @@ def reason(error: BaseException) -> str:
 
     Only the text of the package's own errors is kept, where the package raised them.
     """
-    from masquerade.errors import MasqueradeError
-
     frames = traceback.extract_tb(error.__traceback__)
     name = type(error).__name__
     if isinstance(error, MasqueradeError) and frames and frames[-1].filename.startswith(_PACKAGE):
@@ -71,8 +71,6 @@ def attempt(work: Callable[[], Any]) -> tuple[bool, Any]:
 
 def asked(actor: Any, name: str) -> Any:
     """The method of an actor that is asked for: a public one, so that what it holds stays where it is."""
-    from masquerade.errors import ProtocolProblem
-
     if name.startswith("_"):
         raise ProtocolProblem("an actor is asked its public methods only")
     return getattr(actor, name)
@@ -86,8 +84,6 @@ class _Worker:
     def answer(self, frame: bytes) -> Any:
         """Do what ``frame`` asks, and give its result."""
         import cloudpickle
-
-        from masquerade.errors import EngineProblem
 
         letter, body = frame[:1], memoryview(frame)[1:]
         if letter == b"R":

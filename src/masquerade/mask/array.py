@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -158,8 +159,7 @@ class RandomMask:
 
         length = _content_bytes(fill(_HEAD_BYTES))
         content, pieces, at = self._opened(memoryview(fill(_HEAD_BYTES + length)))
-        rest = _joined(bytes(buffer[at:]), incoming)
-        return content, _open_all(pieces, rest)
+        return content, _open_all(pieces, chain((bytes(buffer[at:]),), incoming))
 
     def _size(self, content: Content, data_bytes: int) -> int:
         count = max(1, -(-data_bytes // PIECE_BYTES)) + 1
@@ -239,11 +239,6 @@ def _again(chunks: Iterable[Bytes], size: int) -> Iterator[tuple[bytes, bool]]:
     yield bytes(buffer), True
 
 
-def _joined(first: bytes, rest: Iterator[Bytes]) -> Iterator[Bytes]:
-    yield first
-    yield from rest
-
-
 # -- differences ---------------------------------------------------------------------------------------
 
 
@@ -253,7 +248,7 @@ class DifferenceMask:
     **Every difference and interval within a subject is public**, exactly: that is what this mask is for. So
     are equality, and with it how often each value occurs. One known value of a subject gives all of them.
     What stays hidden is where the values lie: of integers, s is uniform in all 2^w numbers, so a single value
-    shows nothing; a date is known up to the bound of its shift.
+    shows nothing; a date is known up to the bound of its shift, and the time of day of a timestamp stays.
 
     Threat model: whoever sees the masked values and their subjects, and not the key. Nothing is
     authenticated.
@@ -438,9 +433,14 @@ class PrivacyMask:
 
     ``column`` separates columns: the same value in two of them becomes two unrelated ones. Give tables that
     are to be joined on a column the same name for it.
+
+    Raises:
+        BadInput: ``domain`` is none.
     """
 
     def __init__(self, key: Key, domain: Domain, *, tenant: str = "default", column: str = "") -> None:
+        if isinstance(domain, type) or not hasattr(domain, "permute"):
+            raise BadInput("a domain is one of Integers(low, high), Digits(), Codes(alphabet), Table(values)")
         self.domain, self.tenant, self.column, self.key_id = domain, tenant, column, key.id
         self._key = key.tenant(tenant).purpose("privacy mask")
 

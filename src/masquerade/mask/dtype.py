@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -32,9 +33,9 @@ def dtype_to_json(dtype: np.dtype[Any]) -> Any:
     for describe in (np.lib.format.dtype_to_descr, _parts):
         try:
             described = describe(dtype)
-            if dtype_from_json(described) == dtype:
+            if dtype_from_json(json.loads(json.dumps(described))) == dtype:  # as it will be read
                 return described
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, LookupError):
             continue
     raise BadInput(f"{dtype} is no dtype of NumPy's own: view the array as integers of its size")
 
@@ -71,11 +72,12 @@ def _parts(dtype: np.dtype[Any]) -> Any:
 
 
 def _tuples(descr: Any) -> Any:
-    """JSON has lists only; NumPy's description is a list of fields: tuples of name, description and shape."""
+    """JSON has lists only; a description is a list of fields, each a tuple of name, description and shape, or
+    the tuple of an element's description and a shape."""
     if isinstance(descr, str):
         return descr
-    if descr and isinstance(descr[0], str) and not isinstance(descr[1], list):
-        return tuple(descr)
+    if len(descr) == 2 and all(type(size) is int for size in descr[1]):
+        return _tuples(descr[0]), tuple(descr[1])
     return [_field(entry) for entry in descr]
 
 

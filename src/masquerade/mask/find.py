@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 
 import re2
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -34,21 +33,15 @@ def find_rules(text: str) -> list[Span]:
 
     Time is linear in the length of ``text``, whatever it holds.
     """
-    return [Span(*found) for found in sorted(_find_rules(text))]
+    return [Span(*found) for found in sorted(_find_rules(Normal(text)))]
 
 
-def _find_rules(text: str) -> list[Found]:
-    plain = Normal(text)
-    found = _walk()(plain.text)
+def _find_rules(plain: Normal) -> list[Found]:
+    built = scanner.whole()
+    found: list[Found] = (built.inner if built else rules()).find(plain.text)
     if plain.same_offsets:
         return found
     return [(*plain.original(start, end), kind, score) for start, end, kind, score in found]
-
-
-@cache
-def _walk() -> Callable[[str], list[Found]]:
-    built = scanner.whole()
-    return built.inner.find if built else rules().find
 
 
 _RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
@@ -92,17 +85,12 @@ class Lookout:
 
     def look(self, text: str) -> tuple[list[Span], bool]:
         """:meth:`find`, and whether a span ends where the text seems to go on: more may stand there."""
-        looked: tuple[list[Span], bool] | None = None
-        if self._scanner:
-            looked = self._scanner.inner.look(text, self._judgement, Span, False)
-            if looked:
-                return looked
+        if looked := self._look_in_c(text, False):
+            return looked
         plain = Normal(text)
-        if self._scanner and plain.same_offsets:
-            looked = self._scanner.inner.look(plain.text, self._judgement, Span, True)
-            if looked:
-                return looked
-        spans = self._find(text)
+        if plain.same_offsets and (looked := self._look_in_c(plain.text, True)):
+            return looked
+        spans = self._find(text, plain)
         return spans, _ragged(plain.text if plain.same_offsets else text, spans)
 
     def find(self, text: str) -> list[Span]:
@@ -113,19 +101,26 @@ class Lookout:
         """
         return self.look(text)[0]
 
-    def _find(self, text: str) -> list[Span]:
-        found = _find_rules(text) if self._policy.rules else []
+    def _look_in_c(self, text: str, plain: bool) -> tuple[list[Span], bool] | None:
+        """:meth:`look` by the scanner in C, of a ``plain`` text or one it finds to be so; else None."""
+        if self._scanner is None:
+            return None
+        looked: tuple[list[Span], bool] | None = self._scanner.inner.look(text, self._judgement, Span, plain)
+        return looked
+
+    def _find(self, text: str, plain: Normal) -> list[Span]:
+        found = _find_rules(plain) if self._policy.rules else []
         for finder in self._finders:
             found.extend(finder(text))
         for own in self._patterns:
-            found.extend(own.find(text))
+            found.extend(own.find(plain))
         verdicts = self._verdicts
         found = [span for span in found if span[3] >= verdicts[span[2]][0]]
         if self._allowed and found:
             found = [span for span in found if not self._is_allowed(text, span)]
         for kind, matcher in self._denied:
             if verdicts[kind][1]:
-                found.extend((start, end, kind, 1.0) for start, end in matcher.find(text))
+                found.extend((start, end, kind, 1.0) for start, end in matcher.find(plain))
         if len(found) > 1:
             found = self._merge(found)
         return [_span(Span, span) for span in found]
@@ -173,7 +168,7 @@ class _Verdicts(dict[str, tuple[float, int]]):
 
 
 class _Matcher:
-    """A list of words or expressions over the plain form of a text."""
+    """A list of words or expressions, found in a text's plain form."""
 
     def __init__(self, words: Words) -> None:
         self._fold = words.match == "ignore-case"
@@ -187,9 +182,8 @@ class _Matcher:
     def _form(self, plain: str) -> str:
         return lowered(plain) if self._fold else plain
 
-    def find(self, text: str) -> Iterator[tuple[int, int]]:
+    def find(self, plain: Normal) -> Iterator[tuple[int, int]]:
         """Where a word stands, not as a part of a longer ASCII word; or where an expression matches."""
-        plain = Normal(text)
         for expression in self._expressions:
             for start, end in _ranges(expression, plain.text):
                 yield plain.original(start, end)
@@ -221,8 +215,7 @@ class _OwnPattern:
         self._expression = _re2(pattern.expression)
         self._context = [lowered(Normal(word).text) for word in pattern.context]
 
-    def find(self, text: str) -> Iterator[Span]:
-        plain = Normal(text)
+    def find(self, plain: Normal) -> Iterator[Span]:
         low = lowered(plain.text) if self._context else ""
         for start, end in _ranges(self._expression, plain.text):
             near = low[max(0, start - _CONTEXT_REACH) : end + _CONTEXT_REACH]

@@ -253,16 +253,12 @@ def _reduce(digest: Limbs, bases: list[int]) -> Limbs:
         rest, quotients = _divide([pair >> _HALF, pair & _LOW, *words], base)
         limbs.append(rest)
         pair, words = (quotients[0] << _HALF) | quotients[1], quotients[2:]
-    divisor = np.uint64(bases[-1])
-    rest = pair - pair // divisor * divisor
-    for word in words:
-        total = (rest << _HALF) | word
-        rest = total - total // divisor * divisor
-    return [*limbs, rest]
+    return [*limbs, _divide([pair, *words], bases[-1])[0]]
 
 
 def _divide(words: Limbs, base: int) -> tuple[NDArray[np.uint64], Limbs]:
-    """Rest and quotient of a number given by ``words``, the highest first; the rest is below 2^32."""
+    """Rest and quotient of a number given by ``words``, the highest first, which may be a pair; the rest is
+    below 2^32."""
     divisor, quotients = np.uint64(base), []
     rest = np.zeros_like(words[0])
     for word in words:

@@ -11,9 +11,12 @@ import re
 import unicodedata
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from masquerade.mask import native
+
+T = TypeVar("T")
 
 _DASHES = "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d"
 _FILLERS = "\u115f\u1160\u17b4\u17b5\u3164\uffa0\u034f"
@@ -63,31 +66,23 @@ MOST_CHARACTERS = 1 << 16
 """Characters that a table filled as they are met holds at most: a text of all there are must not stay."""
 
 
-class _Table(dict[int, str]):
-    """For ``str.translate``: every character to one, filled as characters are met."""
+class Characters(dict[int, T]):
+    """What ``read`` makes of each character, by its code point; filled as characters are met."""
 
-    def __missing__(self, code: int) -> str:
+    def __init__(self, read: Callable[[str], T]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, code: int) -> T:
         if len(self) >= MOST_CHARACTERS:
             self.clear()
-        form = _plain(chr(code))
-        self[code] = form = form if len(form) == 1 else _GONE
-        return form
+        made = self[code] = self._read(chr(code))
+        return made
 
 
-_TABLE = _Table()
-
-
-class _Forms(dict[int, str]):
-    """Every character to its plain form, filled as characters are met."""
-
-    def __missing__(self, code: int) -> str:
-        if len(self) >= MOST_CHARACTERS:
-            self.clear()
-        form = self[code] = _plain(chr(code))
-        return form
-
-
-_FORMS = _Forms()
+_FORMS = Characters(_plain)
+_TABLE = Characters(lambda char: form if len(form := _plain(char)) == 1 else _GONE)
+"""For ``str.translate``: every character to one."""
 
 
 def is_plain(text: str) -> bool:

@@ -37,7 +37,7 @@ def compiled(built: ModuleType, table: Iterable[Row]) -> Scanner:
     compiler = program.Compiler()
     kinds: dict[str, int] = {}
     rows: list[tuple[Any, ...]] = []
-    forms: list[list[int]] = [[] for _ in range(rules.MOST_DIGITS)]
+    forms: list[list[tuple[bool, int]]] = [[] for _ in range(rules.MOST_DIGITS)]
     literals: dict[str, list[tuple[bool, int]]] = {}
     elsewhere: list[int] = []
     for index, row in enumerate(table):
@@ -48,7 +48,7 @@ def compiled(built: ModuleType, table: Iterable[Row]) -> Scanner:
         kind = kinds.setdefault(row.kind, len(kinds))
         rows.append((kind, row.score, row.check, row.left, compiler.add(expression)))
         for lead in row.lead:
-            forms[lead].append(index)
+            forms[lead].append((False, index))
         for literal in (*row.at, *row.after):
             literals.setdefault(literal, []).append((bool(row.after), index))
         if not (row.lead or row.at or row.after):

@@ -47,7 +47,7 @@ from typing import NamedTuple
 from masquerade.crypto import Prf
 from masquerade.keys import TenantKey
 from masquerade.mask.checks import cn_resident_check, digits_of, luhn_ok
-from masquerade.mask.normal import MOST_CHARACTERS
+from masquerade.mask.normal import Characters
 from masquerade.mask.span import Fate
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -129,21 +129,14 @@ BARRIER = "\x1e"
 _CONFUSED = str.maketrans("OILU", "011V")
 
 
-class _Projection(dict[int, str | None]):
-    """For ``str.translate``: filled as characters are met."""
-
-    def __missing__(self, code: int) -> str | None:
-        if len(self) >= MOST_CHARACTERS:
-            self.clear()
-        plain = "".join(c for c in unicodedata.normalize("NFKC", chr(code)).upper() if c.isalnum())
-        symbol = (plain if len(plain) == 1 else BARRIER if plain else None) and plain.translate(_CONFUSED)
-        if code == ord(BARRIER) or len(plain) > 1:
-            symbol = BARRIER
-        self[code] = symbol
-        return symbol
+def _symbol(char: str) -> str | None:
+    plain = "".join(c for c in unicodedata.normalize("NFKC", char).upper() if c.isalnum())
+    if char == BARRIER or len(plain) > 1:
+        return BARRIER
+    return plain.translate(_CONFUSED) if plain else None
 
 
-PROJECTION = _Projection()
+PROJECTION = Characters(_symbol)
 """Code point to symbol, or None for what is dropped."""
 
 

@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Protocol
 
 from ahocorasick_rs import MatchKind
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
-from masquerade.mask import native, scanner
+from masquerade.mask import scanner
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
@@ -38,7 +38,6 @@ _PASSES = 4
 _STANDARD = Policy()
 # An enum member costs more to look up than a global.
 _TOKEN, _PLAUSIBLE, _REDACT, _BLOCK = Fate.TOKEN, Fate.PLAUSIBLE, Fate.REDACT, Fate.BLOCK
-_NATIVE = native.module()
 
 
 class Book(Protocol):
@@ -77,21 +76,36 @@ class Masker:
 
     def find(self, text: str) -> list[Span]:
         """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over."""
-        zones = _tokens_in(text, self._kinds)
-        if not zones:
-            spans, ragged = self._lookout.look(text)
-            if not ragged:
-                return spans
-            zones = [(start, end) for start, end, _, _ in spans]
-        else:
-            spans = []
-        for _ in range(_PASSES):  # what is covered may have hidden what stands next to it
+        tokens = _tokens_in(text, self._kinds)
+        if tokens:
+            return self._beside(text, [], tokens)
+        spans, ragged = self._lookout.look(text)
+        return self._beside(text, spans, tokens) if ragged else spans
+
+    def _beside(self, text: str, spans: list[Span], tokens: list[tuple[int, int]]) -> list[Span]:
+        """``spans``, and what stood hidden next to them or ``tokens`` until these are covered."""
+        zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
+        for _ in range(_PASSES):
             more = _outside(self._lookout.find(_blank(text, zones)), zones, text)
             if not more:
                 break
             spans = sorted([*spans, *more])
             zones = sorted([*zones, *((start, end) for start, end, _, _ in more)])
         return spans
+
+    def _wherever_they_stand(
+        self, texts: tuple[str, ...], found: tuple[list[Span], ...]
+    ) -> tuple[list[Span], ...]:
+        """``found``, the same values wherever else they stand, and what stood hidden next to those."""
+        for _ in range(_PASSES):
+            more = _wherever_they_stand(texts, found, self._kinds)
+            if more is found or [*map(len, more)] == [*map(len, found)]:
+                break
+            found = tuple(
+                spans if len(spans) == len(old) else self._beside(text, spans, _tokens_in(text, self._kinds))
+                for text, spans, old in zip(texts, more, found, strict=True)
+            )
+        return found
 
     def mask(self, text: str) -> Masked:
         """:meth:`mask_all` for one text."""
@@ -117,12 +131,12 @@ class Masker:
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
-        found = _wherever_they_stand(texts, found, self._kinds)
+        found = self._wherever_they_stand(texts, found)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         if book is None and (masked := self._replace_in_c(texts, found)):
             return masked
-        number = Counter(span.kind for spans in found for span in spans)
+        number = _number(found)
         fates = {kind: self._fates[kind] for kind in number}
         blocked = {kind: number[kind] for kind, fate in fates.items() if fate is _BLOCK}
         if blocked:
@@ -135,7 +149,6 @@ class Masker:
             for surrogate in masked._surrogates:
                 if book.get(surrogate.needle) is None:
                     book.put(surrogate)
-        masked._number, masked._fates = number, fates
         return masked
 
     def _replace(
@@ -160,17 +173,12 @@ class Masker:
                 }
         shown = dict.fromkeys(places, "")
         surrogates = self._assign(shown, fates, crowded, texts, book)
-        outputs = []
         stand_ins = map(shown.__getitem__, places)
-        for text, spans in zip(texts, found, strict=True):
-            parts: list[str] = []
-            at = 0
-            for start, end, _, _ in spans:
-                parts += text[at:start], next(stand_ins)
-                at = end
-            parts.append(text[at:])
-            outputs.append("".join(parts))
-        return Masked(tuple(outputs), found, surrogates)
+        outputs = tuple(
+            _filled(text, [span[:2] for span in spans], islice(stand_ins, len(spans)))
+            for text, spans in zip(texts, found, strict=True)
+        )
+        return Masked(outputs, found, surrogates, fates)
 
     def _replace_in_c(self, texts: tuple[str, ...], found: tuple[list[Span], ...]) -> Masked | None:
         """What :meth:`_replace` gives, where all becomes tokens and labels and no two stand-ins clash."""
@@ -180,12 +188,10 @@ class Masker:
         )
         if not quick:
             return None
-        outputs, surrogates, number = quick
+        outputs, surrogates = quick
         if self._retired:
             surrogates += self._former(surrogates, texts)
-        masked = Masked(outputs, found, surrogates)
-        masked._number, masked._fates = number, self._fates
-        return masked
+        return Masked(outputs, found, surrogates, self._fates)
 
     def _assign(
         self,
@@ -270,24 +276,25 @@ class _Fates(dict[str, Fate]):
 class Masked:
     """Masked texts, and the way back. ``repr`` shows counts only."""
 
-    _number: Mapping[str, int]
-    _fates: Mapping[str, Fate]
-
     def __init__(
-        self, texts: tuple[str, ...], spans: tuple[list[Span], ...], surrogates: Sequence[Surrogate]
+        self,
+        texts: tuple[str, ...],
+        spans: tuple[list[Span], ...],
+        surrogates: Sequence[Surrogate],
+        fates: Mapping[str, Fate],
     ) -> None:
         self.texts, self.all_spans = texts, spans
-        self._surrogates = surrogates
+        self._surrogates, self._fates = surrogates, fates
 
     @cached_property
     def counts(self) -> dict[str, dict[str, int]]:
         """Kind to fate to number of places."""
-        return {kind: {self._fates[kind].value: n} for kind, n in self._number.items()}
+        return {kind: {self._fates[kind].value: n} for kind, n in _number(self.all_spans).items()}
 
     @cached_property
     def redacted(self) -> dict[str, int]:
         """Kind to number of places that do not come back."""
-        return {kind: n for kind, n in self._number.items() if self._fates[kind] is _REDACT}
+        return {kind: fates[_REDACT] for kind, fates in self.counts.items() if _REDACT in fates}
 
     @property
     def text(self) -> str:
@@ -321,18 +328,24 @@ class Masked:
     def _comes_back(self, texts: tuple[str, ...]) -> bool:
         known = {s.original for s in self._surrogates}  # redactions never come back, and need not
         for text, masked, spans in zip(texts, self.texts, self.all_spans, strict=True):
-            parts: list[str] = []
-            at = 0
-            for start, end, kind, _ in spans:
-                value = text[start:end]
-                parts += text[at:start], value if value in known else f"[{kind}_REDACTED]"
-                at = end
-            if self.restore(masked) != "".join(parts) + text[at:]:
+            values = ((text[start:end], kind) for start, end, kind, _ in spans)
+            expected = (value if value in known else f"[{kind}_REDACTED]" for value, kind in values)
+            if self.restore(masked) != _filled(text, [span[:2] for span in spans], expected):
                 return False
         return True
 
     def __repr__(self) -> str:
         return f"Masked(texts={len(self.texts)}, counts={self.counts})"
+
+
+def _number(found: tuple[list[Span], ...]) -> dict[str, int]:
+    """How often each kind was found."""
+    number: dict[str, int] = {}
+    for spans in found:
+        for span in spans:
+            kind = span[2]
+            number[kind] = number.get(kind, 0) + 1
+    return number
 
 
 def _again(mint: Mint, surrogate: Surrogate, attempt: int) -> Surrogate:
@@ -366,10 +379,15 @@ _LONGEST_KIND = 31
 
 
 def _blank(text: str, zones: list[tuple[int, int]]) -> str:
+    return _filled(text, zones, ("\0" * (end - start) for start, end in zones))
+
+
+def _filled(text: str, places: Iterable[tuple[int, int]], pieces: Iterable[str]) -> str:
+    """``text`` with a piece in each of its places."""
     parts: list[str] = []
     at = 0
-    for start, end in zones:
-        parts += text[at:start], "\0" * (end - start)
+    for (start, end), piece in zip(places, pieces, strict=True):
+        parts += text[at:start], piece
         at = end
     return "".join(parts) + text[at:]
 
@@ -401,8 +419,9 @@ def _wherever_they_stand(
     texts: tuple[str, ...], found: tuple[list[Span], ...], kinds: frozenset[str]
 ) -> tuple[list[Span], ...]:
     """``found``, and the same values wherever else they stand for themselves; secrets also within words."""
-    if _NATIVE:
-        if not _NATIVE.repeats(texts, found):
+    built = scanner.whole()
+    if built:
+        if not built.inner.repeats(texts, found):
             return found
     else:
         _check_places(texts, found)

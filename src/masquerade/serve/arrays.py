@@ -20,6 +20,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -52,12 +53,10 @@ def mask_file(source: Source, landing: Landing, mask: RandomMask) -> Summary:
         BadInput: a ``.npy`` or ``.npz`` that is none, is cut, or holds Python objects.
         OutputProblem: the file cannot be made or written.
     """
-    begin, summary = time.monotonic(), Summary(source.name, landing.name)
-    with _named(source):
+    with _run(source, landing) as summary:
         content, chunks = _read(source)
         for piece in mask.mask_stream(chunks, content):
             landing.write(piece)
-    summary.bytes, summary.seconds = source.offset, time.monotonic() - begin
     return summary
 
 
@@ -72,30 +71,25 @@ def restore_file(source: Source, landing: Landing, mask: RandomMask) -> Summary:
         Tampered: it was changed or cut, or masked for another tenant.
         OutputProblem: the file cannot be made or written.
     """
-    begin, summary = time.monotonic(), Summary(source.name, landing.name)
-    with _named(source):
-        content, pieces = mask.unmask_stream(_chunks(source))
+    with _run(source, landing) as summary:
+        content, pieces = mask.unmask_stream(iter(source.read, b""))
         _write(content, pieces, landing)
-    summary.bytes, summary.seconds = source.offset, time.monotonic() - begin
     return summary
 
 
 @contextlib.contextmanager
-def _named(source: Source) -> Iterator[None]:
-    """Faults that were found further inside, with the name of the file."""
+def _run(source: Source, landing: Landing) -> Iterator[Summary]:
+    """One run in numbers; faults that are found further inside get the name of the file."""
+    begin, summary = time.monotonic(), Summary(source.name, landing.name)
     try:
-        yield
+        yield summary
     except Unreadable:
         raise
     except BadInput as problem:
         raise problem if problem.source else BadInput(str(problem), source=source.name) from None
     except Tampered as problem:
         raise Tampered(f"{source.name}: {problem}; or it was masked for another tenant") from None
-
-
-def _chunks(source: Source) -> Iterator[bytes]:
-    while chunk := source.read():
-        yield chunk
+    summary.bytes, summary.seconds = source.offset, time.monotonic() - begin
 
 
 # Reading ------------------------------------------------------------------------------------------------
@@ -107,20 +101,18 @@ def _read(source: Source) -> tuple[Content, Iterable[bytes]]:
     if ending == ".npz":
         return _read_npz(source)
     if ending == ".npy":
-        return _read_npy(_chunks(source))
-    return Content(note={"file": "raw"}), _chunks(source)
+        head, content, data = _read_npy(iter(source.read, b""))
+        return replace(content, note={"file": "npy", "head": base64.b64encode(head).decode()}), data
+    return Content(note={"file": "raw"}), iter(source.read, b"")
 
 
-def _read_npy(chunks: Iterator[bytes]) -> tuple[Content, Iterable[bytes]]:
-    """The format of NEP 1: magic, version, length, a Python literal, data."""
+def _read_npy(chunks: Iterator[bytes]) -> tuple[bytes, Content, Iterator[bytes]]:
+    """The format of NEP 1 (magic, version, length, a Python literal, data): its head, what that says, and
+    the data, which must be as long as it says."""
     head, rest = _head(chunks)
     content = _described(head)
-    note = {"file": "npy", "head": base64.b64encode(head).decode()}
     wanted = math.prod(content.shape) * dtype_from_json(content.dtype).itemsize
-    return (
-        Content("array", content.dtype, content.shape, content.order, note),
-        _exactly(wanted, rest, chunks),
-    )
+    return head, content, _exactly(wanted, rest, chunks)
 
 
 def _head(chunks: Iterator[bytes]) -> tuple[bytes, bytes]:
@@ -152,15 +144,14 @@ def _described(head: bytes) -> Content:
         told: Any = ast.literal_eval(head[start:].decode("utf-8" if head[6] > 2 else "latin-1").strip())
         dtype = np.lib.format.descr_to_dtype(told["descr"])
         shape, order = tuple(map(int, told["shape"])), "F" if told["fortran_order"] else "C"
+        if min(shape, default=0) < 0:
+            raise ValueError("a negative length")
     except _UNREADABLE:
         raise BadInput("the head of this .npy cannot be read: save the array anew") from None
-    if min(shape, default=0) < 0:
-        raise BadInput("the head of this .npy cannot be read: save the array anew")
     return Content("array", dtype_to_json(dtype), shape, cast("Any", order))
 
 
 def _exactly(wanted: int, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The data, which must be as long as the head says."""
     seen = len(first)
     yield first
     for chunk in chunks:
@@ -196,19 +187,18 @@ def _members(source: Source, archive: zipfile.ZipFile, members: list[zipfile.Zip
                     source.offset += len(chunk)
                     source.on_read(len(chunk))
                     yield chunk
+                if seen != member.file_size:
+                    raise EOFError
         except BadInput as problem:
             raise BadInput(f"member {number} of the .npz: {problem}") from None
         except _DAMAGED:
             raise BadInput(f"member {number} of the .npz is damaged") from None
-        if seen != member.file_size:
-            raise BadInput(f"member {number} of the .npz is damaged")
 
 
 def _checked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    content_head, rest = _head(chunks)
-    content = _described(content_head)
-    yield content_head
-    yield from _exactly(math.prod(content.shape) * dtype_from_json(content.dtype).itemsize, rest, chunks)
+    head, _, data = _read_npy(chunks)
+    yield head
+    yield from data
 
 
 # Writing ------------------------------------------------------------------------------------------------

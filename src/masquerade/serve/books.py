@@ -3,8 +3,10 @@
 Each spending is one transaction that locks the file before it reads, so two that race for the last of a
 budget come one after the other, and the second is refused. It is on the disk before the call returns; a
 process that is killed in between has spent, or has not, and never half. Accounts, budgets, events and notes
-stand in it, and no data. It keeps honest users within their budget; who may write the file may also empty
-it, so keep it where those who ask questions cannot write.
+stand in it, and no data. Marks of data are kept as HMACs under a random key of the file's own: they match in
+no other ledger, and tell who reads this one no more than whether a guess of a file's whole content is right.
+It keeps honest users within their budget; who may write the file may also empty it, so keep it where those
+who ask questions cannot write.
 """
 
 from __future__ import annotations
@@ -12,24 +14,26 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from masquerade import crypto
 from masquerade.dp.accountant import Event, from_json, to_json
-from masquerade.dp.ledger import Account, Budget, Entries
+from masquerade.dp.ledger import Account, Budget, Entries, named
 from masquerade.errors import BadInput, OutputProblem
 from masquerade.serve.keyfile import home
 
-_APPLICATION = 0x4D514C31
-"""SQLite's application id of a ledger: MQL1."""
+_APPLICATION = 0x4D514C32
+"""SQLite's application id of a ledger: MQL2."""
+_FIRST = 0x4D514C31
+"""That of one in which an account was a name and a unit, and knew no marks: MQL1."""
 _WAIT_SECONDS = 60.0
 """For others who hold the file."""
 
-_SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION};
+_SCHEMA = """
 CREATE TABLE account (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, unit TEXT NOT NULL,
     epsilon REAL NOT NULL, delta REAL NOT NULL, opened TEXT NOT NULL, UNIQUE (name, unit)
@@ -39,6 +43,19 @@ CREATE TABLE entry (
     event TEXT NOT NULL, note TEXT NOT NULL, paid TEXT NOT NULL
 );
 CREATE INDEX entry_of_account ON entry (account);
+"""
+# An account of the same name in another unit held the same data: what it paid counts in the one that was
+# opened first, and its budget is gone.
+_UPGRADE = """
+UPDATE entry SET account = (
+    SELECT min(first.id) FROM account AS first JOIN account AS own USING (name) WHERE own.id = entry.account
+);
+DELETE FROM account WHERE id NOT IN (SELECT min(id) FROM account GROUP BY name);
+CREATE UNIQUE INDEX account_of_name ON account (name);
+CREATE TABLE secret (key BLOB NOT NULL);
+CREATE TABLE mark (
+    mark BLOB NOT NULL, account INTEGER NOT NULL REFERENCES account, PRIMARY KEY (mark, account)
+) WITHOUT ROWID;
 """
 
 
@@ -86,7 +103,7 @@ class FileStore:
     def entries(self) -> list[Paid]:
         """All that was paid, oldest first."""
         with closing(self._connected()) as db, self._problems():
-            if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+            if _application(db) not in (_FIRST, _APPLICATION):
                 return []
             rows = db.execute(
                 "SELECT paid, name, unit, event, note FROM entry JOIN account ON account.id = account "
@@ -108,13 +125,19 @@ class FileStore:
             return db
 
     def _make_or_check(self, db: sqlite3.Connection) -> None:
-        found = db.execute("PRAGMA application_id").fetchone()[0]
+        found = _application(db)
         if found == _APPLICATION:
             return
-        if found or db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            raise self._no_ledger()
-        for statement in _SCHEMA.split(";"):
-            db.execute(statement)
+        if found != _FIRST:
+            if found or db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                raise self._no_ledger()
+            _run(db, _SCHEMA)
+        _run(db, _UPGRADE)
+        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute("INSERT INTO secret VALUES (?)", (crypto.random_bytes(crypto.KEY_BYTES),))
+        entries = _FileEntries(db)
+        for (name,) in db.execute("SELECT name FROM account").fetchall():
+            entries.learn(name, [named(name)])
 
     def _no_ledger(self) -> BadInput:
         return BadInput("this is no ledger; name another file", source=str(self.path))
@@ -145,9 +168,9 @@ class _FileEntries:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def account(self, name: str, unit: str) -> Account | None:
+    def account(self, name: str) -> Account | None:
         row = self._db.execute(
-            "SELECT id, epsilon, delta FROM account WHERE name = ? AND unit = ?", (name, unit)
+            "SELECT id, epsilon, delta, unit FROM account WHERE name = ?", (name,)
         ).fetchone()
         if row is None:
             return None
@@ -155,7 +178,17 @@ class _FileEntries:
         events: Counter[Event] = Counter()
         for text, n in paid:
             events[from_json(text)] += n
-        return Account(Budget(row[1], row[2]), events)
+        return Account(Budget(row[1], row[2]), events, row[3])
+
+    def known(self, marks: Iterable[bytes]) -> list[str]:
+        found: set[tuple[int, str]] = set()
+        for mark in self._keyed(marks):
+            found.update(
+                self._db.execute(
+                    "SELECT id, name FROM mark JOIN account ON account.id = account WHERE mark = ?", (mark,)
+                )
+            )
+        return [name for _, name in sorted(found)]
 
     def open(self, name: str, unit: str, budget: Budget) -> None:
         self._db.execute(
@@ -163,12 +196,31 @@ class _FileEntries:
             (name, unit, budget.epsilon, budget.delta, _now()),
         )
 
-    def add(self, name: str, unit: str, event: Event, note: str) -> None:
-        self._db.execute(
-            "INSERT INTO entry (account, event, note, paid) "
-            "SELECT id, ?, ?, ? FROM account WHERE name = ? AND unit = ?",
-            (to_json(event), note, _now(), name, unit),
+    def learn(self, name: str, marks: Iterable[bytes]) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO mark SELECT ?, id FROM account WHERE name = ?",
+            [(mark, name) for mark in self._keyed(marks)],
         )
+
+    def add(self, name: str, event: Event, note: str) -> None:
+        self._db.execute(
+            "INSERT INTO entry (account, event, note, paid) SELECT id, ?, ?, ? FROM account WHERE name = ?",
+            (to_json(event), note, _now(), name),
+        )
+
+    def _keyed(self, marks: Iterable[bytes]) -> list[bytes]:
+        prf = crypto.Prf(self._db.execute("SELECT key FROM secret").fetchone()[0])
+        return [prf.digest(mark) for mark in marks]
+
+
+def _application(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA application_id").fetchone()[0])
+
+
+def _run(db: sqlite3.Connection, statements: str) -> None:
+    """One by one: ``executescript`` would commit what came before."""
+    for statement in statements.split(";"):
+        db.execute(statement)
 
 
 def _now() -> str:

@@ -53,7 +53,8 @@ from masquerade.errors import (
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy, explain
 from masquerade.mask.text import Masker
-from masquerade.serve import keyfile
+from masquerade.serve import keyfile, sealing
+from masquerade.serve.bar import bytes_bar
 from masquerade.serve.files import (
     FORMATS,
     Format,
@@ -64,8 +65,8 @@ from masquerade.serve.files import (
     restore_file,
 )
 from masquerade.serve.landing import Landing, alone
-from masquerade.serve.source import Source, Unreadable
-from masquerade.serve.source import Usage as _Usage
+from masquerade.serve.options import train_options
+from masquerade.serve.source import Source, Unreadable, Usage
 from masquerade.serve.vault import Vault
 
 _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"cannot write the output: {problem.strerror}", 74)
     except OutputProblem as problem:
         return _fail(str(problem), 74 if problem.made else 73)
-    except _Usage as problem:
+    except Usage as problem:
         return _fail(f"{problem}; see  masquerade {args.verb} --help", 2)
     except MasqueradeError as problem:
         return _fail(str(problem), next(code for error, code in _CODES if isinstance(problem, error)))
@@ -227,21 +228,21 @@ def _only_for_arrays(args: argparse.Namespace) -> None:
         "rejected",
     ):
         if getattr(args, name, None):
-            raise _Usage(f"--{name.replace('_', '-')} is for texts: with --array, all bytes are masked")
+            raise Usage(f"--{name.replace('_', '-')} is for texts: with --array, all bytes are masked")
     if args.on_error != "stop":
-        raise _Usage("--on-error is for texts: with --array, all bytes are masked")
+        raise Usage("--on-error is for texts: with --array, all bytes are masked")
 
 
 def _vault_path(args: argparse.Namespace) -> Path | None:
     if args.no_vault:
         if args.vault:
-            raise _Usage("--vault and --no-vault contradict each other")
+            raise Usage("--vault and --no-vault contradict each other")
         return None
     if args.vault:
         return Path(args.vault)
     target = Path(args.output)
     if args.output == "-" or (target.exists() and not target.is_file() and not target.is_dir()):
-        raise _Usage(
+        raise Usage(
             "writing to a pipe leaves no place for the vault that restoring needs: "
             "name one with --vault, or say --no-vault"
         )
@@ -264,7 +265,7 @@ def _restore(args: argparse.Namespace) -> int:
     if args.array or _is_masked_array(args):
         return _restore_array(args)
     if not args.vault and args.input == "-":
-        raise _Usage("a pipe has no vault beside it: name it with --vault")
+        raise Usage("a pipe has no vault beside it: name it with --vault")
     path = Path(args.vault or args.input + ".vault")
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(Source.open(args.input))
@@ -364,6 +365,8 @@ def _keys(args: argparse.Namespace) -> int:
         print(keyfile.new_identity(Path(args.file)).public)
         _say(args, "give others this line for their roster, and the file to nobody")
         return 0
+    if args.action == "new":
+        return _new_identity(args)
     path = keyfile.default_path()
     if args.action == "path":
         print(path)
@@ -384,6 +387,19 @@ def _keys(args: argparse.Namespace) -> int:
     return 0
 
 
+def _new_identity(args: argparse.Namespace) -> int:
+    identity = keyfile.new_identity(Path(args.file))
+    public = args.file + ".pub"
+    with Landing(public) as landing:
+        landing.write(
+            f"# Masquerade recipient {identity.recipient.id}\n{identity.recipient.export()}".encode()
+        )
+        landing.land()
+    print(identity.recipient.id)
+    _say(args, f"give {public} to others, and {args.file} to nobody; compare the 16 digits by another way")
+    return 0
+
+
 def _show_keys(args: argparse.Namespace, path: Path) -> None:
     history = keyfile.history()
     where = f"${keyfile.ENVIRONMENT}" if keyfile.ENVIRONMENT in os.environ else str(path)
@@ -400,12 +416,12 @@ def _show_keys(args: argparse.Namespace, path: Path) -> None:
 
 def _export(args: argparse.Namespace) -> None:
     if not args.reveal_secret:
-        raise _Usage(
+        raise Usage(
             "this prints the key itself, and whoever has it can undo every mask: "
             "say --reveal-secret if you mean it"
         )
     if sys.stdout.isatty():
-        raise _Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
+        raise Usage("a key is not shown on a terminal, which remembers it: send it into a file or a program")
     sys.stdout.write(keyfile.load().export())
 
 
@@ -413,7 +429,7 @@ def _client_key(args: argparse.Namespace) -> int:
     from masquerade.serve.clients import TENANT, Clients, new_key
 
     if not TENANT.fullmatch(args.tenant):
-        raise _Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise Usage("a tenant is 1 to 64 of A-Z a-z 0-9 . _ -")
     path = Path(args.file) if args.file else keyfile.home() / "clients.toml"
     path = Path(os.path.realpath(path))
     try:
@@ -423,10 +439,7 @@ def _client_key(args: argparse.Namespace) -> int:
     key, digest = new_key()
     name = json.dumps(args.name, ensure_ascii=False)
     with alone([path.parent]), Landing(str(path), force=True, private=True, locked=True) as landing:
-        try:
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
-        except (OSError, UnicodeDecodeError):
-            raise Unreadable("cannot read it", source=str(path)) from None
+        text = _read(path) if path.exists() else ""
         gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
         text += f'{gap}[[client]]\nname = {name}\ntenant = "{args.tenant}"\nhash = "{digest}"\n'
         Clients.parse(text, str(path))
@@ -441,6 +454,12 @@ def _sum(args: argparse.Namespace) -> int:
     from masquerade.serve import sums
 
     return sums.run(args)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from masquerade.serve import transfer
+
+    return transfer.run(args)
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -459,7 +478,7 @@ def _mailbox(args: argparse.Namespace) -> int:
     told = {name: value for name, value in vars(args).items() if value is not None}
     limits = Limits(**{name: told[name] for name in Limits.__dataclass_fields__ if name in told})
     if min(dataclasses.astuple(limits)) <= 0:
-        raise _Usage("every limit of a mailbox is greater than 0")
+        raise Usage("every limit of a mailbox is greater than 0")
     serve(args.host, args.port, Path(args.certificate), Path(args.certificate_key), limits)
     return 0
 
@@ -468,11 +487,7 @@ def _join(args: argparse.Namespace) -> int:
     from masquerade.serve.join import join
     from masquerade.serve.roster import Roster, read_values
 
-    try:
-        text = Path(args.roster).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise Unreadable("cannot read it", source=args.roster) from None
-    roster = Roster.parse(text, args.roster)
+    roster = Roster.parse(_read(args.roster), args.roster)
     identity = keyfile.load_identity(Path(args.identity))
     values = read_values(Path(args.values)) if args.values else None
     with Landing(args.output, force=args.force, private=True) as landing:
@@ -491,6 +506,13 @@ def _join(args: argparse.Namespace) -> int:
 
 
 # What they share ----------------------------------------------------------------------------------------
+
+
+def _read(path: Path | str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable("cannot read it", source=str(path)) from None
 
 
 def _policy(path: str | None) -> Policy:
@@ -520,20 +542,21 @@ def _options(args: argparse.Namespace, notes: dict[str, str] | None = None, *, o
         on_error=getattr(args, "on_error", "stop"),
         columns=tuple(getattr(args, "column", ())),
         fields=tuple(getattr(args, "field", ())),
-        delimiter=_delimiter(args.delimiter) or notes.get("delimiter"),
+        delimiter=args.delimiter or notes.get("delimiter"),
         header=not getattr(args, "no_header", False),
     )
 
 
-def _delimiter(text: str | None) -> str | None:
-    return {"\\t": "\t", "tab": "\t"}.get(text, text) if text else text
+def _delimiter(text: str) -> str:
+    """A tab as it can be written in a shell."""
+    return {"\\t": "\t", "tab": "\t"}.get(text, text)
 
 
 def _landing(args: argparse.Namespace, *, vault: Path | None = None, private: bool = False) -> Landing:
     rejected = None
     if args.on_error == "skip":
         if args.rejected is None and args.output == "-":
-            raise _Usage("say with --rejected where lines that cannot be read are set aside")
+            raise Usage("say with --rejected where lines that cannot be read are set aside")
         rejected = Path(args.rejected or args.output + ".rejected")
     return Landing(
         args.output, vault=vault, rejected=rejected, force=args.force, private=private, source=args.input
@@ -570,16 +593,8 @@ def _progress(source: Source, verb: str, args: argparse.Namespace) -> Iterator[N
     if args.quiet or busy or source.name == "standard input" or not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-    from rich.progress import TransferSpeedColumn as Speed
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed(), TimeRemainingColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=source.size)
-        source.on_read = lambda n: bar.advance(task, n)
+    with bytes_bar(verb, source.size, quiet=False) as told:
+        source.on_read = told
         yield
 
 
@@ -657,6 +672,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _sum_parser(verb("sum", _sum, "ask a question about columns of files, with noise that a budget pays for"))
     _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
+    train_options(verb("train", _train, "train on private data, and hand the model over sealed, by a recipe"))
+    sealing.add_verbs(verb)
     _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
     _mailbox_parser(verb("mailbox", _mailbox, "relay the sealed messages of secure sums, over TLS"))
     _join_parser(verb("join", _join, "take part in a secure sum, as client or aggregator"))
@@ -669,10 +686,15 @@ def _reads(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "jsonl", "json", "csv"), help="default: by the name of IN"
     )
     parser.add_argument("--encoding", metavar="NAME", help="as utf-8 (default), gb18030, big5, latin-1")
-    parser.add_argument(
-        "--delimiter", metavar="CHAR", help="what parts CSV cells (default: comma; tab in .tsv)"
-    )
+    _parts_cells(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="no summary and no progress bar")
+
+
+def _parts_cells(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--delimiter", type=_delimiter, metavar="CHAR",
+        help="what parts CSV cells (default: comma; tab in .tsv)",
+    )  # fmt: skip
 
 
 def _selects(parser: argparse.ArgumentParser) -> None:
@@ -712,6 +734,8 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("rotate", help="put a new key in front; the old ones still restore")
     export = actions.add_parser("export", help="print the secret itself, for another machine or a safe")
     export.add_argument("--reveal-secret", action="store_true", help="required")
+    new = actions.add_parser("new", help="make an identity to sign and open with, and FILE.pub for others")
+    new.add_argument("file", metavar="FILE", help="where to keep it; it must not exist")
     identity = actions.add_parser(
         "identity", help="make an identity for secure sums, and print its public half"
     )
@@ -750,8 +774,10 @@ def _sum_parser(parser: argparse.ArgumentParser) -> None:
     add("--budget", type=float, metavar="E", help="of data that is new to the ledger (default: 3)")
     add("--delta", type=float, metavar="D", help="of that budget (default: 1e-06)")
     add("--balance", action="store_true", help="ask nothing: show what was paid, and what is left")
-    add("--data-set", metavar="NAME", help="the account that pays (default: one for each file, by its path)")
-    add("--unit", default="record", metavar="NAME", help="what one record stands for (default: %(default)s)")
+    add(
+        "--data-set", metavar="NAME", help="one account for all files, if none knows them (default: one each)"
+    )
+    add("--unit", metavar="NAME", help="what one record of data that is new stands for (default: record)")
     add(
         "--ledger",
         type=Path,
@@ -767,7 +793,7 @@ def _sum_parser(parser: argparse.ArgumentParser) -> None:
     )
     add("--skip-missing", action="store_true", help="leave out records in which a column is empty")
     add("--encoding", default="utf-8", metavar="NAME", help="of CSV files (default: utf-8)")
-    add("--delimiter", metavar="CHAR", help="what parts CSV cells (default: comma; tab in .tsv)")
+    _parts_cells(parser)
     add("--plot", metavar="FILE.svg", help="draw the histogram")
     add("--force", action="store_true", help="replace FILE.svg if it exists")
     add("--json", action="store_true", help="print one JSON object")

@@ -16,12 +16,14 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from masquerade import crypto
 from masquerade.errors import BadInput, MissingPackage
 from masquerade.serve.source import Unreadable
 
@@ -112,6 +114,22 @@ def check(paths: Sequence[str], columns: Sequence[str], options: Options = DEFAU
             seen[same] = path
             names = _parquet(path).schema_arrow.names if is_parquet(path) else _header(file, path, options)[0]
         _places(names, columns, path)
+
+
+def fingerprints(paths: Sequence[str]) -> list[bytes]:
+    """The SHA-256 of each file's bytes, in one pass over all of them.
+
+    Raises:
+        BadInput: a file cannot be read, or is a copy of another, with the same result as one given twice.
+    """
+    seen: dict[bytes, str] = {}
+    for path in paths:
+        with _opened(path) as file:
+            digest = crypto.sha256_of(iter(partial(file.read, _BLOCK), b""))
+        if digest in seen:
+            raise BadInput(f"it holds the same as {seen[digest]}, byte for byte: name one", source=path)
+        seen[digest] = path
+    return list(seen)
 
 
 def read(part: Part, columns: Sequence[str], options: Options = DEFAULT) -> Iterator[Rows]:

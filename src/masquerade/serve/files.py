@@ -5,8 +5,7 @@
 
 A piece is cut only at a place where the finder sees the same with the cut and without it, on both sides; so a
 private key over fifty lines, or a label whose value is on the next line, is never parted, wherever the
-reads of the file end. What stands under the final names is whole or not there: everything is written to
-files beside them, and these are renamed at the end.
+reads of the file end. What stands under the final names is whole or not there: see ``landing.py``.
 """
 
 from __future__ import annotations
@@ -578,7 +577,7 @@ class _Restore:
 
     def _restored(self, text: str, lexicon: Lexicon) -> str:
         restorer = Restorer(lexicon)
-        restored = restorer.feed(text) + restorer.finish()
+        restored = restorer.restore(text)
         self._summary.restored += restorer.restored
         self._summary.unresolved += restorer.unresolved
         return restored

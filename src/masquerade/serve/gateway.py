@@ -18,14 +18,10 @@ import contextlib
 import gc
 import os
 import re
-import signal
-import socket
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from types import FrameType
 from typing import Any, NamedTuple
 
 import orjson
@@ -48,8 +44,6 @@ from masquerade.serve.upstream import Http, Mirror, Reply, Upstream
 from masquerade.wire.exchange import Exchange, alias_under
 from masquerade.wire.sse import Event, encode
 
-_IN_THREAD = 64 << 10
-"""Bodies of at least this many bytes are masked and restored in a thread, so that others need not wait."""
 _MOST_TENANTS = 1024
 _REPLY_FACTOR = 4
 _OPENAI_NAME = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,200}")
@@ -251,10 +245,7 @@ class Gateway:
     async def _mask(self, call: Call, tenant: _Tenant, body: bytes) -> Exchange:
         started = perf_counter()
         try:
-            if len(body) < _IN_THREAD:
-                exchange = Exchange(tenant.masker, body, alias=tenant.alias)
-            else:
-                exchange = await call.lease.in_thread(Exchange, tenant.masker, body, alias=tenant.alias)
+            exchange = await call.lease.work(len(body), Exchange, tenant.masker, body, alias=tenant.alias)
         except MasqueradeError:
             raise
         except Exception as problem:
@@ -290,9 +281,7 @@ class Gateway:
 
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:
-            if len(body) < _IN_THREAD:
-                return status, exchange.reply(body)
-            return status, await call.lease.in_thread(exchange.reply, body)
+            return status, await call.lease.work(len(body), exchange.reply, body)
         self._require_answer(status)
         return status, orjson.dumps(_upstream_error(status, body, exchange.restore_whole))
 
@@ -309,10 +298,7 @@ class Gateway:
         await call.start(reply.status, b"text/event-stream; charset=utf-8", shown, None)
         try:
             async for piece in reply.pieces():
-                if restorer.held + len(piece) < _IN_THREAD:
-                    out = restorer.feed(piece)
-                else:
-                    out = await call.lease.in_thread(restorer.feed, piece)
+                out = await call.lease.work(restorer.held + len(piece), restorer.feed, piece)
                 call.lease.keep(restorer.held)
                 if out:
                     await call.write(out, more=True)
@@ -334,17 +320,10 @@ class Gateway:
 
     def _counts_headers(self, exchange: Exchange) -> list[Header]:
         headers = [self._policy_header]
-        redacted = exchange.redacted
-        masked = [
-            f"{kind}={n}"
-            for kind, fates in exchange.counts.items()
-            if (n := sum(fates.values()) - redacted.get(kind, 0))
-        ]
-        if masked:
-            headers.append((b"x-masquerade-masked", ", ".join(masked).encode()))
-        if redacted:
-            told = ", ".join([f"{kind}={n}" for kind, n in redacted.items()])
-            headers.append((b"x-masquerade-redacted", told.encode()))
+        masked = {kind: sum(fates.values()) for kind, fates in exchange.summary()["masked"].items()}
+        for name, counts in ((b"x-masquerade-masked", masked), (b"x-masquerade-redacted", exchange.redacted)):
+            if counts:
+                headers.append((name, ", ".join(f"{kind}={n}" for kind, n in counts.items()).encode()))
         return headers
 
     async def _models(self, call: Call) -> None:
@@ -434,28 +413,22 @@ def serve(settings: Settings) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from masquerade.serve.listener import address, configured, listen, signals_are_the_servers
+
     app = create_app(settings)  # also where there are workers: what is wrong shows here, once
-    listening = _listen(settings)
+    listening = listen(settings.host, settings.port)
+    listening.set_inheritable(True)
     log.quiet_others()
-    config = uvicorn.Config(
+    config = configured(
         app if settings.workers == 1 else "masquerade.serve.gateway:worker",
         factory=settings.workers > 1,
         workers=settings.workers,
-        http="masquerade.serve.listener:Listener",
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
         timeout_graceful_shutdown=int(settings.grace),
         timeout_worker_healthcheck=60,
     )
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{listening.getsockname()[1]}"
-    log.started(settings.log, address, settings.base or "the mirror model", settings.workers)
-    with _signals_are_the_servers():
+    here = address("http", settings.host, listening)
+    log.started(settings.log, here, settings.base or "the mirror model", settings.workers)
+    with signals_are_the_servers():
         if settings.workers == 1:
             config.load()
             _settle()
@@ -464,33 +437,6 @@ def serve(settings: Settings) -> None:
         os.environ[_SETTINGS] = settings.dump()
         with shared_between_workers():
             Multiprocess(config, sockets=[listening]).run()
-
-
-@contextlib.contextmanager
-def _signals_are_the_servers() -> Iterator[None]:
-    """Once stopped, uvicorn repeats the signal that stopped it; what ended well is to end with status 0."""
-    before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    pass
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listening = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as problem:
-        raise BadInput(
-            f"cannot listen on {settings.host} port {settings.port}: {problem.strerror}; try another port"
-        ) from None
-    listening.set_inheritable(True)
-    return listening
 
 
 def _policy(settings: Settings) -> Policy:

@@ -221,6 +221,7 @@ class _Part:
         with contextlib.suppress(OSError):
             if self._old is not None:
                 self._old.replace(self._final)
+                self._old.unlink(missing_ok=True)  # two names of one file: the system renames nothing then
             elif self._placed:
                 self._final.unlink()
         self._old, self._placed = None, False

@@ -1,4 +1,5 @@
-"""How connections are read: uvicorn's protocol, with an end to how long a request's head may be and take.
+"""What the gateway and the mailbox listen with, and how connections are read: uvicorn's protocol, with an
+end to how long a request's head may be and take.
 
 uvicorn bounds bodies (by not reading on) but neither the size of a head nor the time in which it arrives, so
 that anyone who reaches the port could fill the memory, or hold connections open for nothing. And it sends
@@ -8,9 +9,18 @@ chunks to clients of HTTP/1.0, which do not know them (RFC 9112, section 6.1).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from masquerade.errors import BadInput
 
 HEAD_BYTES = 512 << 10
 """A head is refused from here on. The chunk in which it begins counts in full, whatever else is in it."""
@@ -81,3 +91,48 @@ class _UntilClosed(RequestResponseCycle):
         await super().send(message)
 
     _measured = True
+
+
+# Starting
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        BadInput: the port is taken, or the address is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as problem:
+        raise BadInput(f"cannot listen on {host} port {port}: {problem.strerror}; try another port") from None
+
+
+def address(scheme: str, host: str, listening: socket.socket) -> str:
+    """Where a server is reached."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{listening.getsockname()[1]}"
+
+
+def configured(app: Any, **more: Any) -> uvicorn.Config:
+    """A server of ``app`` that says nothing of itself, writes no log and believes no proxy."""
+    return uvicorn.Config(
+        app, http=Listener, loop="uvloop" if sys.platform != "win32" else "asyncio", ws="none", lifespan="on",
+        log_config=None, access_log=False, proxy_headers=False, server_header=False, **more,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def signals_are_the_servers() -> Iterator[None]:
+    """Once stopped, uvicorn repeats the signal that stopped it; what ended well is to end with status 0."""
+    before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    pass

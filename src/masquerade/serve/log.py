@@ -59,7 +59,7 @@ def failure(call: Call, problem: Exception) -> None:
 
 
 def started(form: Form, address: str, upstream: str, workers: int) -> None:
-    """Write that the gateway listens."""
+    """Write that a server listens."""
     if form == "text":
         _line(f"Masquerade listens on {address} and speaks to {upstream}")
     elif form == "json":

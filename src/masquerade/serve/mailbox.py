@@ -15,13 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 from urllib.parse import parse_qsl
 
 from masquerade.errors import BadInput, KeyProblem
@@ -265,28 +262,19 @@ def serve(host: str, port: int, certificate: Path, key: Path, limits: Limits) ->
     """
     import uvicorn
 
-    from masquerade.serve.gateway import _signals_are_the_servers
+    from masquerade.serve.listener import address, configured, listen, signals_are_the_servers
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as problem:
-        raise BadInput(f"cannot listen on {host} port {port}: {problem.strerror}; try another port") from None
+    listening = listen(host, port)
     log.quiet_others()
-    loop: Literal["uvloop", "asyncio"] = "uvloop" if sys.platform != "win32" else "asyncio"
-    config = uvicorn.Config(
-        Mailbox(limits), http="masquerade.serve.listener:Listener", loop=loop, ws="none", lifespan="on",
-        log_config=None, access_log=False, proxy_headers=False, server_header=False,
-        timeout_graceful_shutdown=2, limit_concurrency=2000, ssl_certfile=certificate, ssl_keyfile=key,
+    config = configured(
+        Mailbox(limits), timeout_graceful_shutdown=2, limit_concurrency=2000,
+        ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
     try:
         config.load()
     except (OSError, ValueError) as problem:  # ssl.SSLError is an OSError
         reason = getattr(problem, "strerror", None) or "it is no PEM file of its kind"
         raise KeyProblem(f"cannot use the certificate {certificate} with the key {key}: {reason}") from None
-    shown = f"[{host}]" if ":" in host else host
-    log.started(
-        "text", f"https://{shown}:{listening.getsockname()[1]}", "nobody: it keeps sealed messages", 1
-    )
-    with _signals_are_the_servers():
+    log.started("text", address("https", host, listening), "nobody: it keeps sealed messages", 1)
+    with signals_are_the_servers():
         uvicorn.Server(config).run(sockets=[listening])

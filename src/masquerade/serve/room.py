@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 _WAITING = 16
 """Tasks that may wait for each thread."""
+_IN_THREAD = 64 << 10
+"""From this many bytes on, work is done in a thread, so that others need not wait."""
 _RETRY_SECONDS = b"1"
 
 
@@ -84,6 +86,16 @@ class Lease:
             self.take(size - self._stream)
             self._stream = size
 
+    async def work(self, size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``function``, whose work is on ``size`` bytes: in a thread, if they are many.
+
+        Raises:
+            Refusal: as :meth:`in_thread`.
+        """
+        if size < _IN_THREAD:
+            return function(*args, **kwargs)
+        return await self.in_thread(function, *args, **kwargs)
+
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``function`` in a thread.
 
@@ -91,10 +103,16 @@ class Lease:
             Refusal: too many are waiting for one (503).
         """
         loop = asyncio.get_running_loop()
-        future = self._room._submit(lambda: function(*args, **kwargs))
+        work = [lambda: function(*args, **kwargs)]
+
+        def do() -> T:
+            return work.pop()()
+
+        future = self._room._submit(do)
         self._running += 1
 
         def tell(_: Future[T]) -> None:
+            work.clear()  # what was called off stays in the queue until a thread comes by, but not its bytes
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._done)
 

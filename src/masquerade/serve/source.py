@@ -31,7 +31,7 @@ class Source:
         self._back = b""
         self.offset = 0
         """Bytes read so far."""
-        self.on_read: Callable[[int], None] = lambda _: None
+        self.on_read: Callable[[int], object] = lambda _: None
         """Called with the number of bytes of each read."""
 
     @classmethod

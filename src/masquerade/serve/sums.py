@@ -18,7 +18,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,16 +32,16 @@ from masquerade.compute.questions import Answer, Bounds, Figure, Histogram, Ques
 from masquerade.compute.split import Part
 from masquerade.compute.sums import Hiding, Progress, total
 from masquerade.dp.accountant import cost
-from masquerade.dp.ledger import Budget, Ledger, Receipt
+from masquerade.dp.ledger import Account, Budget, Entries, Ledger, Receipt, charged, holding, named, paying
 from masquerade.dp.mechanism import Ints, Mechanism, gaussian, laplace, quieter
 from masquerade.errors import BadInput, PartFailed
 from masquerade.serve import chart, columns
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.columns import Options
 from masquerade.serve.landing import Landing
-from masquerade.serve.source import Usage
+from masquerade.serve.source import Unreadable, Usage
 
-BUDGET, DELTA = 3.0, 1e-6
+BUDGET, DELTA, UNIT = 3.0, 1e-6, "record"
 """Of an account that is opened without others being named."""
 _MOST_NODES = 10_000
 _BAR = 40
@@ -57,6 +57,18 @@ class _Asked:
     options: Options
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An answer, and what is shown beside it."""
+
+    asked: _Asked
+    noise: Mechanism
+    answer: Answer
+    receipt: Receipt
+    accounts: tuple[str, ...]
+    seconds: float
+
+
 def run(args: argparse.Namespace) -> int:
     """Answer; the exit code is 0. Everything that can be wrong is checked before anything is paid."""
     if args.data_set == "" or args.unit == "":
@@ -68,9 +80,7 @@ def run(args: argparse.Namespace) -> int:
     columns.check(args.files, asked.columns, asked.options)
     with contextlib.ExitStack() as stack:
         plot = stack.enter_context(Landing(args.plot, force=args.force)) if args.plot else None
-        ledger = _ledger(args)
-        noise = _mechanism(args, asked.question, min(a.budget.delta for a in ledger.balance().values()))
-        ledger.check(noise.event)
+        ledger, noise = _paying(args, asked.question)
         summed = _summed(args, asked, noise)
         receipt = ledger.spend(
             noise.event, f"{asked.question.name} of {', '.join(asked.columns) or 'records'}"
@@ -81,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
                 plot.write(_drawn(asked, answer).encode())
                 plot.land()
         finally:  # it is paid for: what can be shown is
-            _show(args, asked, noise, answer, receipt, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            _show(args, _Told(asked, noise, answer, receipt, ledger.accounts, seconds))
     return 0
 
 
@@ -106,10 +117,8 @@ def _asked(args: argparse.Namespace) -> _Asked:
         raise Usage(f"--nodes is 1 to {_MOST_NODES:,}")
     if not (0 < args.epsilon < math.inf):
         raise Usage("--epsilon is above 0")
-    if args.delimiter is not None:
-        args.delimiter = {"\\t": "\t", "tab": "\t"}.get(args.delimiter, args.delimiter)
-        if len(args.delimiter) != 1 or args.delimiter in '"\r\n':
-            raise Usage("--delimiter is one character, and no quotation mark or line end")
+    if args.delimiter is not None and (len(args.delimiter) != 1 or args.delimiter in '"\r\n'):
+        raise Usage("--delimiter is one character, and no quotation mark or line end")
     options = Options(args.encoding, args.delimiter, args.skip_missing)
     used = ((args.column,) if args.column else ()) + tuple(column for column, _, _ in args.on)
     if len(set(used)) < len(used):
@@ -159,16 +168,34 @@ def _regression(args: argparse.Namespace, bounds: Bounds) -> Question:
     return questions.LinearRegression((bounds, *others), tuple(column for column, _, _ in args.on))
 
 
-def _accounts(args: argparse.Namespace) -> list[str]:
-    if args.data_set is not None:
-        return [args.data_set]
-    paths = (os.fsencode(Path(file).resolve()) for file in args.files)
-    return list(dict.fromkeys(path.decode("utf-8", "backslashreplace") for path in paths))
+# Who pays -----------------------------------------------------------------------------------------------
 
 
-def _ledger(args: argparse.Namespace) -> Ledger:
-    """The accounts that pay; those that are new are opened."""
-    names = _accounts(args)
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """A data set of a question: what it is called, and what else an account may know it by."""
+
+    name: str
+    marks: tuple[bytes, ...]
+
+
+def _data(args: argparse.Namespace, digests: Iterable[Sequence[bytes]]) -> list[_Data]:
+    """Each file by its path and its digests; or all together, under a name that was given."""
+    files = []
+    for file, found in zip(args.files, digests, strict=True):
+        name = os.fsencode(Path(file).resolve()).decode("utf-8", "backslashreplace")
+        files.append(_Data(name, (named(name), *map(holding, found))))
+    if args.data_set is None:
+        return files
+    return [_Data(args.data_set, tuple(mark for file in files for mark in file.marks))]
+
+
+def _paying(args: argparse.Namespace, question: Question) -> tuple[Ledger, Mechanism]:
+    """The accounts that pay, and the noise that they can pay for; if they cannot, nothing is kept of this.
+
+    An account is opened together with all that it will know its data by: of two that ask for copies of one
+    file at the same time, the second finds the account of the first.
+    """
     store = FileStore(args.ledger or default_path())
     try:
         default = Budget(
@@ -176,19 +203,39 @@ def _ledger(args: argparse.Namespace) -> Ledger:
         )
     except BadInput as problem:
         raise Usage(str(problem)) from None
+    data = _data(args, ([digest] for digest in columns.fingerprints(args.files)))
     with store.locked() as entries:
-        for name in names:
-            account = entries.account(name, args.unit)
-            if account is None:
-                entries.open(name, args.unit, default)
-                continue
-            kept = account.budget
-            if args.budget not in (None, kept.epsilon) or args.delta not in (None, kept.delta):
-                raise Usage(
-                    f"{name} has a budget of epsilon {kept.epsilon:g} at delta {kept.delta:g} since it was "
-                    "first asked, and keeps it: leave --budget and --delta out"
-                )
-    return Ledger(None, names, unit=args.unit, store=store)
+        known: dict[str, Account] = {}
+        for each in data:
+            for name in paying(entries, each.name, each.marks, unit=args.unit or UNIT, budget=default):
+                known[name] = _kept(args, entries, name)
+                if name != each.name:
+                    print(f"masquerade: the budget of {name} pays, which has this data too", file=sys.stderr)
+        units = {account.unit for account in known.values()}
+        if len(units) > 1:
+            raise Usage(
+                f"these files keep their budgets by several units ({', '.join(sorted(units))}), and an "
+                "answer has one: say --unit if some are new, or ask about those of one unit at a time"
+            )
+        noise = _mechanism(args, question, min(account.budget.delta for account in known.values()))
+        for name, account in known.items():
+            charged(account, noise.event, name)
+    return Ledger(None, tuple(known), unit=units.pop(), store=store), noise
+
+
+def _kept(args: argparse.Namespace, entries: Entries, name: str) -> Account:
+    """The account, if it is as the command line says."""
+    account = entries.account(name)
+    assert account is not None  # noqa: S101 - its name is the ledger's
+    budget = account.budget
+    for given, kept in ((args.budget, budget.epsilon), (args.delta, budget.delta), (args.unit, account.unit)):
+        if given not in (None, kept):
+            raise Usage(
+                f"{name} has a budget of epsilon {budget.epsilon:g} at delta {budget.delta:g} by the unit "
+                f"{account.unit} since it was first asked, and keeps it: leave --budget, --delta and --unit "
+                "out"
+            )
+    return account
 
 
 def _mechanism(args: argparse.Namespace, question: Question, delta: float) -> Mechanism:
@@ -270,16 +317,30 @@ def _progress(args: argparse.Namespace) -> Iterator[Callable[[Progress], None] |
         yield tell
 
 
+def _readable(file: str) -> list[bytes]:
+    """Its digest; none if it is gone: its name is enough to ask what was paid."""
+    try:
+        return columns.fingerprints([file])
+    except Unreadable:
+        return []
+
+
 def _balance(args: argparse.Namespace) -> int:
     """What was paid for the data, and what is left."""
     store = FileStore(args.ledger or default_path())
+    data, found = _data(args, map(_readable, args.files)), dict[str, Account | None]()
     with store.locked() as entries:
-        found = {name: entries.account(name, args.unit) for name in _accounts(args)}
-    paid = [entry for entry in store.entries() if entry.unit == args.unit]
+        for each in data:
+            names = entries.known((named(each.name), *each.marks))
+            found |= {name: _kept(args, entries, name) for name in names}
+            if not names:
+                found[each.name] = None
+    paid = store.entries()
     for name, account in found.items():
         asked = [(entry.paid, entry.note) for entry in paid if entry.account == name]
         if args.json:
-            shown: dict[str, Any] = {"account": name, "unit": args.unit, "paid": asked}
+            unit = (args.unit or UNIT) if account is None else account.unit
+            shown: dict[str, Any] = {"account": name, "unit": unit, "paid": asked}
             if account is not None:
                 kept = account.budget
                 shown |= {
@@ -305,20 +366,13 @@ def _balance(args: argparse.Namespace) -> int:
 # What is shown ------------------------------------------------------------------------------------------
 
 
-def _show(
-    args: argparse.Namespace,
-    asked: _Asked,
-    noise: Mechanism,
-    answer: Answer,
-    receipt: Receipt,
-    seconds: float,
-) -> None:
+def _show(args: argparse.Namespace, told: _Told) -> None:
     if args.json:
-        print(json.dumps(_as_json(args, asked, noise, answer, receipt, seconds)))
+        print(json.dumps(_as_json(args, told)))
         return
-    for line in _lines(answer):
+    for line in _lines(told.answer):
         print(line)
-    kind = "Gaussian" if noise.noise == "gaussian" else "Laplace"
+    kind, receipt = "Gaussian" if told.noise.noise == "gaussian" else "Laplace", told.receipt
     print(
         f"paid epsilon {args.epsilon:g} at delta {receipt.delta:g}, {kind} noise; "
         f"spent {receipt.spent:.4g} of {receipt.budget:g}, left {receipt.left:.4g}"
@@ -353,27 +407,22 @@ def _words(figure: Figure) -> tuple[str, str]:
     return f"{figure.value:,.{digits}f}", f"± {error:,.{digits}f}"
 
 
-def _as_json(
-    args: argparse.Namespace,
-    asked: _Asked,
-    noise: Mechanism,
-    answer: Answer,
-    receipt: Receipt,
-    seconds: float,
-) -> dict[str, Any]:
+def _as_json(args: argparse.Namespace, told: _Told) -> dict[str, Any]:
+    noise, answer, receipt = told.noise, told.answer, told.receipt
     alone = cost(noise.event, receipt.delta)
     return {
         "command": "sum",
         "question": answer.question,
-        "columns": list(asked.columns),
+        "columns": list(told.asked.columns),
         "figures": [_figure(figure) for figure in answer.figures],
         "outside": _figure(answer.outside) if answer.outside else None,
         "noise": {"kind": noise.noise, "std": noise.std, "shares": noise.survivors},
         "paid": {"epsilon": alone.epsilon, "delta": receipt.delta, "epsilon_rdp": _finite(alone.epsilon_rdp)},
         "budget": {"epsilon": receipt.budget, "spent": receipt.spent, "left": receipt.left},
+        "accounts": list(told.accounts),
         "files": len(args.files),
         "nodes": args.nodes,
-        "seconds": round(seconds, 3),
+        "seconds": round(told.seconds, 3),
     }
 
 
@@ -389,4 +438,4 @@ def _finite(value: float) -> float | None:
 
 def _drawn(asked: _Asked, answer: Answer) -> str:
     assert isinstance(asked.question, Histogram)  # noqa: S101 - checked with the command line
-    return chart.histogram(asked.question.edges.tolist(), answer.figures[1:-1], asked.columns[0])
+    return chart.histogram(asked.question.edges.tolist(), answer.figures, asked.columns[0])

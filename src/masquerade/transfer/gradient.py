@@ -88,6 +88,10 @@ class Clipped:
     """Mean loss of the others; not a number if there are none."""
     sensitivity: float
 
+    def __repr__(self) -> str:
+        """Without a number that depends on the data."""
+        return f"Clipped(parameters={len(self.gradients)}, sensitivity={self.sensitivity})"
+
     def __add__(self, other: Clipped) -> Clipped:
         """Both batches as one; they must hold different examples.
 
@@ -136,7 +140,7 @@ class PerExample:
         axis: Mapping[str, int] | None = None,
     ) -> None:
         if not (math.isfinite(l2_clip_norm) and l2_clip_norm > 0):
-            raise BadInput("l2_clip_norm must be a positive number")
+            raise BadInput("l2_clip_norm is a number greater than 0")
         self.model, self.l2_clip_norm, self._memory = model, float(l2_clip_norm), memory
         self._trained = _trained(model)
         if not self._trained:
@@ -144,6 +148,7 @@ class PerExample:
         self._axes = _axes(model, axis or {})
         self._shims = _Shims(_survey(model))
         self._checked: set[tuple[Any, ...]] = set()
+        self._open = True
 
     def __enter__(self) -> PerExample:
         return self
@@ -156,6 +161,7 @@ class PerExample:
     def close(self) -> None:
         """Leave no trace on the model."""
         self._shims.remove()
+        self._open = False
 
     def __call__(self, losses: Callable[[], Tensor]) -> Clipped:
         """Run the model and go back once.
@@ -168,6 +174,8 @@ class PerExample:
             batch;
                 examples were seen to mix; a parameter is used where it cannot be followed.
         """
+        if not self._open:
+            raise BadInput("this is closed: make a new one")
         if {n: id(p) for n, p in _trained(self.model).items()} != {
             n: id(p) for n, p in self._trained.items()
         }:
@@ -181,6 +189,11 @@ class PerExample:
             return self._run(tape, losses)
         finally:
             tape.forget()
+
+    def nothing(self) -> Clipped:
+        """What a batch without examples gives."""
+        zeros = {n: torch.zeros_like(p, dtype=torch.float32).detach() for n, p in self._trained.items()}
+        return Clipped(zeros, 0, 0, 0, math.nan, self.l2_clip_norm)
 
     def _run(self, tape: _Tape, losses: Callable[[], Tensor]) -> Clipped:
         with self._shims.during(tape), _escapes(self._trained), _watched(self.model, tape):
@@ -200,7 +213,11 @@ class PerExample:
                 with torch.autocast(values.device.type, enabled=False), torch.no_grad():
                     self._check(tape, values)
                     return self._clip(tape, values)
-        return self._nothing(len(values))
+        if len(values):
+            raise BadInput(
+                "no trained parameter has a part in these losses: is the model run inside `losses`?"
+            )
+        return self.nothing()
 
     def _check(self, tape: _Tape, values: Tensor) -> None:
         """Go back from half of the losses, in two ways: no gradient may reach the rows of the others."""
@@ -231,14 +248,6 @@ class PerExample:
         kept = int(good.sum())
         loss = float(torch.where(good, values, 0).sum(dtype=torch.float64)) / kept if kept else math.nan
         return Clipped(gradients, len(values), int(over.sum()), len(values) - kept, loss, self.l2_clip_norm)
-
-    def _nothing(self, examples: int) -> Clipped:
-        if examples:
-            raise BadInput(
-                "no trained parameter has a part in these losses: is the model run inside `losses`?"
-            )
-        zeros = {n: torch.zeros_like(p, dtype=torch.float32).detach() for n, p in self._trained.items()}
-        return Clipped(zeros, 0, 0, 0, math.nan, self.l2_clip_norm)
 
 
 # -- the model, looked at before it runs ------------------------------------------------------------------
@@ -343,7 +352,7 @@ def _refuse(name: str, module: nn.Module) -> None:
     elif isinstance(module, nn.utils.parametrize.ParametrizationList):
         why = "makes a weight of other parameters; remove the parametrization (weight norm, spectral norm)"
     elif any(isinstance(p, nn.UninitializedParameter) for p in module.parameters(recurse=False)):
-        why = "has no parameters yet; run the model once, then set up per-example clipping"
+        why = "is lazy, and has no parameters yet; run the model once, then set up per-example clipping"
     if why:
         raise BadInput(f"{name or 'the model'} ({type(module).__name__}) {why}")
 
@@ -1383,7 +1392,7 @@ def closed_form(
         BadInput: shapes that do not belong together, or a norm that is not positive.
     """
     if not (math.isfinite(l2_clip_norm) and l2_clip_norm > 0):
-        raise BadInput("l2_clip_norm must be a positive number")
+        raise BadInput("l2_clip_norm is a number greater than 0")
     if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1] or len(y) != len(x):
         raise BadInput("a linear model takes x (B, d), y (B,) or (B, K), and a weight (K, d)")
     with torch.no_grad():

@@ -84,7 +84,7 @@ class Exchange:
         masked = {
             kind: rest
             for kind, fates in self.counts.items()
-            if (rest := {str(fate): n for fate, n in fates.items() if fate != "redact"})
+            if (rest := {fate: n for fate, n in fates.items() if fate != "redact"})
         }
         return {"masked": masked, "redacted": self.redacted, "unresolved": self.unresolved}
 
@@ -99,7 +99,7 @@ class Exchange:
             return body
         self.restore_whole(tree)
         tree["masquerade"] = self.summary()
-        return orjson.dumps(tree)
+        return _written_reply(tree)
 
     def events(self) -> ReplyStream:
         """A restorer for one event stream."""
@@ -112,8 +112,7 @@ class Exchange:
         def restore(path: tuple[openai.Step, ...], text: str) -> str:
             restorer = self.restorer(path)
             restored = restorer.restore(text)
-            self.restored += restorer.restored
-            self.unresolved += restorer.unresolved
+            self._count(restorer)
             if path[-1] in _ANNOTATED:
                 beside[path[:-1]] = restorer
             return restored
@@ -121,10 +120,7 @@ class Exchange:
         def move(path: tuple[openai.Step, ...], offset: int) -> int:
             return beside[path].moved(offset) if path in beside else offset
 
-        try:
-            return openai.restore_texts(tree, restore, move=move)
-        except RecursionError:
-            raise UpstreamProblem("the model service's reply is nested too deeply") from None
+        return _restore_texts(tree, restore, (), move)
 
     def restorer(self, path: tuple[openai.Step, ...]) -> Restorer:
         """A restorer for the text at ``path`` of the reply, escaping for JSON where that text is JSON."""
@@ -134,9 +130,12 @@ class Exchange:
     def close(self, restorer: Restorer) -> str:
         """The last text of a restorer, its counts added to this exchange's."""
         rest = restorer.finish()
+        self._count(restorer)
+        return rest
+
+    def _count(self, restorer: Restorer) -> None:
         self.restored += restorer.restored
         self.unresolved += restorer.unresolved
-        return rest
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
@@ -243,7 +242,7 @@ class ReplyStream:
         choices = tree.get("choices")
         if type(choices) is not list or not choices:
             return _encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
-        changed = False
+        changed = beside = self._beside(tree, "choices")
         thoughts = b""
         ended: list[dict[str, Any]] = []
         for choice in choices:
@@ -257,7 +256,8 @@ class ReplyStream:
         if not self._shell.get("id"):
             self._shell |= {name: tree[name] for name in _SHELL if name in tree}
         if not ended:
-            self._learn(data)
+            if not beside:
+                self._learn(data)
             if not changed:
                 return thoughts + encode(event)
             return thoughts + (b"" if _says_nothing(tree) else _encoded(tree, event.name))
@@ -278,18 +278,24 @@ class ReplyStream:
         if choice.get("logprobs") is not None:
             choice["logprobs"] = None
             changed = True
+        changed |= self._beside(choice, "delta")
         delta = choice.get("delta")
         if type(delta) is dict:
-            try:
-                ends = choice.get("finish_reason") is not None  # then offsets wait until all is restored
-                move = None if ends else self._move
-                changed |= openai.restore_texts(delta, self._feed, (_index(choice),), move)
-            except RecursionError:
-                raise UpstreamProblem("the model service's reply is nested too deeply") from None
+            ends = choice.get("finish_reason") is not None  # then offsets wait until all is restored
+            move = None if ends else self._move
+            changed |= _restore_texts(delta, self._feed, (openai.index_of(choice),), move)
+        return changed
+
+    def _beside(self, node: dict[str, Any], streamed: str) -> bool:
+        """Restore what stands beside the field that comes in pieces: an error, say, or a whole message."""
+        rest = {name: value for name, value in node.items() if name != streamed}
+        changed = self._exchange.restore_whole(rest)
+        node |= rest
         return changed
 
     def _feed(self, path: tuple[openai.Step, ...], text: str) -> str:
-        if path[-1] == "name" or "annotations" in path:  # come whole, and are read before the stream ends
+        whole = path[-1] == "name" or type(path[-1]) is int or "annotations" in path
+        if whole:  # comes at once, and is read before the stream ends
             restorer = self._exchange.restorer(path)
             return restorer.feed(text) + self._exchange.close(restorer)
         texts = self._restorers.setdefault(path[0], {})
@@ -311,7 +317,7 @@ class ReplyStream:
 
     def _thoughts(self, choice: dict[str, Any]) -> bytes:
         """The rest of a choice's reasoning, once its answer begins: clients show the two apart."""
-        at, delta = _index(choice), choice.get("delta")
+        at, delta = openai.index_of(choice), choice.get("delta")
         answers = type(delta) is dict and any(delta.get(field) for field in _ANSWERS)
         if at not in self._thinking or not answers:
             return b""
@@ -322,7 +328,7 @@ class ReplyStream:
         """Empty the restorers of choices that end with this chunk: their text goes into a chunk before it."""
         before = []
         for choice in choices:
-            for rest in self._rests(_index(choice), into=choice.get("delta")):
+            for rest in self._rests(openai.index_of(choice), into=choice.get("delta")):
                 before.append(rest)
                 choice["delta"] = {}
         return self._chunk(before)
@@ -338,26 +344,33 @@ class ReplyStream:
         return self._chunk(choices, masquerade=self._exchange.summary())
 
     def _rests(self, at: openai.Step, field: str = "", into: Any = None) -> list[dict[str, Any]]:
-        """Close the restorers of a choice, or those of its fields that begin with ``field``: what they held
-        (after what ``into`` already carries) as at most one choice of a chunk."""
+        """Close the restorers of a choice, or those of its fields that begin with ``field``: what they held,
+        after what ``into`` already carries, as a choice of a chunk; as several where the service has changed
+        the shape of a field meanwhile."""
         texts = self._restorers.get(at, {})
         paths = [path for path in texts if str(path[0]).startswith(field)]
         closed = [(path, self._exchange.close(texts.pop(path))) for path in paths]
         self._texts -= len(closed)
         if not texts:
             self._restorers.pop(at, None)
-        delta = into if type(into) is dict else {}
+        deltas = [into if type(into) is dict else {}]
         for path, text in closed:
-            if text:
-                openai.merge_delta(delta, path, text)
-        if type(delta.get("annotations")) is list and not field:
-            openai.move_offsets(delta["annotations"], lambda offset: self._move((at,), offset))
-        return (
-            [{"index": at, "delta": delta, "finish_reason": None}] if any(text for _, text in closed) else []
-        )
+            if text and not any(openai.merge_delta(delta, path, text) for delta in deltas):
+                deltas.append(openai.delta_of(path, text))
+        if type(deltas[0].get("annotations")) is list and not field:
+            openai.move_offsets(deltas[0]["annotations"], lambda offset: self._move((at,), offset))
+        if not any(text for _, text in closed):
+            return []
+        return [{"index": at, "delta": delta, "finish_reason": None} for delta in deltas]
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
-        return _encoded({**self._shell, "choices": choices, **more}) if choices else b""
+        """A chunk of these choices; of one that is there twice, the later part in a chunk of its own."""
+        if not choices:
+            return b""
+        first = {choice["index"]: choice for choice in reversed(choices)}
+        later = [choice for choice in choices if choice is not first[choice["index"]]]
+        now = [choice for choice in choices if choice is first[choice["index"]]]
+        return _encoded({**self._shell, "choices": now, **more}) + self._chunk(later)
 
 
 def _says_nothing(tree: dict[str, Any]) -> bool:
@@ -366,9 +379,13 @@ def _says_nothing(tree: dict[str, Any]) -> bool:
     return not tree.get("usage") and all(choice.get("delta") in ({"content": ""}, {}) for choice in choices)
 
 
-def _index(choice: dict[str, Any]) -> int:
-    index = choice.get("index", 0)
-    return index if type(index) is int else 0
+def _restore_texts(
+    node: Any, restore: openai.Restore, path: tuple[openai.Step, ...], move: openai.Move | None
+) -> bool:
+    try:
+        return openai.restore_texts(node, restore, path, move)
+    except RecursionError:
+        raise UpstreamProblem("the model service's reply is nested too deeply") from None
 
 
 def _written(tree: dict[str, Any]) -> bytes:
@@ -378,10 +395,15 @@ def _written(tree: dict[str, Any]) -> bytes:
         raise BadInput("the request is nested too deeply") from None
 
 
+def _written_reply(tree: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(tree)
+    except orjson.JSONEncodeError:  # it reads deeper than it writes
+        raise UpstreamProblem("the model service's reply is nested too deeply") from None
+
+
 def _encoded(tree: dict[str, Any], name: bytes = b"") -> bytes:
-    if name:
-        return encode(Event(orjson.dumps(tree), name))
-    return b"data: " + orjson.dumps(tree) + b"\n\n"
+    return encode(Event(_written_reply(tree), name))
 
 
 def _read(body: bytes) -> dict[str, Any]:

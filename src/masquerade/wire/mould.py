@@ -69,9 +69,10 @@ class Mould(NamedTuple):
 
 
 def mould_of(data: bytes) -> Mould | None:
-    """The mould of a chunk with one choice, one text and no reason to stop; None for any other chunk."""
-    texts = _texts(data)
-    if texts is None or len(texts) != 1 or b'"annotations"' in data:
+    """The mould of a chunk in one line with one choice, one text and no reason to stop, or None."""
+    tree = _chunk(data)
+    texts = _texts(tree)
+    if len(texts) != 1 or b'"annotations"' in data or b"\n" in data:
         return None
     (path,) = texts
     if type(path[-1]) is not str or path[-1] == "name":
@@ -86,25 +87,32 @@ def mould_of(data: bytes) -> Mould | None:
         if found := _PADDING.search(tail):
             tail, after = tail[: found.start(1)], tail[found.end(1) :]
         probe = b"".join((head, _PROBE.encode(), tail, b"0" * (after is not None), after or b""))
-        if _texts(probe) == {path: _PROBE} and (
-            after is None or orjson.loads(probe).get("obfuscation") == "0"
-        ):
-            return Mould(head, tail, after, path, path[1:] == ("content",) and _is_alone(data))
+        probed = _chunk(probe)
+        if _texts(probed) == {path: _PROBE} and (after is None or probed.get("obfuscation") == "0"):
+            return Mould(head, tail, after, path, path[1:] == ("content",) and _is_alone(tree))
     return None
 
 
-def _texts(data: bytes) -> dict[tuple[openai.Step, ...], str] | None:
-    """The texts of a chunk by their paths, if it is one of those that have a mould."""
+def _chunk(data: bytes) -> dict[str, Any]:
+    """A chunk as a tree; an empty one, if it is none of those that have a mould."""
     try:
-        tree = orjson.loads(data)
+        tree: Any = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return None
+        return {}
     choices = tree.get("choices") if type(tree) is dict else None
     choice = choices[0] if type(choices) is list and len(choices) == 1 else None
     if type(choice) is not dict or type(choice.get("delta")) is not dict:
-        return None
+        return {}
     if choice.get("finish_reason") is not None or choice.get("logprobs") is not None:
-        return None
+        return {}
+    return tree  # type: ignore[no-any-return]
+
+
+def _texts(tree: dict[str, Any]) -> dict[tuple[openai.Step, ...], str]:
+    """The texts of a chunk by their paths; none if two have the same, or if not only texts would change."""
+    if not tree:
+        return {}
+    (choice,) = tree["choices"]
     texts: dict[tuple[openai.Step, ...], str] = {}
     twice = False
 
@@ -114,11 +122,13 @@ def _texts(data: bytes) -> dict[tuple[openai.Step, ...], str] | None:
         texts[path] = text
         return text
 
-    index = choice.get("index", 0)
-    changed = openai.restore_texts(choice["delta"], take, (index if type(index) is int else 0,))
-    return None if changed or twice else texts
+    try:
+        changed = openai.restore_texts(choice["delta"], take, (openai.index_of(choice),))
+    except RecursionError:
+        return {}
+    return {} if changed or twice else texts
 
 
-def _is_alone(data: bytes) -> bool:
-    tree: dict[str, Any] = orjson.loads(data)
+def _is_alone(tree: dict[str, Any]) -> bool:
+    """Whether a chunk says nothing but its content."""
     return not tree.get("usage") and list(tree["choices"][0]["delta"]) == ["content"]

@@ -55,11 +55,20 @@ PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE = How
 _NO_PICTURES = "pictures are not masked yet, so they are not sent; send text"
 _NO_SOUND = "sound is not masked yet, so it is not sent or asked for; use text"
 _NO_FILES = "files are not masked yet, so they are not sent; send their text"
+_NO_FILMS = "films are not masked yet, so they are not sent; send text"
 
 PART: dict[str, Rule] = {
     "image_url": Refuse(_NO_PICTURES),
     "input_audio": Refuse(_NO_SOUND),
     "file": Refuse(_NO_FILES),
+    # Servers of the same shape know these too, and tell a part by them where it has no type.
+    "image": Refuse(_NO_PICTURES),
+    "image_embeds": Refuse(_NO_PICTURES),
+    "audio": Refuse(_NO_SOUND),
+    "audio_embeds": Refuse(_NO_SOUND),
+    "audio_url": Refuse(_NO_SOUND),
+    "video": Refuse(_NO_FILMS),
+    "video_url": Refuse(_NO_FILMS),
     "type": Only(frozenset({"text", "refusal"}), "only text parts can be masked, so only they are sent"),
     "text": TEXT,
     "refusal": TEXT,
@@ -243,11 +252,17 @@ def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = (), move
                 node[key] = None
                 changed = True
             elif key not in KEPT:
-                step = value["index"] if listed and kind is dict and type(value.get("index")) is int else key
+                step = index_of(value, key) if listed and kind is dict else key
                 changed |= restore_texts(value, restore, (*path, step), move)
     if move is not None and not listed and type(node.get("annotations")) is list:
         changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
     return changed
+
+
+def index_of(part: dict[str, Any], otherwise: int = 0) -> int:
+    """Which of its kind a choice or tool call of a reply says that it is."""
+    index = part.get("index")
+    return index if type(index) is int else otherwise
 
 
 def move_offsets(node: Any, move: Callable[[int], int]) -> bool:
@@ -282,25 +297,35 @@ def delta_of(path: tuple[Step, ...], text: str) -> dict[str, Any]:
     """The smallest delta that carries ``text`` at ``path``: the inverse of walking to it."""
     value: Any = text
     for step in reversed(path):
-        value = [{"index": step, **value}] if type(step) is int else {step: value}
+        value = [_element(step, value)] if type(step) is int else {step: value}
     return value  # type: ignore[no-any-return]
 
 
-def merge_delta(delta: dict[str, Any], path: tuple[Step, ...], text: str) -> None:
-    """Append ``text`` to what ``delta`` already carries at ``path``."""
+def _element(index: int, value: Any) -> Any:
+    return {"index": index, **value} if type(value) is dict else value
+
+
+def merge_delta(delta: dict[str, Any], path: tuple[Step, ...], text: str) -> bool:
+    """Append ``text`` to what ``delta`` already carries at ``path``; False, and nothing is done, where a
+    value of another shape stands in the way."""
     node: Any = delta
     for i, step in enumerate(path):
-        rest = path[i + 1 :]
         if type(step) is int:
+            if type(node) is not list:
+                return False
             found = next((part for part in node if type(part) is dict and part.get("index") == step), None)
             if found is None:
-                node.append({"index": step, **delta_of(rest, text)})
-                return
-            node = found
-        elif not rest:
-            node[step] = (node.get(step) or "") + text
-        elif type(node.get(step)) in (dict, list):
-            node = node[step]
+                node.append(_element(step, delta_of(path[i + 1 :], text)))
+                return True
         else:
-            node |= delta_of(path[i:], text)
-            return
+            if type(node) is not dict:
+                return False
+            found = node.get(step)
+            if found is None or found == "":
+                node |= delta_of(path[i:], text)
+                return True
+            if i + 1 == len(path) and type(found) is str:
+                node[step] = found + text
+                return True
+        node = found
+    return False

@@ -378,10 +378,7 @@ static int is_simple(const Scanner *s, PyObject *text)
     for (Place i = 0; i < n; i++) {
         const Py_UCS4 c = PyUnicode_READ(kind, data, i);
         if (c > 127) {
-            if (c > 0xFFFF || c == 0x131) /* a dotless i may be read as 1 */
-                return 0;
-            const Symbol symbol = s->symbols[c];
-            if (!(s->bits[s->usual * s->words + (symbol >> 6)] >> (symbol & 63) & 1))
+            if (c == 0x131 || !is_usual(s, c)) /* a dotless i may be read as 1 */
                 return 0;
         } else if (c == '&' || c == '\\' || c == '%' || c == '<') {
             Symbol next[2];
@@ -505,39 +502,8 @@ static int clash(const Scanner *s, PyObject *minted, PyObject *texts, PyObject *
     return answer;
 }
 
-/* How often each kind was found, as a dictionary. */
-static PyObject *tally(const Places *places)
-{
-    enum { MOST_KINDS = 64 };
-    PyObject *kinds[MOST_KINDS], *number = PyDict_New();
-    Place times[MOST_KINDS];
-    int count = 0;
-    for (Place i = 0; number && i < places->first[places->count]; i++) {
-        PyObject *kind = places->all[i].kind;
-        int at = 0;
-        while (at < count && kinds[at] != kind && PyUnicode_Compare(kinds[at], kind))
-            at++;
-        if (at == MOST_KINDS) {
-            Py_DECREF(number);
-            return Py_NewRef(Py_None);
-        }
-        if (at == count) {
-            kinds[count] = kind;
-            times[count++] = 0;
-        }
-        times[at]++;
-    }
-    for (int i = 0; number && i < count; i++) {
-        PyObject *value = PyLong_FromSsize_t(times[i]);
-        if (!value || PyDict_SetItem(number, kinds[i], value) < 0)
-            Py_CLEAR(number);
-        Py_XDECREF(value);
-    }
-    return number;
-}
-
 /* replace(texts, found, fates, (inner, outer, copy, update, digest), canonical, shadow, Surrogate, token, redact)
-   -> (masked texts, surrogates, number of each kind), or None where stand-ins clash or another fate is met */
+   -> (masked texts, surrogates), or None where stand-ins clash or another fate is met */
 static PyObject *scanner_replace(PyObject *self, PyObject *args)
 {
     PyObject *texts, *found, *shadow, *result = NULL, *outputs = NULL;
@@ -594,14 +560,8 @@ static PyObject *scanner_replace(PyObject *self, PyObject *args)
     }
     if (!again && PyList_GET_SIZE(c.minted))
         again = clash((const Scanner *)self, c.minted, texts, shadow);
-    if (!again) {
-        PyObject *number = tally(&places);
-        if (number == Py_None)
-            again = 1;
-        else if (number)
-            result = PyTuple_Pack(3, outputs, c.minted, number);
-        Py_XDECREF(number);
-    }
+    if (!again)
+        result = PyTuple_Pack(2, outputs, c.minted);
 done:
     /* Half a character has no bytes: the Python way knows what to do. */
     if (again > 0 || (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))) {
@@ -753,7 +713,7 @@ static int stands_elsewhere(const Values *values, PyObject *text, const Covered 
 /* repeats(texts, found) -> whether a value with a digit in it may stand in a place that is not among the
    found ones: never no where there is one. ValueError for spans that are not sorted, disjoint and within their
    text. */
-static PyObject *repeats(PyObject *self, PyObject *args)
+static PyObject *scanner_repeats(PyObject *self, PyObject *args)
 {
     (void)self;
     PyObject *texts, *found;

@@ -14,8 +14,8 @@ static int in_turn(const void *a, const void *b)
         return x->start < y->start ? -1 : 1;
     if (x->end != y->end)
         return x->end < y->end ? -1 : 1;
-    const int kinds = x->kind == y->kind ? 0 : PyUnicode_Compare(x->kind, y->kind);
-    return kinds ? kinds : x->sure < y->sure ? -1 : x->sure > y->sure;
+    const int kinds = x->what.kind == y->what.kind ? 0 : PyUnicode_Compare(x->what.kind, y->what.kind);
+    return kinds ? kinds : x->what.sure < y->what.sure ? -1 : x->what.sure > y->what.sure;
 }
 
 static int goes_on_after(const Symbol *t, Place n, Place end)
@@ -45,7 +45,7 @@ static void judge(Scan *scan, const double *verdicts)
     Found *found = scan->found;
     Place kept = 0;
     for (Place i = 0; i < scan->count; i++)
-        if (found[i].sure >= verdicts[2 * found[i].kind_number])
+        if (found[i].what.sure >= verdicts[2 * found[i].what.kind_number])
             found[kept++] = found[i];
     if (kept > 1)
         qsort(found, (size_t)kept, sizeof *found, in_turn);
@@ -53,15 +53,16 @@ static void judge(Scan *scan, const double *verdicts)
     for (Place first = 0, last; first < kept; first = last) {
         Found best = found[first];
         Place end = best.end, length = best.end - best.start;
-        double strictness = verdicts[2 * best.kind_number + 1];
+        double strictness = verdicts[2 * best.what.kind_number + 1];
         for (last = first + 1; last < kept && found[last].start < end; last++) {
             const Found *other = &found[last];
-            const double strict = verdicts[2 * other->kind_number + 1];
+            const double strict = verdicts[2 * other->what.kind_number + 1];
             const Place covers = other->end - other->start;
             if (other->end > end)
                 end = other->end;
             if (strict > strictness
-                || (strict == strictness && (covers > length || (covers == length && other->sure > best.sure)))) {
+                || (strict == strictness
+                    && (covers > length || (covers == length && other->what.sure > best.what.sure)))) {
                 best = *other;
                 strictness = strict;
                 length = covers;
@@ -75,18 +76,15 @@ static void judge(Scan *scan, const double *verdicts)
 }
 
 /* Whether a text is in plain form, as far as can be told quickly. */
-static int is_usual(const Scanner *s, PyObject *string)
+static int seems_plain(const Scanner *s, PyObject *string)
 {
     if (PyUnicode_IS_ASCII(string))
         return 1;
     const int kind = PyUnicode_KIND(string);
     const void *data = PyUnicode_DATA(string);
-    for (Place i = 0; i < PyUnicode_GET_LENGTH(string); i++) {
-        const Py_UCS4 c = PyUnicode_READ(kind, data, i);
-        const Symbol symbol = s->symbols[c < 0x10000 ? c : 0x10000];
-        if (!(s->bits[s->usual * s->words + (symbol >> 6)] >> (symbol & 63) & 1))
+    for (Place i = 0; i < PyUnicode_GET_LENGTH(string); i++)
+        if (!is_usual(s, PyUnicode_READ(kind, data, i)))
             return 0;
-    }
     return 1;
 }
 
@@ -103,7 +101,7 @@ static PyObject *scanner_look(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "a threshold and a strictness for each kind");
         return NULL;
     }
-    if (!plain && !is_usual(s, string))
+    if (!plain && !seems_plain(s, string))
         Py_RETURN_NONE;
     Scan scan;
     if (!walk(&scan, s, string)) {

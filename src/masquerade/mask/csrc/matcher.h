@@ -41,10 +41,12 @@ typedef struct {
     int marked, out_of_memory;
 } Matcher;
 
-static inline int holds(const Matcher *m, uint32_t set, Symbol symbol)
+static inline int is_in(const uint64_t *bits, Py_ssize_t words, uint32_t set, Symbol symbol)
 {
-    return m->bits[set * m->words + (symbol >> 6)] >> (symbol & 63) & 1;
+    return bits[set * words + (symbol >> 6)] >> (symbol & 63) & 1;
 }
+
+static inline int holds(const Matcher *m, uint32_t set, Symbol symbol) { return is_in(m->bits, m->words, set, symbol); }
 
 static inline int may_begin(const Matcher *m, uint32_t set, Place at)
 {

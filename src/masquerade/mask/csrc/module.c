@@ -11,18 +11,28 @@
 #include "judge.h"
 #include "plain.h"
 
-#define FORMAT 3 /* program.py has the same number */
+#define FORMAT 5 /* program.py has the same number */
 
-static const void *bytes_of(PyObject *tables, const char *name, Py_ssize_t *size)
+/* -- what the table was compiled to: references are borrowed, for the arguments are held -- */
+
+static PyObject *object_named(PyObject *tables, const char *name)
 {
-    PyObject *item = PyDict_GetItemString(tables, name); /* borrowed; the dictionary is held */
-    if (!item || !PyBytes_Check(item)) {
-        PyErr_Format(PyExc_ValueError, "no bytes called %s", name);
-        return NULL;
-    }
-    if (size)
-        *size = PyBytes_Size(item);
-    return PyBytes_AsString(item);
+    PyObject *item = PyDict_GetItemString(tables, name);
+    if (!item)
+        PyErr_Format(PyExc_ValueError, "nothing called %s", name);
+    return item;
+}
+
+static const void *bytes_named(PyObject *tables, const char *name)
+{
+    PyObject *item = object_named(tables, name);
+    return item ? PyBytes_AsString(item) : NULL;
+}
+
+static long number_named(PyObject *tables, const char *name)
+{
+    PyObject *item = object_named(tables, name);
+    return item ? PyLong_AsLong(item) : -1;
 }
 
 static long number_at(PyObject *sequence, Py_ssize_t i)
@@ -33,51 +43,31 @@ static long number_at(PyObject *sequence, Py_ssize_t i)
     return value;
 }
 
-static Program program_of(PyObject *pair)
+static Program program_of(PyObject *four)
 {
-    Program p = {(uint32_t)number_at(pair, 0), (uint32_t)number_at(pair, 1), number_at(pair, 2), number_at(pair, 3)};
-    return p;
+    return (Program){(uint32_t)number_at(four, 0), (uint32_t)number_at(four, 1), number_at(four, 2),
+                     number_at(four, 3)};
 }
 
 static Program program_named(PyObject *tables, const char *name)
 {
-    Program none = {0, 0, 0, 0};
-    PyObject *pair = PyDict_GetItemString(tables, name);
-    if (!pair) {
-        PyErr_Format(PyExc_ValueError, "no program called %s", name);
-        return none;
-    }
-    return program_of(pair);
+    PyObject *four = object_named(tables, name);
+    return four ? program_of(four) : (Program){0};
 }
 
-static long number_named(PyObject *tables, const char *name)
+/* tuple: (number of kind, score, ...), or NULL with an exception */
+static What what_of(const Scanner *s, PyObject *tuple)
 {
-    PyObject *item = PyDict_GetItemString(tables, name);
-    if (!item) {
-        PyErr_Format(PyExc_ValueError, "no number called %s", name);
-        return -1;
-    }
-    return PyLong_AsLong(item);
-}
-
-static PyObject *object_named(PyObject *tables, const char *name)
-{
-    PyObject *item = PyDict_GetItemString(tables, name);
-    if (!item)
-        PyErr_Format(PyExc_ValueError, "nothing called %s", name);
-    return item;
-}
-
-static Named named_in(PyObject *tables, const char *name)
-{
-    PyObject *pair = object_named(tables, name);
-    Named result = {0};
-    if (pair) {
-        result.kind_number = (int)number_at(pair, 0);
-        result.score = PyTuple_GetItem(pair, 1);
-        result.sure = PyFloat_AsDouble(result.score);
-    }
-    return result;
+    What what = {0};
+    const long number = tuple ? number_at(tuple, 0) : -1;
+    if (number >= 0 && number < s->kind_count) {
+        what.kind = s->kinds[number];
+        what.kind_number = (int)number;
+        what.score = PyTuple_GetItem(tuple, 1);
+        what.sure = PyFloat_AsDouble(what.score);
+    } else if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "a kind is one of those listed");
+    return what;
 }
 
 static int native_check(PyObject *check)
@@ -95,88 +85,74 @@ static int native_check(PyObject *check)
     return found;
 }
 
-/* kinds: their names. rows: (number of kind, score, check or None, left, (start, first)) */
+/* Room for as many as a list has, and this number; NULL, with an exception, where there is none. */
+static void *room_for(PyObject *list, size_t size, int *count)
+{
+    *count = (int)PyList_Size(list);
+    void *room = *count < 0 ? NULL : PyMem_Calloc((size_t)*count + 1, size);
+    if (!room && !PyErr_Occurred())
+        PyErr_NoMemory();
+    return room;
+}
+
+/* kinds: their names. rows: (number of kind, score, check or None, left, program) */
 static int take_rows(Scanner *s, PyObject *kinds, PyObject *rows)
 {
-    s->kind_count = (int)PyList_Size(kinds);
-    s->kinds = PyMem_Calloc((size_t)s->kind_count + 1, sizeof *s->kinds);
-    if (!s->kinds)
+    s->kinds = room_for(kinds, sizeof *s->kinds, &s->kind_count);
+    s->rows = room_for(rows, sizeof *s->rows, &s->row_count);
+    if (!s->kinds || !s->rows)
         return -1;
     for (int i = 0; i < s->kind_count; i++)
         s->kinds[i] = PyList_GetItem(kinds, i);
-    s->row_count = (int)PyList_Size(rows);
-    s->rows = PyMem_Calloc((size_t)s->row_count + 1, sizeof *s->rows);
-    if (!s->rows)
-        return -1;
     for (int i = 0; i < s->row_count; i++) {
         PyObject *item = PyList_GetItem(rows, i), *check = PyTuple_GetItem(item, 2);
         Row *row = &s->rows[i];
-        row->kind_number = (int)PyLong_AsLong(PyTuple_GetItem(item, 0));
-        row->kind = s->kinds[row->kind_number];
-        row->score = PyTuple_GetItem(item, 1);
-        row->sure = PyFloat_AsDouble(row->score);
+        row->what = what_of(s, item);
+        if (!row->what.kind)
+            return -1;
         row->check = check == Py_None ? NULL : check;
         row->native = row->check ? native_check(check) : -1;
         row->left = (int)PyLong_AsLong(PyTuple_GetItem(item, 3));
-        row->phone = PyUnicode_CompareWithASCIIString(row->kind, "PHONE") == 0;
+        row->phone = PyUnicode_CompareWithASCIIString(row->what.kind, "PHONE") == 0;
         row->program = program_of(PyTuple_GetItem(item, 4));
     }
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static int take_forms(Scanner *s, PyObject *forms)
+/* lists: [(after, row), ...] each */
+static Entries *entries_of(PyObject *lists, int *count)
 {
-    s->form_count = (int)PyList_Size(forms);
-    s->forms = PyMem_Calloc((size_t)s->form_count + 1, sizeof *s->forms);
-    if (!s->forms)
-        return -1;
-    for (int i = 0; i < s->form_count; i++) {
-        PyObject *rows = PyList_GetItem(forms, i);
-        const int count = (int)PyList_Size(rows);
-        s->forms[i].rows = PyMem_Calloc((size_t)count + 1, sizeof(int));
-        if (!s->forms[i].rows)
-            return -1;
-        s->forms[i].count = count;
-        for (int k = 0; k < count; k++)
-            s->forms[i].rows[k] = (int)number_at(rows, k);
-    }
-    return 0;
-}
-
-/* literals: [(after, row), ...] each */
-static int take_literals(Scanner *s, PyObject *literals)
-{
-    s->literal_count = (int)PyList_Size(literals);
-    s->literals = PyMem_Calloc((size_t)s->literal_count + 1, sizeof *s->literals);
-    if (!s->literals)
-        return -1;
-    for (int i = 0; i < s->literal_count; i++) {
-        PyObject *entries = PyList_GetItem(literals, i);
-        Literal *literal = &s->literals[i];
-        literal->count = (int)PyList_Size(entries);
-        literal->entries = PyMem_Calloc((size_t)literal->count + 1, sizeof(Entry));
-        if (!literal->entries)
-            return -1;
-        for (int k = 0; k < literal->count; k++) {
-            PyObject *entry = PyList_GetItem(entries, k);
-            literal->entries[k] = (Entry){(int)number_at(entry, 0), (int)number_at(entry, 1)};
+    Entries *result = room_for(lists, sizeof *result, count);
+    for (int i = 0; result && i < *count; i++) {
+        PyObject *list = PyList_GetItem(lists, i);
+        Entries *entries = &result[i];
+        entries->all = room_for(list, sizeof *entries->all, &entries->count);
+        for (int k = 0; entries->all && k < entries->count; k++) {
+            PyObject *entry = PyList_GetItem(list, k);
+            entries->all[k] = (Entry){(int)number_at(entry, 0), (int)number_at(entry, 1)};
         }
     }
-    return 0;
+    return result;
+}
+
+static void free_entries(Entries *entries, int count)
+{
+    for (int i = 0; entries && i < count; i++)
+        PyMem_Free(entries[i].all);
+    PyMem_Free(entries);
 }
 
 static int take_tables(Scanner *s, PyObject *tables)
 {
-    Py_ssize_t fold_size = 0;
-    s->code = bytes_of(tables, "code", NULL);
-    s->bits = bytes_of(tables, "bits", NULL);
-    s->symbols = bytes_of(tables, "symbols", NULL);
-    s->fold = bytes_of(tables, "fold", &fold_size);
+    s->code = bytes_named(tables, "code");
+    s->bits = bytes_named(tables, "bits");
+    s->symbols = bytes_named(tables, "symbols");
+    s->fold = bytes_named(tables, "fold");
     s->words = number_named(tables, "words");
-    s->node_literal = bytes_of(tables, "node_literal", NULL);
-    s->node_first = bytes_of(tables, "node_first", NULL);
-    s->node_symbol = bytes_of(tables, "node_symbol", NULL);
-    s->node_target = bytes_of(tables, "node_target", NULL);
+    s->node_literal = bytes_named(tables, "node_literal");
+    s->node_first = bytes_named(tables, "node_first");
+    s->node_symbol = bytes_named(tables, "node_symbol");
+    s->node_target = bytes_named(tables, "node_target");
     s->digit = program_named(tables, "digit");
     s->emails[0] = program_named(tables, "email_at");
     s->emails[1] = program_named(tables, "email_percent");
@@ -185,7 +161,7 @@ static int take_tables(Scanner *s, PyObject *tables)
     s->issuer = program_named(tables, "issuer");
     s->calling = program_named(tables, "calling");
     s->placeholder = program_named(tables, "placeholder");
-    s->projection = bytes_of(tables, "projection", NULL);
+    s->projection = bytes_named(tables, "projection");
     s->usual = (uint32_t)number_named(tables, "usual");
     s->local = (uint32_t)number_named(tables, "local");
     s->scheme = (uint32_t)number_named(tables, "scheme");
@@ -193,13 +169,13 @@ static int take_tables(Scanner *s, PyObject *tables)
     s->in_ext = (uint32_t)number_named(tables, "extension");
     s->tries = number_named(tables, "tries");
     s->waste = number_named(tables, "waste");
-    s->email = named_in(tables, "email");
-    s->address = named_in(tables, "address");
-    s->secret = named_in(tables, "secret");
-    s->iban = bytes_of(tables, "iban", NULL);
-    s->countries = bytes_of(tables, "countries", NULL);
-    s->provinces = bytes_of(tables, "provinces", NULL);
-    s->most_digits = bytes_of(tables, "most_digits", NULL);
+    s->email = what_of(s, object_named(tables, "email"));
+    s->address = what_of(s, object_named(tables, "address"));
+    s->secret = what_of(s, object_named(tables, "secret"));
+    s->iban = bytes_named(tables, "iban");
+    s->countries = bytes_named(tables, "countries");
+    s->provinces = bytes_named(tables, "provinces");
+    s->most_digits = bytes_named(tables, "most_digits");
     s->double_sha256 = object_named(tables, "double_sha256");
     PyObject *elsewhere = object_named(tables, "elsewhere");
     if (PyErr_Occurred())
@@ -211,12 +187,14 @@ static int take_tables(Scanner *s, PyObject *tables)
     }
     for (Py_ssize_t i = 0; i < count; i++)
         s->elsewhere[s->elsewhere_count++] = (int)number_at(elsewhere, i);
-    s->fold_count = fold_size / (Py_ssize_t)sizeof(Symbol);
+    s->fold_count = PyBytes_Size(object_named(tables, "fold")) / (Py_ssize_t)sizeof(Symbol);
     const uint32_t branches = s->node_first[1] - s->node_first[0];
     s->root = PyMem_Calloc((size_t)s->fold_count, sizeof *s->root);
     s->pairs = PyMem_Calloc((size_t)(branches + 1) * (size_t)s->fold_count, sizeof *s->pairs);
-    if (!s->root || !s->pairs)
+    if (!s->root || !s->pairs) {
+        PyErr_NoMemory();
         return -1;
+    }
     for (uint32_t i = 0; i < branches; i++) {
         const uint32_t edge = s->node_first[0] + i, node = s->node_target[edge];
         s->root[s->node_symbol[edge]] = (uint16_t)(i + 1);
@@ -238,12 +216,8 @@ static int take_tables(Scanner *s, PyObject *tables)
 static void scanner_free(PyObject *self)
 {
     Scanner *s = (Scanner *)self;
-    for (int i = 0; s->forms && i < s->form_count; i++)
-        PyMem_Free(s->forms[i].rows);
-    for (int i = 0; s->literals && i < s->literal_count; i++)
-        PyMem_Free(s->literals[i].entries);
-    PyMem_Free(s->forms);
-    PyMem_Free(s->literals);
+    free_entries(s->forms, s->form_count);
+    free_entries(s->literals, s->literal_count);
     PyMem_Free(s->rows);
     PyMem_Free(s->kinds);
     PyMem_Free(s->root);
@@ -268,10 +242,11 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *args, PyObject *names
     if (!s)
         return NULL;
     s->held = Py_NewRef(args);
-    if (take_tables(s, tables) || take_rows(s, kinds, rows) || take_forms(s, forms) || take_literals(s, literals)
-        || PyErr_Occurred()) {
-        if (!PyErr_Occurred())
-            PyErr_NoMemory();
+    if (!take_rows(s, kinds, rows) && !take_tables(s, tables)) {
+        s->forms = entries_of(forms, &s->form_count);
+        s->literals = entries_of(literals, &s->literal_count);
+    }
+    if (PyErr_Occurred()) {
         Py_DECREF(s);
         return NULL;
     }
@@ -281,6 +256,7 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *args, PyObject *names
 static PyMethodDef scanner_methods[] = {
     {"find", scanner_find, METH_O, "find(text) -> [(start, end, kind, score), ...]: every form, as the rules know it."},
     {"look", scanner_look, METH_VARARGS, "What a policy makes of a text: see find.py."},
+    {"repeats", scanner_repeats, METH_VARARGS, "Whether a found value may stand elsewhere too: see text.py."},
     {"replace", scanner_replace, METH_VARARGS, "Masked texts and surrogates, or None where stand-ins clash."},
     {NULL, NULL, 0, NULL},
 };
@@ -298,7 +274,6 @@ static PyType_Spec scanner_spec = {
 
 static PyMethodDef functions[] = {
     {"plain", plain, METH_VARARGS, "The plain form of a text, and where its characters stood: see normal.py."},
-    {"repeats", repeats, METH_VARARGS, "Whether a found value may stand elsewhere too: see text.py."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -10,34 +10,28 @@ typedef struct {
     Place least, most; /* letters and digits that a match begins with */
 } Program;
 
-typedef struct {
-    PyObject *kind, *score, *check; /* check: a callable, or NULL */
-    int kind_number;
+typedef struct { /* what something is, and how sure that is: the score as a number too */
+    PyObject *kind, *score;
     double sure;
+    int kind_number;
+} What;
+
+typedef struct {
+    What what;
+    PyObject *check; /* a callable, or NULL */
     int native; /* number of the check in checks.h, or -1 */
     int left, phone;
     Program program;
 } Row;
 
-typedef struct {
+typedef struct { /* a row to be tried, at a place or after a label that ends there */
     int after, row;
 } Entry;
 
 typedef struct {
     int count;
-    Entry *entries;
-} Literal;
-
-typedef struct {
-    int count;
-    int *rows;
-} Forms;
-
-typedef struct { /* a kind that is found in a way of its own */
-    int kind_number;
-    PyObject *score;
-    double sure;
-} Named;
+    Entry *all;
+} Entries;
 
 typedef struct {
     PyObject_HEAD
@@ -52,8 +46,7 @@ typedef struct {
     uint16_t *pairs; /* by row and folded symbol: the node two symbols down */
     Py_ssize_t fold_count;
     Row *rows;
-    Forms *forms;
-    Literal *literals;
+    Entries *forms, *literals; /* by lead, and by literal */
     int row_count, form_count, literal_count, elsewhere_count, elsewhere[8];
     Program digit, emails[2], url, credentials, issuer, calling, placeholder;
     PyObject *double_sha256;
@@ -61,16 +54,14 @@ typedef struct {
     uint32_t usual, local, scheme, solid, in_ext;
     PyObject **kinds;
     int kind_count;
-    Named email, address, secret;
+    What email, address, secret; /* found in ways of their own */
     const uint8_t *iban, *countries, *provinces, *most_digits;
     Place tries, waste;
 } Scanner;
 
 typedef struct {
     Place start, end;
-    PyObject *kind, *score; /* borrowed from the scanner */
-    double sure;
-    int kind_number;
+    What what; /* borrowed from the scanner */
 } Found;
 
 typedef struct {
@@ -81,6 +72,11 @@ typedef struct {
     Place count, room;
     int failed;
 } Scan;
+
+static inline Symbol symbol_of(const Scanner *s, Py_UCS4 c) { return s->symbols[c < 0x10000 ? c : 0x10000]; }
+
+/* Whether a character is one that stands for no other: normal.py, USUAL. */
+static inline int is_usual(const Scanner *s, Py_UCS4 c) { return is_in(s->bits, s->words, s->usual, symbol_of(s, c)); }
 
 /* A tuple of a subclass, to be filled. */
 static PyObject *new_tuple(PyTypeObject *type, Place size)
@@ -107,11 +103,6 @@ static void report(Scan *scan, Found found)
         scan->room = room;
     }
     scan->found[scan->count++] = found;
-}
-
-static Found named(const Scanner *s, const Named *what, Place start, Place end)
-{
-    return (Found){start, end, s->kinds[what->kind_number], what->score, what->sure, what->kind_number};
 }
 
 #endif

@@ -46,12 +46,12 @@ static int form_at(Scan *scan, int lead, Place start, Found *form)
 {
     const Scanner *s = scan->s;
     Matcher *m = &scan->m;
-    const Forms *forms = &s->forms[lead];
+    const Entries *forms = &s->forms[lead];
     if (start >= m->length)
         return 0;
     const Place letters = run_end(scan, start) - start;
     for (int i = 0; i < forms->count; i++) {
-        const Row *row = &s->rows[forms->rows[i]];
+        const Row *row = &s->rows[forms->all[i].row];
         if (letters < row->program.least || letters > row->program.most
             || !may_begin(m, row->program.first, start))
             continue;
@@ -61,7 +61,7 @@ static int form_at(Scan *scan, int lead, Place start, Found *form)
         const Place length = length_of(scan, row, start, stop);
         if (scan->failed)
             return 0;
-        if (!length && (row->check || row->native >= 0))
+        if (!length && row->check)
             continue;
         Place begin = start - row->left;
         const Place end = start + length;
@@ -71,7 +71,7 @@ static int form_at(Scan *scan, int lead, Place start, Found *form)
                     begin--;
                     break;
                 }
-        *form = (Found){begin, end, row->kind, row->score, row->sure, row->kind_number};
+        *form = (Found){begin, end, row->what};
         return 1;
     }
     return 0;
@@ -123,7 +123,7 @@ static void find_forms(Scan *scan)
             position = run_end(scan, end);
         else {
             position = form.end;
-            if (PyUnicode_GET_LENGTH(form.kind))
+            if (PyUnicode_GET_LENGTH(form.what.kind))
                 report(scan, form);
         }
     }
@@ -194,7 +194,7 @@ static int find_literals(Scan *scan)
             end = start + 1;
             continue;
         }
-        const Literal *literal = &s->literals[which];
+        const Entries *entries = &s->literals[which];
         if (start >= solid_end) {
             solid = start;
             solid_end = end;
@@ -203,20 +203,18 @@ static int find_literals(Scan *scan)
             tries = waste = 0;
         } else if (waste > s->waste + 4 * (start - solid))
             continue;
-        for (int i = 0; i < literal->count; i++) {
-            const Row *row = &s->rows[literal->entries[i].row];
-            const int after = literal->entries[i].after;
+        for (int i = 0; i < entries->count; i++) {
+            const Row *row = &s->rows[entries->all[i].row];
+            const int after = entries->all[i].after;
             if (after) {
                 int32_t place = known[end];
                 if (!place && end < n)
                     place = known[end + 1];
                 if (place) {
                     Found *form = &scan->found[place - 1];
-                    if (form->kind == row->kind) {
-                        if (row->sure > form->sure) {
-                            form->sure = row->sure;
-                            form->score = row->score;
-                        }
+                    if (form->what.kind == row->what.kind) {
+                        if (row->what.sure > form->what.sure)
+                            form->what = row->what;
                         continue;
                     }
                 }
@@ -232,7 +230,7 @@ static int find_literals(Scan *scan)
             const Place last = m->last_group ? m->marks[2 * m->last_group + 1] : stop;
             const Place length = length_of(scan, row, begin, last);
             if (length) {
-                report(scan, (Found){begin, begin + length, row->kind, row->score, row->sure, row->kind_number});
+                report(scan, (Found){begin, begin + length, row->what});
                 done = begin + length;
             } else
                 waste += last - begin;
@@ -264,7 +262,7 @@ static void find_emails(Scan *scan)
             while (start < at && (t[start] == '\'' || t[start] == '.'))
                 start++;
             if (start < at)
-                report(scan, named(s, &s->email, start, end));
+                report(scan, (Found){start, end, s->email});
             at = end - 1;
         }
 }
@@ -291,7 +289,7 @@ static void find_urls(Scan *scan)
             m->end = end;
             const int secret = match(m, s->credentials.start, colon) >= 0;
             m->end = whole;
-            report(scan, named(s, secret ? &s->secret : &s->address, start, end));
+            report(scan, (Found){start, end, secret ? s->secret : s->address});
         }
         colon = stop - 1;
     }
@@ -308,7 +306,7 @@ static void find_elsewhere(Scan *scan)
             const Place end = match(m, row->program.start, at);
             if (end <= at)
                 continue;
-            report(scan, (Found){at, end, row->kind, row->score, row->sure, row->kind_number});
+            report(scan, (Found){at, end, row->what});
             at = end - 1;
         }
     }
@@ -330,8 +328,8 @@ static PyObject *listed(const Scan *scan, PyTypeObject *type)
         }
         PyTuple_SET_ITEM(item, 0, start);
         PyTuple_SET_ITEM(item, 1, end);
-        PyTuple_SET_ITEM(item, 2, Py_NewRef(f->kind));
-        PyTuple_SET_ITEM(item, 3, Py_NewRef(f->score));
+        PyTuple_SET_ITEM(item, 2, Py_NewRef(f->what.kind));
+        PyTuple_SET_ITEM(item, 3, Py_NewRef(f->what.score));
         PyList_SET_ITEM(list, i, item);
     }
     return list;
@@ -356,7 +354,7 @@ static void read_symbols(const Scanner *s, PyObject *string, Symbol *text)
     } else {
         const Py_UCS4 *from = PyUnicode_4BYTE_DATA(string);
         for (Place i = 0; i < n; i++)
-            text[i] = symbols[from[i] < 0x10000 ? from[i] : 0x10000];
+            text[i] = symbol_of(s, from[i]);
     }
 }
 

@@ -1,0 +1,1 @@
+"""Hand something over closed: signed by one, opened by others, refused when a byte of it was changed."""

@@ -1,0 +1,50 @@
+"""What tests of the shell share: a home and a command of their own, and a service behind a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from gateway_rig import Service, service
+
+from masquerade.serve import cli
+
+
+class Ran(NamedTuple):
+    """What became of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Masquerade's own folder, in an empty working folder."""
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MASQUERADE_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """The command, in this process; no message of it holds a canary."""
+
+    def ran(*argv: str) -> Ran:
+        code = cli.main(argv)
+        out, err = capsys.readouterr()
+        assert "canary" not in err, "a protected value in a message"
+        assert "Traceback" not in err
+        return Ran(code, out, err)
+
+    return ran
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Service]:
+    """A service that records what it gets."""
+    with service() as running:
+        yield running
