@@ -49,7 +49,7 @@ def _scores(out: Tensor) -> Tensor:
     """Two numbers an example, in which all that the model gives has a part."""
     out = out.flatten(1)
     n = out.shape[1]
-    return out @ torch.cos(torch.arange(2.0 * n)).view(n, 2) / n**0.5
+    return out @ torch.cos(torch.arange(2 * n, dtype=out.dtype)).view(n, 2) / n**0.5
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,9 @@ def models(draw: Any) -> tuple[nn.Module, Tensor]:
 @settings(max_examples=60, deadline=None)
 @given(models())
 def test_random_models(made: tuple[nn.Module, Tensor]) -> None:
-    agrees(*made)
+    """In float64: a layer norm of two numbers makes much of float32's rounding, and of Opacus's another."""
+    model, x = made
+    agrees(model.double(), x.double() if x.is_floating_point() else x)
 
 
 @settings(max_examples=30, deadline=None)
@@ -160,4 +162,4 @@ def test_random_convolutions(data: Any) -> None:
     model = nn.Sequential(
         nn.Conv2d(2 * groups, 4, groups=groups, **told), nn.Tanh(), nn.GroupNorm(2, 4), nn.Conv2d(4, 2, 1)
     )
-    agrees(model, torch.randn(data.draw(st.integers(1, 4)), 2 * groups, 14, 9))
+    agrees(model.double(), torch.randn(data.draw(st.integers(1, 4)), 2 * groups, 14, 9).double())

@@ -618,8 +618,8 @@ class _Call:
             self.forget()
 
     def _check(self, g: Tensor, others: Tensor) -> None:
-        reached = self.rows(g, 0)[others]
-        if bool(((reached != 0) & reached.isfinite()).any()):
+        most = torch.linalg.vector_norm(self.rows(g, 0), math.inf, dim=1)  # NaN or inf: poisoned, not mixed
+        if bool(((most != 0) & most.isfinite() & others).any()):
             raise BadInput(
                 f"{self._name}: the loss of one example depends on rows of others. Either the model mixes "
                 "examples (then no gradient belongs to one alone), or examples do not lie along dimension "
