@@ -72,9 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="hyper-parameters over data that stays where it is")
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
     engine = parser.parse_args().engine
-    rows = (
-        make_rows()
-    )  # each of four parts has an even number of them, so halves of parts are parts of halves
+    rows = make_rows()  # an even number of them in each of four parts: halves of parts are parts of halves
     best, scores = choose(split_data(rows, 4), rows, engine)
     models = [(place, solve(normal_equations(rows), penalty)) for place, penalty in enumerate(PENALTIES)]
     alone = errors(rows, models)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from masquerade import crypto
 from masquerade.compute.channel import HELLO_BYTES, OVERHEAD, ToAggregator, ToClients
+from masquerade.compute.field import Words
+from masquerade.compute.messages import Kind
 from masquerade.errors import ProtocolProblem
-from tests.compute.rig import signers
+from tests.compute.rig import HIGH, LOW, Table, a_round, chi_square, signers
 
 CONTEXT = crypto.sha256(b"context")
 CLIENTS = signers(3)
@@ -94,3 +97,37 @@ def test_a_key_of_small_order_is_refused() -> None:
     line = ToAggregator(CONTEXT, 0, CLIENTS[0], AGGREGATOR.public, hello)
     with pytest.raises(ProtocolProblem, match="no usable point"):
         line.seal(1, b"text")
+
+
+def carried(words: list[Words]) -> dict[tuple[Kind, int], bytes]:
+    """All that a mailbox sees of a round whose randomness is the same at every call."""
+    table = Table(a_round(3, len(words[0])), words).play(Kind.OPENING)
+    context, log = table.round.context, table.log
+    desk = ToClients(context, AGGREGATOR, ROSTER, crypto.sha256(b"desk"))
+    lines = [
+        ToAggregator(context, i, signer, AGGREGATOR.public, desk.hello, crypto.sha256(b"line %d" % i))
+        for i, signer in enumerate(CLIENTS)
+    ]
+    seen = {}
+    for kind in sorted(log):
+        for i, message in log[kind].items():
+            if kind % 2:
+                seen[kind, i] = lines[i].seal(kind, message)
+                assert desk.open(i, kind, seen[kind, i]) == message
+            else:
+                seen[kind, i] = desk.seal(i, kind, message)
+    return seen
+
+
+def test_a_mailbox_sees_the_same_under_swapped_inputs() -> None:
+    """Replayed: every message, byte for byte, but for the masked words, which are as long and as random."""
+    words = [np.full(20_000, value, np.uint32) for value in (0, 7, 1 << 31)]
+    one, other = carried(words), carried([words[1], words[0], words[2]])
+    assert len(one) == 3 * 9
+    assert one.keys() == other.keys()
+    differ = {place for place in one if one[place] != other[place]}
+    assert differ == {(Kind.UPLOAD, 0), (Kind.UPLOAD, 1)}
+    for place in differ:
+        assert len(one[place]) == len(other[place])
+        for view in (one, other):
+            assert LOW < chi_square(view[place][-80_000:]) < HIGH

@@ -160,7 +160,10 @@ def test_integers_are_exact_beyond_what_a_float_holds() -> None:
         (lambda: FixedPoint(32, 8, 1.0, 2.0).decode_mean(np.zeros(3, np.uint32)), "no mean"),
         (lambda: FixedPoint(32, 8, 1.0).decode_mean(np.zeros(3, np.uint32)), "no weights"),
         (lambda: FixedPoint(32, 8, 1.0).decode(np.zeros(3, np.uint64)), "uint32"),
-        (lambda: FixedPoint(32, 8, 1.0).encode([CANARY], clients=1), "1 of 1 values lie outside"),
+        (
+            lambda: FixedPoint(32, 8, 1.0).encode([CANARY], clients=1),
+            "1 of 1 values lie outside the bound of 1: ",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_shows_no_value(make, told) -> None:  # type: ignore[no-untyped-def]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,6 +151,12 @@ def test_a_small_domain_is_refused_and_a_table_named() -> None:
     assert "Table" in refusal(Codes("abcd"), ["abcd"])
     with pytest.raises(BadInput, match="Table"):
         FF1(bytes(16), 10).encrypt(np.zeros((1, 5), np.uint8))
+
+
+@pytest.mark.parametrize("wrong", [Digits, Integers, None, "digits", range(2_000_000)])
+def test_what_is_no_domain_is_refused_and_domains_are_named(wrong: Any) -> None:
+    with pytest.raises(BadInput, match=r"one of Integers\(low, high\), Digits\(\)"):
+        PrivacyMask(KEY, wrong)
 
 
 def test_what_is_outside_is_named_by_its_row() -> None:

@@ -125,7 +125,9 @@ def test_a_histogram_is_drawn(run: Run) -> None:
     svg = ET.parse("ages.svg").getroot()
     space = {"s": "http://www.w3.org/2000/svg"}
     assert len(svg.findall(".//s:rect", space)) == 10
-    assert len(svg.findall(".//s:line[@class='error']", space)) == 10
+    assert len(svg.findall(".//s:path[@class='error']", space)) == 10
+    outside = [text.text or "" for text in svg.findall("s:text", space)][-2:]
+    assert [text.partition(":")[0] for text in outside] == ["below 0", "above 100"]
     again = run("0.csv", *more, "--epsilon", "1")
     assert again.code == 73
     assert "exists" in again.err
@@ -136,7 +138,8 @@ def test_a_histogram_is_drawn(run: Run) -> None:
 def test_a_drawing_escapes_names_and_has_no_script() -> None:
     from masquerade.compute.questions import Figure
 
-    figures = [Figure("a<b", -3.0, -5, -1), Figure("b", 12.0, 10, 14)]
+    figures = [Figure(name, 12.0, 10, 14) for name in ("below <0", "a<b", "b", "above 2")]
+    figures[1] = figures[1]._replace(value=-3.0, low=-5, high=-1)
     text = chart.histogram([0, 1, 2], figures, "<script>&\x01\n")
     root = ET.fromstring(text)
     assert root.findtext("{http://www.w3.org/2000/svg}title") == "Histogram of <script>&\ufffd\ufffd"

@@ -220,7 +220,8 @@ class FixedPoint:
 
     def _outside(self, flat: NDArray[Any], outside: int) -> BadInput:
         return BadInput(
-            f"{outside:,} of {flat.size:,} values lie outside the bound: enlarge it, or ask for clipping"
+            f"{outside:,} of {flat.size:,} values lie outside the bound of {self.bound:g}: "
+            "enlarge it, or clip them"
         )
 
 

@@ -248,7 +248,7 @@ class DifferenceMask:
     **Every difference and interval within a subject is public**, exactly: that is what this mask is for. So
     are equality, and with it how often each value occurs. One known value of a subject gives all of them.
     What stays hidden is where the values lie: of integers, s is uniform in all 2^w numbers, so a single value
-    shows nothing; a date is known up to the bound of its shift.
+    shows nothing; a date is known up to the bound of its shift, and the time of day of a timestamp stays.
 
     Threat model: whoever sees the masked values and their subjects, and not the key. Nothing is
     authenticated.
@@ -433,9 +433,14 @@ class PrivacyMask:
 
     ``column`` separates columns: the same value in two of them becomes two unrelated ones. Give tables that
     are to be joined on a column the same name for it.
+
+    Raises:
+        BadInput: ``domain`` is none.
     """
 
     def __init__(self, key: Key, domain: Domain, *, tenant: str = "default", column: str = "") -> None:
+        if isinstance(domain, type) or not hasattr(domain, "permute"):
+            raise BadInput("a domain is one of Integers(low, high), Digits(), Codes(alphabet), Table(values)")
         self.domain, self.tenant, self.column, self.key_id = domain, tenant, column, key.id
         self._key = key.tenant(tenant).purpose("privacy mask")
 

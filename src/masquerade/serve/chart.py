@@ -20,12 +20,14 @@ _STYLE = (
 def histogram(edges: Sequence[float], figures: Sequence[Figure], column: str) -> str:
     """An SVG document: a bar for each of ``figures`` between two ``edges``, and a line over its error.
 
-    Heights are counts (by interval, not by length). A count below 0, which noise can make, has no bar.
+    The first and the last of ``figures`` count what lies outside the edges, and are written beneath. Heights
+    are counts (by interval, not by length). A count below 0, which noise can make, has no bar.
     """
+    below, *bins, above = figures
     column = "".join(
         c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in column
     )  # XML holds not all
-    top = _nice(max([1.0, *(figure.high for figure in figures)]))
+    top = _nice(max([1.0, *(figure.high for figure in bins)]))
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def x(value: float) -> float:
@@ -43,17 +45,22 @@ def histogram(edges: Sequence[float], figures: Sequence[Figure], column: str) ->
             at = y(top * i / 5)
             yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
             yield f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{top * i / 5:,.10g}</text>'
-        for (low, high), figure in zip(pairwise(edges), figures, strict=True):
+        for (low, high), figure in zip(pairwise(edges), bins, strict=True):
             left, right, up = x(low), x(high), y(figure.value)
             box = f'x="{left + 0.5:.1f}" y="{up:.1f}" width="{max(right - left - 1, 0.5):.1f}"'
             name = f"<title>{escape(figure.name)}</title>"
             yield f'<rect class="bar" {box} height="{y(0) - up:.1f}">{name}</rect>'
-            middle = (left + right) / 2
-            ends = f'y1="{y(figure.low):.1f}" y2="{y(figure.high):.1f}"'
-            yield f'<line class="error" x1="{middle:.1f}" x2="{middle:.1f}" {ends}/>'
+            middle, cap = (left + right) / 2, min((right - left) / 4, 6)
+            ends = f"M{middle:.1f} {y(figure.low):.1f}V{y(figure.high):.1f}"
+            caps = "".join(f"M{middle - cap:.1f} {y(end):.1f}h{2 * cap:.1f}" for end in figure[2:])
+            yield f'<path class="error" d="{ends}{caps}"/>'
         yield f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>'
         for edge in edges[:: max(1, math.ceil((len(edges) - 1) / 12))]:
             yield f'<text x="{x(edge):.1f}" y="{y(0) + 18:.1f}" text-anchor="middle">{edge:.10g}</text>'
+        for at, anchor, figure in ((_LEFT, "start", below), (_WIDTH - _RIGHT, "end", above)):
+            error = f"{round(figure.value):,} ± {(figure.high - figure.low) / 2:,.0f}"
+            text = f"{escape(figure.name)}: {error}"
+            yield f'<text x="{at}" y="{y(0) + 40:.1f}" text-anchor="{anchor}">{text}</text>'
         yield "</svg>"
 
     return "\n".join(drawn()) + "\n"

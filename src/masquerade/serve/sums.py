@@ -438,4 +438,4 @@ def _finite(value: float) -> float | None:
 
 def _drawn(asked: _Asked, answer: Answer) -> str:
     assert isinstance(asked.question, Histogram)  # noqa: S101 - checked with the command line
-    return chart.histogram(asked.question.edges.tolist(), answer.figures[1:-1], asked.columns[0])
+    return chart.histogram(asked.question.edges.tolist(), answer.figures, asked.columns[0])
