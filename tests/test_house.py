@@ -49,7 +49,7 @@ SIDE_EFFECTS = {
 }
 """What the core does not import: sockets, disks, clocks, environment, processes, chance."""
 
-CORE = {"mask", "dp", "compute", "wire"}
+CORE = {"mask", "dp", "compute", "seal", "wire"}
 """Rooms without side effects."""
 
 _SUMMING = "field sharing graph messages protocol questions split tree aggregators noise".split()

@@ -9,9 +9,13 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from enum import IntEnum
+from functools import cache
 from typing import Any, TypeAlias
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
@@ -21,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB, GCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from masquerade.errors import Tampered
+from masquerade.errors import Tampered, UnsupportedKem
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 """Where bytes may lie; those that are written to are a bytearray, or a memoryview of something writable."""
@@ -302,6 +306,129 @@ def seal_once(key: bytes, plaintext: bytes, bound_to: bytes = b"") -> bytes:
 def open_once(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
     """The inverse of :func:`seal_once`; raises :class:`Tampered` as :func:`open_sealed` does."""
     return open_sealed(key, bytes(_NONCE_BYTES) + sealed, bound_to)
+
+
+class Kem(IntEnum):
+    """How a key is sent to somebody: HPKE (RFC 9180), base mode, HKDF-SHA256, AES-256-GCM, with this KEM."""
+
+    X25519 = 0x0020
+    """DHKEM(X25519, HKDF-SHA256)."""
+    HYBRID = 0x647A
+    """ML-KEM-768 and X25519 together (X-Wing, draft-connolly-cfrg-xwing-kem): safe while either one is."""
+
+    @property
+    def public_bytes(self) -> int:
+        """Length of a public key."""
+        return 32 if self is Kem.X25519 else 1184 + 32
+
+    @property
+    def added(self) -> int:
+        """By how many bytes what is sent is longer than what was to be sent."""
+        return (32 if self is Kem.X25519 else 1088 + 32) + TAG_BYTES
+
+    @property
+    def _suite(self) -> hpke.Suite:
+        kem = hpke.KEM.X25519 if self is Kem.X25519 else hpke.KEM.MLKEM768_X25519
+        return hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+
+
+@cache
+def has_hybrid() -> bool:
+    """Whether the library that is installed has ML-KEM."""
+    try:
+        mlkem.MLKEM768PrivateKey.from_seed_bytes(bytes(64))
+    except UnsupportedAlgorithm:
+        return False
+    return True
+
+
+class Receiver:
+    """The key pairs by which somebody receives keys, one for each :class:`Kem`, made of 32 uniform bytes."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def public(self, kem: Kem) -> bytes:
+        """The public key that others send to.
+
+        Raises:
+            UnsupportedKem: the library that is installed does not have it.
+        """
+        if kem is Kem.X25519:
+            return self._x25519().public_key().public_bytes_raw()
+        lattice, curve = self._halves()
+        return lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+
+    def open(self, kem: Kem, sent: bytes, info: bytes) -> bytes:
+        """The inverse of :func:`send`.
+
+        Raises:
+            Tampered: it was changed, or sent to another key or under another ``info``.
+            UnsupportedKem: the library that is installed does not have it.
+        """
+        if kem is Kem.X25519:
+            secret: Any = self._x25519()
+        else:
+            secret = hpke.MLKEM768X25519PrivateKey(*self._halves())
+        try:
+            return kem._suite.decrypt(sent, secret, info)
+        except (InvalidTag, ValueError):
+            raise Tampered("a wrapped key did not authenticate: it was changed, or is another's") from None
+
+    def _x25519(self) -> X25519PrivateKey:
+        return X25519PrivateKey.from_private_bytes(derive(self._secret, "masquerade receive x25519"))
+
+    def _halves(self) -> tuple[mlkem.MLKEM768PrivateKey, X25519PrivateKey]:
+        """Made of a seed of 32 bytes as X-Wing does it."""
+        _need_hybrid()
+        seed = derive(self._secret, "masquerade receive x-wing")
+        both = hashlib.shake_256(seed).digest(96)
+        return (
+            mlkem.MLKEM768PrivateKey.from_seed_bytes(both[:64]),
+            X25519PrivateKey.from_private_bytes(both[64:]),
+        )
+
+
+def send(kem: Kem, public: bytes, plaintext: bytes, info: bytes) -> bytes:
+    """``plaintext`` for the holder of ``public`` alone, who must give the same ``info``.
+
+    Anyone can send: who did, a signature must say.
+
+    Raises:
+        Tampered: ``public`` is no usable key.
+        UnsupportedKem: the library that is installed does not have it.
+    """
+    key: Any
+    try:
+        if kem is Kem.X25519:
+            key = X25519PublicKey.from_public_bytes(public)
+        else:
+            _need_hybrid()
+            key = hpke.MLKEM768X25519PublicKey(
+                mlkem.MLKEM768PublicKey.from_public_bytes(public[:1184]),
+                X25519PublicKey.from_public_bytes(public[1184:]),
+            )
+        return kem._suite.encrypt(plaintext, key, info)
+    except ValueError:
+        raise Tampered("a public key is no usable key: it was changed, or made to be broken") from None
+
+
+def _need_hybrid() -> None:
+    if not has_hybrid():
+        raise UnsupportedKem(
+            "the cryptography library that is installed has no ML-KEM, which this key needs: "
+            "install its wheel from the package index, or use a key of X25519 alone"
+        )
+
+
+def blake3(data: Buffer) -> bytes:
+    """The 32-byte BLAKE3 of ``data``: a fingerprint that nobody can meet twice, four times as fast as
+    SHA-256, for what is large."""
+    from blake3 import blake3 as hashed
+
+    return hashed(data).digest()
 
 
 def sha256(data: bytes) -> bytes:

@@ -113,20 +113,22 @@ class Key:
 
 
 class Identity:
-    """Who somebody is in a secure sum: an Ed25519 key pair, of which others pin :attr:`public`.
+    """Who somebody is, in secure sums and in what is handed over sealed: one secret of 32 bytes.
 
-    ``repr`` shows only the public half; pickling is refused.
+    The secret is an Ed25519 key, whose public half others pin as :attr:`public`; from it, by derivation, come
+    the keys by which something sealed is received. ``repr`` shows only the public half; pickling is refused.
     """
 
-    __slots__ = ("_secret", "signer")
+    __slots__ = ("_secret", "receiver", "signer")
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self.signer = crypto.Signer(secret)
+        self.receiver = crypto.Receiver(secret)
 
     @property
     def public(self) -> str:
-        """What stands in a roster: 64 hexadecimal digits."""
+        """What stands in a roster, and who signed a package: 64 hexadecimal digits."""
         return self.signer.public.hex()
 
     @classmethod
@@ -159,9 +161,26 @@ class Identity:
         raise TypeError("an Identity is not pickled; Identity.export() writes it where you mean to")
 
 
+def to_text(raw: bytes) -> str:
+    """Bytes as letters and digits: base32, small, without padding."""
+    return base64.b32encode(raw).decode().rstrip("=").lower()
+
+
+def from_text(text: str) -> bytes:
+    """The inverse of :func:`to_text`, which has one text for some bytes.
+
+    Raises:
+        ValueError: this is not the text of any.
+    """
+    raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    if to_text(raw) != text.lower():  # the last symbol has bits that say nothing
+        raise ValueError("not the text of any bytes")
+    return raw
+
+
 def _encode(secret: bytes, prefix: str = _PREFIX) -> str:
     check = crypto.derive(secret, "masquerade key check")[:_CHECK_BYTES]
-    return prefix + base64.b32encode(secret + check).decode().rstrip("=").lower()
+    return prefix + to_text(secret + check)
 
 
 def _decode(word: str, line: int, prefix: str = _PREFIX) -> bytes:
