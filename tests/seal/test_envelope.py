@@ -329,3 +329,33 @@ def test_an_identity_of_before_is_the_same_person() -> None:
     assert Identity(secret).public == crypto.Signer(secret).public.hex()
     again = Identity.parse(Identity(secret).export())
     assert opened(package(FILES, again), again) == FILES
+
+
+def test_a_header_has_nothing_behind_its_end() -> None:
+    _, header, rest = split(PACKED)
+    with pytest.raises(BadInput, match="header is not written"):
+        seal.inspect(io.BytesIO(signed(header + b"\0", rest)))
+
+
+def test_an_outsider_too_sees_sizes_that_are_padded_only() -> None:
+    data = package({"a": bytes(1500)})
+    size = room(1500)
+    _, header, _ = split(data)
+    assert take_apart(header)["size"] == size.to_bytes(8, "little")
+    shorter = rebuilt(data, size=(size - 1).to_bytes(8, "little"))
+    with pytest.raises(BadInput, match="header is not written"):
+        seal.inspect(io.BytesIO(shorter[: -64 - 1] + shorter[-64:]))
+
+
+def test_a_manifest_is_padded() -> None:
+    fields = take_apart(split(PACKED)[1])
+    info = envelope._info(RECEIVER.signer.public, OWNER.signer.public)
+    file_key = RECEIVER.receiver.open(Kem.HYBRID, fields["stanzas"][34:], info)
+    key = crypto.derive(file_key, "masquerade seal manifest")
+    hidden = crypto.open_once(key, fields["sealed"])
+    for other in (hidden.rstrip(b"\0"), hidden + b"\0" * 256):
+        sealed = crypto.seal_once(key, other)
+        with pytest.raises(BadInput, match="header is not written"):
+            opened(rebuilt(PACKED, **{"sealed": sealed, "sealed size": len(sealed).to_bytes(4, "little")}))
+    whole = {"sealed": crypto.seal_once(key, hidden), "sealed size": fields["sealed size"]}
+    assert opened(rebuilt(PACKED, **whole)) == FILES

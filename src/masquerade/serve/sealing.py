@@ -34,6 +34,8 @@ from masquerade.serve.landing import FolderLanding, Landing, writing
 from masquerade.serve.source import Unreadable, Usage
 
 _TEXT_BYTES = 1 << 20
+_WRITE_BYTES = 1 << 18
+"""Written at once: of larger writes the kernel makes larger pages, at several times the cost."""
 _WAIT_SECONDS = 60.0
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -144,7 +146,7 @@ class _Out:
 
     def write(self, data: bytes | memoryview) -> None:
         with writing(self._name):
-            self._file.write(data)
+            _write_all(self._file, memoryview(data))
 
     def seek(self, offset: int) -> None:
         with writing(self._name):
@@ -247,7 +249,7 @@ def _write(
 
 def _write_all(file: Any, part: memoryview) -> None:
     while part:
-        part = part[file.write(part) :]
+        part = part[file.write(part[:_WRITE_BYTES]) :]
 
 
 def _wanted(manifest: Manifest, only: Sequence[str]) -> list[seal.Member]:
