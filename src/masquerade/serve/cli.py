@@ -65,6 +65,7 @@ from masquerade.serve.files import (
     restore_file,
 )
 from masquerade.serve.landing import Landing, alone
+from masquerade.serve.options import train_options
 from masquerade.serve.source import Source, Unreadable, Usage
 from masquerade.serve.vault import Vault
 
@@ -455,6 +456,12 @@ def _sum(args: argparse.Namespace) -> int:
     return sums.run(args)
 
 
+def _train(args: argparse.Namespace) -> int:
+    from masquerade.serve import transfer
+
+    return transfer.run(args)
+
+
 def _serve(args: argparse.Namespace) -> int:
     from masquerade.serve.gateway import serve
     from masquerade.serve.settings import Settings
@@ -665,6 +672,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _sum_parser(verb("sum", _sum, "ask a question about columns of files, with noise that a budget pays for"))
     _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
+    train_options(verb("train", _train, "train on private data, and hand the model over sealed, by a recipe"))
     sealing.add_verbs(verb)
     _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
     _mailbox_parser(verb("mailbox", _mailbox, "relay the sealed messages of secure sums, over TLS"))

@@ -1,0 +1,134 @@
+"""Grey pictures with labels, from files: the idx format of MNIST and its like, or a folder of folders.
+
+train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]    (t10k-... for the test set)
+cats/one.png  cats/two.jpg  dogs/three.png                    a class each folder; Pillow reads them
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from masquerade import crypto
+from masquerade.errors import BadInput, MissingPackage
+from masquerade.serve.source import Unreadable
+from masquerade.transfer.recipes import Pictures
+
+SIDE = 28
+_LARGEST = 1 << 31
+_MOST_PIXELS = 1 << 26
+_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+
+
+def files_of(folder: Path, part: str) -> list[Path]:
+    """The files that hold the pictures of one part (``train`` or ``t10k``), in one order.
+
+    Raises:
+        Unreadable: the folder cannot be read.
+        BadInput: there are none.
+    """
+    try:
+        idx = [_idx(folder, f"{part}-{what}") for what in ("images-idx3", "labels-idx1")]
+        if all(idx):
+            return [path for path in idx if path is not None]
+        found = sorted(
+            path for path in folder.glob("*/*") if path.suffix.lower() in _ENDINGS and path.is_file()
+        )
+    except OSError as problem:
+        raise Unreadable(f"cannot read {folder}: {problem.strerror}") from None
+    if not found:
+        raise BadInput(f"{folder} holds no pictures: give idx files, or a folder for each class")
+    return found
+
+
+def _idx(folder: Path, name: str) -> Path | None:
+    paths = (folder / f"{name}-ubyte{ending}" for ending in ("", ".gz"))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def digest_of(files: list[Path]) -> bytes:
+    """32 bytes that two sets of the same files share, whatever they are called."""
+    digests = []
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                digests.append(crypto.sha256_of(iter(lambda: file.read(1 << 20), b"")))
+        except OSError as problem:
+            raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
+    return crypto.sha256_of(sorted(digests))
+
+
+def load(folder: Path, part: str = "train") -> tuple[Pictures, tuple[str, ...]]:
+    """The pictures of a folder, and the names of their classes.
+
+    Raises:
+        Unreadable: a file cannot be read.
+        BadInput: one is damaged, or too large; nothing of it is shown.
+        MissingPackage: they are no idx files, and Pillow is not installed.
+    """
+    files = files_of(folder, part)
+    if files[0].parent != folder:
+        return _from_folders(files)
+    images, labels = (_read_idx(path) for path in files)
+    if images.ndim != 3 or labels.shape != images.shape[:1]:
+        raise BadInput(f"{files[0]} and {files[1]} do not belong together")
+    count = int(labels.max()) + 1 if len(labels) else 1
+    return Pictures(images, labels.astype(np.int64)), tuple(map(str, range(max(count, 10))))
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    try:
+        raw = path.read_bytes()
+        if path.suffix == ".gz":
+            raw = _unpacked(raw)
+    except OSError as problem:
+        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise BadInput(f"{path} is damaged") from None
+    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or not 1 <= raw[3] <= 3 or len(raw) < 4 + 4 * raw[3]:
+        raise BadInput(f"{path} is no idx file of bytes")
+    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
+    start = 4 + 4 * raw[3]
+    if int(np.prod(shape, dtype=object)) != len(raw) - start:
+        raise BadInput(f"{path} is damaged: it does not hold as much as it says")
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def _unpacked(raw: bytes) -> bytes:
+    machine = zlib.decompressobj(31)
+    out = machine.decompress(raw, _LARGEST)
+    if machine.unconsumed_tail or not machine.eof:
+        raise EOFError
+    return out
+
+
+def _from_folders(files: list[Path]) -> tuple[Pictures, tuple[str, ...]]:
+    classes = sorted({path.parent.name for path in files})
+    images = np.empty((len(files), SIDE, SIDE), np.uint8)
+    for i, path in enumerate(files):
+        images[i] = _picture(path)
+    labels = np.array([classes.index(path.parent.name) for path in files], np.int64)
+    return Pictures(images, labels), tuple(classes)
+
+
+def _picture(path: Path) -> NDArray[Any]:
+    """Grey, of 28 x 28: the pixels, and nothing else that the file holds."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingPackage("reading pictures", "transfer") from None
+    try:
+        with Image.open(path) as image:  # which reads no pixels yet
+            pixels = image.width * image.height
+            if pixels <= _MOST_PIXELS:
+                return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+        raise BadInput(f"{path} has {pixels:,} pixels, and at most {_MOST_PIXELS:,} are read")
+    except Image.DecompressionBombError:
+        raise BadInput(f"{path} has too many pixels to be read") from None
+    except (OSError, ValueError, SyntaxError, EOFError):
+        raise BadInput(f"{path} is no picture that can be read") from None

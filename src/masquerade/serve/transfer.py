@@ -1,0 +1,197 @@
+"""``masquerade train``: one side of a transfer, in its own process and folder.
+
+    owner       private pictures -> a hand-over, sealed for the receiver; the ledger file pays
+    receiver    a sealed hand-over, and public pictures -> the full model, sealed for whom it is for
+
+What passes between the two is a sealed package and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from masquerade.dp.ledger import Budget, Ledger, holding, paying
+from masquerade.errors import BadInput
+from masquerade.keys import Recipient
+from masquerade.seal.envelope import Sealed, seal
+from masquerade.seal.manifest import Member
+from masquerade.serve import keyfile, pictures
+from masquerade.serve.books import FileStore, default_path
+from masquerade.serve.landing import Landing
+from masquerade.serve.sealing import load_recipient
+from masquerade.serve.source import Source, Usage
+from masquerade.transfer.features import Features
+from masquerade.transfer.recipes import RECIPES, Fitting, Handover, Owning, Pictures, Receiving
+from masquerade.transfer.train import Progress
+
+UNIT = "picture"
+_LARGEST_HANDOVER = 1 << 30
+
+
+def run(args: argparse.Namespace) -> int:
+    """One side; the exit code is 0."""
+    needed = {"owner": ("data", "examples"), "receiver": ("package", "signer", "public")}[args.role]
+    if args.role == "owner" and args.recipe != "zero-shot":
+        needed = (*needed, "epsilon")
+    for name in needed:
+        if getattr(args, name) is None:
+            option = {"signer": "from"}.get(name, name)
+            raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
+    recipients, identity = [load_recipient(path) for path in args.to], keyfile.load_identity(Path(args.sign))
+    with Landing(args.output, force=args.force) as landing, _shown(args) as told:
+        handover, result = _owner(args, told) if args.role == "owner" else _receiver(args, told)
+        _write(landing, handover, recipients, args, identity)
+        landing.land()
+    if args.json:
+        print(json.dumps(result))
+    elif not args.quiet:
+        print("  ".join(f"{name} {_short(value)}" for name, value in result.items()))
+    return 0
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _write(
+    landing: Landing, handover: Handover, to: list[Recipient], args: argparse.Namespace, identity: Any
+) -> None:
+    files = handover.files()
+    members = [(Member(name, len(data)), io.BytesIO(data)) for name, data in files.items()]
+    name = args.name or f"{args.recipe}, {args.role}"
+    for piece in seal(
+        members, to=to, sign=identity, name=name, number=int(time.time()), about=handover.about()
+    ):
+        landing.write(bytes(piece))
+
+
+# -- the two sides ---------------------------------------------------------------------------------------
+
+
+def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Handover, dict[str, Any]]:
+    folder = Path(args.data)
+    recipe = RECIPES[args.recipe]
+    how = Owning(
+        args.epsilon or 1.0, args.delta, args.examples, _classes(folder), Features(args.features),
+        batch=args.batch, steps=args.steps, rate=args.rate,
+    )  # fmt: skip
+    ledger = None if args.recipe == "zero-shot" else _ledger(args, folder)
+    handover = recipe.owner(lambda: pictures.load(folder)[0], how, ledger, told)
+    result: dict[str, Any] = {
+        "recipe": args.recipe,
+        "epsilon": handover.privacy["epsilon"],
+        "delta": args.delta,
+    }
+    return handover, result if ledger is None else {**result, "left": ledger.left}
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    """Their names are public: of idx files the digits, else those of the folders."""
+    files = pictures.files_of(folder, "train")
+    if files[0].parent == folder:
+        return tuple(map(str, range(10)))
+    return tuple(sorted({path.parent.name for path in files}))
+
+
+def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
+    """The accounts that know these pictures, by their place or by what they hold; a new one if none does."""
+    store, name = FileStore(args.ledger or default_path()), str(folder.resolve())
+    marks = [holding(pictures.digest_of(pictures.files_of(folder, "train")))]
+    budget = Budget(args.epsilon if args.budget is None else args.budget, args.delta)
+    with store.locked() as entries:
+        names = paying(entries, name, marks, unit=UNIT, budget=budget)
+        units = {account.unit for each in names if (account := entries.account(each)) is not None}
+    if len(units) > 1:
+        raise Usage(f"these pictures keep their budgets by several units: {', '.join(sorted(units))}")
+    return Ledger(None, tuple(names), unit=units.pop(), store=store)
+
+
+def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Handover, dict[str, Any]]:
+    key = keyfile.load_identity(Path(args.key or args.sign))
+    with Source.open(args.package) as source:
+        sealed = Sealed.read(source.file)
+        if sealed.manifest.payload > _LARGEST_HANDOVER:
+            raise BadInput("this package is larger than any hand-over")
+        opened, files = sealed.open(key, load_recipient(args.signer)), dict[str, bytes]()
+        for member, piece in opened.chunks(source.file):
+            files[member.name] = files.get(member.name, b"") + bytes(piece)
+    came = Handover.of(files)
+    public = pictures.load(Path(args.public))[0]
+    if args.labels is not None:
+        known = np.arange(len(public.labels)) < args.labels
+        public = Pictures(public.images, np.where(known, public.labels, -1))
+    how = Receiving(epochs=args.epochs)
+    full = RECIPES[args.recipe].receiver(came, public, how, told)
+    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy["epsilon"]}
+    if args.test:
+        test = pictures.load(Path(args.test), "t10k" if _has_test(Path(args.test)) else "train")[0]
+        result |= {
+            "accuracy_came": came.accuracy(test) if came.weights else None,
+            "accuracy": full.accuracy(test),
+        }
+    return full, result
+
+
+def _has_test(folder: Path) -> bool:
+    return any(folder.glob("t10k-images-idx3-ubyte*"))
+
+
+# -- what is shown ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _shown(args: argparse.Namespace) -> Iterator[Callable[[Any], None]]:
+    """Progress on standard error for a person, or as JSON lines; losses stay with whose data they are of."""
+    last = 0.0
+
+    def line(told: Progress | Fitting) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 1 or _done(told) == _of(told):
+            last = now
+            print(json.dumps(_fields(told)), flush=True)
+
+    if args.json:
+        yield line
+        return
+    if args.quiet or not sys.stderr.isatty():
+        yield lambda told: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def moved(told: Progress | Fitting) -> None:
+            words = "  ".join(f"{name} {_short(value)}" for name, value in _fields(told).items())
+            bar.update(task, completed=_done(told), total=_of(told), description=words)
+
+        yield moved
+
+
+def _done(told: Progress | Fitting) -> int:
+    return told.step if isinstance(told, Progress) else told.epoch
+
+
+def _of(told: Progress | Fitting) -> int:
+    return told.steps if isinstance(told, Progress) else told.epochs
+
+
+def _fields(told: Progress | Fitting) -> dict[str, Any]:
+    if isinstance(told, Fitting):
+        return {"stage": told.stage, "epoch": told.epoch, "loss": told.loss}
+    fields: dict[str, Any] = {"step": told.step, "loss": told.loss}
+    return {**fields, "epsilon": told.epsilon} if told.step % 20 == 0 or told.step == told.steps else fields

@@ -1,0 +1,161 @@
+"""Classifiers that are rebuilt from a description in JSON: no code and no pickle ever goes between two sides.
+
+linear   what private training does best on good features
+grown    a linear head, and beside it an MLP whose last layer begins at 0: it starts as the linear model,
+exactly cnn      Papernot and others' small one for 28x28 ("Tempered Sigmoid Activations for Deep Learning
+with Differential
+         Privacy", AAAI 2021, table 1), with tanh
+vit      a small vision transformer, its positions and class token as embeddings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from masquerade.errors import BadInput
+
+_MOST = 1 << 28
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Which classifier: public, and all there is to it but its weights.
+
+    Raises:
+        BadInput: a number is out of its range, as in a description that somebody else sent.
+    """
+
+    kind: Literal["linear", "grown", "cnn", "vit"]
+    inputs: int
+    """Features of an example; of ``cnn`` and ``vit`` the side of a square picture."""
+    classes: int
+    hidden: int = 512
+    """Of ``grown`` the width, of ``vit`` the width of a token."""
+    depth: int = 2
+    """Layers of ``grown`` and ``vit``."""
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("linear", "grown", "cnn", "vit"):
+            raise BadInput("a classifier is 'linear', 'grown', 'cnn' or 'vit'")
+        sizes = (self.inputs, self.classes, self.hidden, self.depth)
+        if not all(type(size) is int and 0 < size <= 1 << 20 for size in sizes) or self.depth > 64:
+            raise BadInput("the sizes of a classifier are from 1 to 2^20, its depth is at most 64")
+        if not (isinstance(self.dropout, float) and 0 <= self.dropout < 1):
+            raise BadInput("dropout is from 0 to below 1")
+        if self.kind in ("cnn", "vit") and self.inputs not in (28, 32):
+            raise BadInput(f"a {self.kind} sees squares of 28 or 32 pixels")
+        if self.kind == "vit" and self.hidden % 4:
+            raise BadInput("the width of a vit is a multiple of 4")
+        if max(self.inputs, self.hidden) * self.hidden * self.depth > _MOST:
+            raise BadInput("this classifier is larger than 2^28 numbers")
+
+    def told(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Shape:
+        """The inverse of :meth:`told`."""
+        if set(told) != {each.name for each in fields(cls)}:
+            raise BadInput("this describes no classifier of this version")
+        return cls(**told)
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """The classifier, its weights drawn from a public seed: the same wherever it is built."""
+        before = torch.get_rng_state()
+        torch.manual_seed(seed)
+        try:
+            return _MADE[self.kind](self)
+        finally:
+            torch.set_rng_state(before)
+
+
+def _linear(shape: Shape) -> nn.Module:
+    model = nn.Linear(shape.inputs, shape.classes)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    return model
+
+
+class Grown(nn.Module):
+    """``head(x)``, and what an MLP adds to it."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.head = nn.Linear(shape.inputs, shape.classes)
+        widths = [shape.inputs, *[shape.hidden] * shape.depth]
+        self.body = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.last = nn.Linear(shape.hidden, shape.classes)
+        self._dropout = shape.dropout
+        for layer in (self.head, self.last):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = x
+        for layer in self.body:
+            inner = F.dropout(F.relu(layer(inner)), self._dropout, self.training)
+        out: Tensor = self.head(x) + self.last(inner)
+        return out
+
+
+def _cnn(shape: Shape) -> nn.Module:
+    side = (shape.inputs - 2) // 2 + 1 - 1  # after the first convolution and pool
+    side = (side - 4) // 2 + 1 - 1
+    return nn.Sequential(
+        _Channel(),
+        nn.Conv2d(1, 16, 8, 2, padding=3),
+        nn.Tanh(),
+        nn.MaxPool2d(2, 1),
+        nn.Conv2d(16, 32, 4, 2),
+        nn.Tanh(),
+        nn.MaxPool2d(2, 1),
+        nn.Flatten(),
+        nn.Linear(32 * side * side, 32),
+        nn.Tanh(),
+        nn.Linear(32, shape.classes),
+    )
+
+
+class _Channel(nn.Module):
+    """(n, h, w) to (n, 1, h, w)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, None] if x.ndim == 3 else x
+
+
+class _Vit(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        patches = (shape.inputs // 4) ** 2
+        self.channel = _Channel()
+        self.patch = nn.Conv2d(1, shape.hidden, 4, 4)
+        self.place = nn.Embedding(patches, shape.hidden)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                shape.hidden, 4, 2 * shape.hidden, shape.dropout, batch_first=True, norm_first=True
+            )
+            for _ in range(shape.depth)
+        )
+        self.norm = nn.LayerNorm(shape.hidden)
+        self.head = nn.Linear(shape.hidden, shape.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patch(self.channel(x)).flatten(2).mT
+        places = torch.arange(tokens.shape[1], device=x.device).expand(len(x), -1)
+        tokens = tokens + self.place(places)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        out: Tensor = self.head(self.norm(tokens).mean(1))
+        return out
+
+
+_MADE = {"linear": _linear, "grown": Grown, "cnn": _cnn, "vit": _Vit}

@@ -1,0 +1,458 @@
+"""Three ways for a model to go from where the data are to where the compute is.
+
+    light       owner: a small model, trained with privacy  ->  receiver: a full one grown from it on public
+    inputs zero-shot   owner: definition, features, public seed     ->  receiver: trained in full on public
+    examples one-stage   owner: a small model, trained to a degree    ->  receiver: its head alone, held near
+    what came; then all
+
+What passes between them is a :class:`Handover`: files without code, to be sealed (:mod:`masquerade.seal`).
+All that leaves the owner either was paid for by the owner's ledger, or does not depend on the data: the
+owner's side of zero-shot is not even given them. What the receiver does later costs nothing more: it is
+post-processing (Dwork and Roth, "The Algorithmic Foundations of Differential Privacy", 2014, proposition
+2.1), if its public inputs are not the owner's records.
+
+Sources: Kumar and others, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
+ICLR 2022 (head first, then all); Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning",
+ICML 2018 (near the migrated weights); Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural
+Network", 2015.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from masquerade.dp.accountant import to_json
+from masquerade.dp.ledger import Ledger
+from masquerade.errors import BadInput
+from masquerade.transfer.features import Features
+from masquerade.transfer.models import Shape
+from masquerade.transfer.train import Plan, Progress, train
+
+FORMAT = 1
+_STAGES = ("definition", "trained", "full")
+_LARGEST_HEADER = 1 << 20
+Recipe = Literal["light", "zero-shot", "one-stage"]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Grey pictures with labels. ``repr`` shows how many."""
+
+    images: NDArray[Any]
+    """(n, height, width), uint8 or floating."""
+    labels: NDArray[np.int64]
+    """(n,): 0 to k - 1; -1 where there is none (public inputs only)."""
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 3 or self.labels.shape != self.images.shape[:1]:
+            raise BadInput("pictures are (n, height, width), and have one label each")
+
+    def __repr__(self) -> str:
+        return f"Pictures({len(self.images)})"
+
+
+@dataclass(frozen=True)
+class Handover:
+    """A model on its way: what it is, its weights if it has some, and what they cost."""
+
+    recipe: Recipe
+    stage: Literal["definition", "trained", "full"]
+    features: Features
+    model: Shape
+    classes: tuple[str, ...]
+    seed: int = 0
+    """Weights that are not here are drawn from it."""
+    weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    privacy: Mapping[str, Any] = field(default_factory=dict)
+    """What was paid (epsilon, delta, the event), and why nothing more is owed."""
+    card: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.classes) != self.model.classes or len(set(self.classes)) < len(self.classes):
+            raise BadInput("a hand-over names each class of its model, and each by another name")
+
+    def module(self) -> nn.Module:
+        """The model, with these weights or those of the seed."""
+        model = self.model.build(self.seed)
+        if self.weights:
+            own = dict(model.named_parameters())
+            if own.keys() != self.weights.keys() or any(
+                own[n].shape != w.shape for n, w in self.weights.items()
+            ):
+                raise BadInput("the weights are those of another model")
+            with torch.no_grad():
+                for name, value in self.weights.items():
+                    own[name].copy_(value)
+        return model.eval()
+
+    def inputs(self, images: NDArray[Any], progress: Callable[[int], None] | None = None) -> Tensor:
+        """What the model is given for pictures: their features, or themselves from 0 to 1."""
+        if self.model.kind in ("cnn", "vit"):
+            scale = 255 if images.dtype == np.uint8 else 1
+            return torch.from_numpy(images.astype(np.float32) / np.float32(scale))
+        return torch.from_numpy(self.features(images, dtype=np.float16, progress=progress))
+
+    def logits(self, images: NDArray[Any]) -> Tensor:
+        """(n, k), for pictures."""
+        model, parts = self.module(), []
+        with torch.no_grad():
+            for at in range(0, len(images), 2048):
+                parts.append(model(self.inputs(images[at : at + 2048]).float()))
+        return torch.cat(parts) if parts else torch.zeros(0, len(self.classes))
+
+    def accuracy(self, pictures: Pictures) -> float:
+        """The share of labels that it tells. On private pictures this number is not private."""
+        told = self.logits(pictures.images).argmax(1).numpy()
+        return float((told == pictures.labels).mean()) if len(told) else math.nan
+
+    def about(self) -> dict[str, Any]:
+        """What stands outside of the sealed package: public, and signed."""
+        told = {
+            "recipe": self.recipe,
+            "stage": self.stage,
+            "model": self.model.told(),
+            "classes": list(self.classes),
+        }
+        return {**told, "features": asdict(self.features), "privacy": dict(self.privacy), "card": self.card}
+
+    def files(self) -> dict[str, bytes]:
+        """What goes into the package: the same bytes for the same hand-over."""
+        from safetensors.torch import save
+
+        told = {"masquerade": FORMAT, "seed": self.seed, **self.about()}
+        files = {
+            "configuration.json": json.dumps(told, sort_keys=True, indent=1, ensure_ascii=False).encode()
+            + b"\n"
+        }
+        if self.weights:
+            tensors = {
+                name: self.weights[name].detach().float().contiguous() for name in sorted(self.weights)
+            }
+            files["model.safetensors"] = save(tensors)
+        return files
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes]) -> Handover:
+        """The inverse of :meth:`files`; for files whose package was verified, and trusted no further.
+
+        Raises:
+            BadInput: these are no hand-over, or one of a later version.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            told = json.loads(files["configuration.json"])
+            known = told["masquerade"] == FORMAT and told["recipe"] in RECIPES and told["stage"] in _STAGES
+            raw = files.get("model.safetensors", b"")
+            bounded = int.from_bytes(raw[:8], "little") <= _LARGEST_HEADER
+            weights = load(raw) if raw and known and bounded else {}
+            features, shape, classes = (
+                Features(**told["features"]),
+                Shape.of(told["model"]),
+                tuple(map(str, told["classes"])),
+            )
+            seed, privacy, card = int(told["seed"]), dict(told["privacy"]), str(told["card"])
+        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+            raise BadInput("these files are no hand-over of a model") from None
+        if not known:
+            raise BadInput("this hand-over is of a later version, or of a recipe that is not known here")
+        if not bounded:
+            raise BadInput("the weights have a header larger than any model's")
+        return cls(told["recipe"], told["stage"], features, shape, classes, seed, weights, privacy, card)
+
+
+# -- the owner -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Owning:
+    """How the owner trains. All of it is public."""
+
+    epsilon: float
+    delta: float
+    examples: int
+    """The declared number of records."""
+    classes: tuple[str, ...]
+    features: Features = field(default_factory=Features)
+    batch: int = 8192
+    steps: int = 280
+    l2_clip_norm: float = 0.1
+    rate: float = 32.0
+    average: float = 0.5
+    """The share of the last steps whose models are averaged."""
+    seed: int = 0
+
+
+def _train_light(
+    recipe: Recipe,
+    read: Callable[[], Pictures],
+    how: Owning,
+    ledger: Ledger,
+    progress: Callable[[Progress], None] | None,
+) -> Handover:
+    definition = _definition(recipe, how)
+    model = definition.module().train()
+    size = sum(value.numel() for value in model.parameters())
+    plan = Plan.calibrate(
+        how.epsilon, how.delta, examples=how.examples, batch=how.batch, steps=how.steps,
+        l2_clip_norm=how.l2_clip_norm, parameters=size,
+    )  # fmt: skip
+    ledger.check(plan.event(size))  # better now than after the features
+    private = read()
+    if len(private.labels) and not 0 <= private.labels.min() <= private.labels.max() < len(how.classes):
+        raise BadInput("a label names no class: they go from 0 to the number of classes less one")
+    data = definition.inputs(private.images), torch.from_numpy(private.labels)
+    optimizer = torch.optim.SGD(model.parameters(), lr=how.rate, momentum=0.9)
+    trained = train(
+        model, data, plan, ledger=ledger, optimizer=optimizer, note=f"{recipe} transfer", microbatch=4096,
+        average=how.average, progress=progress,
+    )  # fmt: skip
+    privacy = {
+        "epsilon": plan.epsilon(size), "delta": plan.delta, "unit": ledger.unit, "plan": asdict(plan),
+        "event": json.loads(to_json(trained.event)),
+        "why": "the weights come from this training alone; what is made of them later is post-processing",
+    }  # fmt: skip
+    weights = _weights(model)
+    return replace(
+        definition,
+        stage="trained",
+        weights=weights,
+        privacy=privacy,
+        card=_card(recipe, how, privacy["epsilon"]),
+    )
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def _definition(recipe: Recipe, how: Owning) -> Handover:
+    width = how.features(np.zeros((1, 28, 28), np.uint8)).shape[1]
+    shape = Shape("linear", width, len(how.classes))
+    return Handover(recipe, "definition", how.features, shape, how.classes, how.seed)
+
+
+def _card(recipe: str, how: Owning, epsilon: float) -> str:
+    return (
+        f"A linear classifier of {len(how.classes)} classes on {how.features.kind} features, for the recipe "
+        f"{recipe}. Trained with differential privacy: epsilon {epsilon:.4g}, delta {how.delta:g}, for one "
+        "record; neighbours differ in one record, added or removed. Its accuracy is not stated: measured on "
+        "private records it would be private."
+    )
+
+
+# -- the receiver ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Receiving:
+    """How the receiver trains, on inputs that are public, masked or synthetic."""
+
+    hidden: int = 512
+    depth: int = 2
+    epochs: int = 10
+    rate: float = 1e-3
+    decay: float = 1e-3
+    sharpness: float = 2.0
+    """What came teaches the full model by its probabilities to this power, made to sum to 1 again."""
+    near: float = 1.0
+    """one-stage: the weight of the squared distance from the head that came."""
+    head_epochs: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Where the receiver is."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    loss: float
+
+
+def _grown(handover: Handover, how: Receiving) -> Handover:
+    shape = replace(handover.model, kind="grown", hidden=how.hidden, depth=how.depth)
+    grown = replace(handover, model=shape, weights={}, seed=how.seed)
+    if not handover.weights:
+        return grown
+    model = grown.module()
+    weights = _weights(model)
+    weights |= {f"head.{name}": value for name, value in handover.weights.items()}
+    return replace(grown, weights=weights)
+
+
+def _finished(handover: Handover, model: nn.Module) -> Handover:
+    return replace(handover, stage="full", weights=_weights(model))
+
+
+def _light_receiver(
+    handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
+) -> Handover:
+    """Grow the light model, and distil it over public inputs: their labels are used where they have some."""
+    _needs(handover, "trained")
+    grown = _grown(handover, how)
+    model = grown.module()
+    _fit(model, grown.inputs(public.images), _taught(handover, public, how), how, "full", progress)
+    return _finished(grown, model)
+
+
+def _taught(handover: Handover, public: Pictures, how: Receiving) -> Tensor:
+    told = (handover.logits(public.images).log_softmax(1) * how.sharpness).softmax(1)
+    known = torch.from_numpy(public.labels)
+    at = known >= 0
+    told[at] = F.one_hot(known[at], told.shape[1]).float()
+    return told
+
+
+def _zero_shot_receiver(
+    handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
+) -> Handover:
+    """Train the full model on public examples, from the seed."""
+    labelled = public.labels >= 0
+    if not labelled.any():
+        raise BadInput("zero-shot training needs public pictures with labels")
+    grown = _grown(handover, how)
+    model = grown.module()
+    targets = F.one_hot(torch.from_numpy(public.labels[labelled]), len(handover.classes)).float()
+    _fit(model, grown.inputs(public.images[labelled]), targets, how, "full", progress)
+    return _finished(grown, model)
+
+
+def _one_stage_receiver(
+    handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
+) -> Handover:
+    """One stage: the head alone, on what has labels, held near what came. Then all, taught by that head."""
+    _needs(handover, "trained")
+    labelled = public.labels >= 0
+    if not labelled.any():
+        raise BadInput("the stage that trains the head needs public pictures with labels")
+    came = handover.module()
+    anchors = [value.detach().clone() for value in came.parameters()]
+    targets = F.one_hot(torch.from_numpy(public.labels[labelled]), len(handover.classes)).float()
+    inputs = handover.inputs(public.images[labelled])
+    stage = replace(how, epochs=how.head_epochs, decay=0.0)
+    _fit(came, inputs, targets, stage, "head", progress, lambda: how.near * _distance(came, anchors))
+    moved = replace(handover, weights=_weights(came))
+    return replace(_light_receiver(moved, public, how, progress), recipe="one-stage")
+
+
+def _distance(model: nn.Module, anchors: list[Tensor]) -> Tensor:
+    parts = [
+        (value - anchor).square().sum() for value, anchor in zip(model.parameters(), anchors, strict=True)
+    ]
+    return torch.stack(parts).sum()
+
+
+def _needs(handover: Handover, stage: str) -> None:
+    if handover.stage != stage or handover.model.kind != "linear":
+        raise BadInput(f"this recipe goes on from a model that is {stage}: what came is a {handover.stage}")
+
+
+def _fit(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    how: Receiving,
+    stage: str,
+    progress: Callable[[Fitting], None] | None,
+    beside: Callable[[], Tensor] | None = None,
+    batch: int = 256,
+) -> None:
+    """Plain training on public data: cross entropy against probabilities, AdamW, a cosine to 0."""
+    before = torch.get_rng_state()
+    torch.manual_seed(how.seed)
+    steps = how.epochs * max(1, -(-len(inputs) // batch))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=how.rate, weight_decay=how.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    model.train()
+    try:
+        for epoch in range(how.epochs):
+            order, total = torch.randperm(len(inputs)), 0.0
+            for at in range(0, len(inputs), batch):
+                some = order[at : at + batch]
+                optimizer.zero_grad(set_to_none=True)
+                loss = F.cross_entropy(model(inputs[some].float()), targets[some])
+                if beside is not None:
+                    loss = loss + beside()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                total += float(loss.detach()) * len(some)
+            if progress is not None:
+                progress(Fitting(stage, epoch + 1, how.epochs, total / max(1, len(inputs))))
+    finally:
+        torch.set_rng_state(before)
+    model.eval()
+
+
+# -- the recipes -----------------------------------------------------------------------------------------
+
+_Receiver = Callable[[Handover, Pictures, Receiving, "Callable[[Fitting], None] | None"], Handover]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A recipe: the owner's side, and the receiver's. Each runs where it belongs; a package goes between."""
+
+    name: Recipe
+    _receive: _Receiver = field(repr=False)
+
+    def owner(
+        self,
+        read: Callable[[], Pictures],
+        how: Owning,
+        ledger: Ledger | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Handover:
+        """What the owner hands over.
+
+        Args:
+            read: gives the private pictures; called once the ledger holds the price. zero-shot never calls
+            it, so
+                its hand-over has the same bytes whatever the data are.
+            ledger: pays; none is needed for zero-shot.
+
+        Raises:
+            BudgetExceeded: the ledger does not hold the price; the data were not read.
+            BadInput: a label names no class, or there is no ledger.
+        """
+        if self.name == "zero-shot":
+            why = "neither weights nor anything else here was computed from private data: they were not read"
+            return replace(_definition("zero-shot", how), privacy={"epsilon": 0.0, "delta": 0.0, "why": why})
+        if ledger is None:
+            raise BadInput("a private training needs a ledger that pays for it")
+        return _train_light(self.name, read, how, ledger, progress)
+
+    def receiver(
+        self,
+        handover: Handover,
+        public: Pictures,
+        how: Receiving | None = None,
+        progress: Callable[[Fitting], None] | None = None,
+    ) -> Handover:
+        """The full model, made of what came and of public pictures. Its privacy is that of what came.
+
+        Raises:
+            BadInput: what came is of another recipe or stage, or labels are needed and there are none.
+        """
+        if handover.recipe != self.name:
+            raise BadInput(f"what came is for the recipe {handover.recipe}, and this is {self.name}")
+        return self._receive(handover, public, how or Receiving(), progress)
+
+
+light = Transfer("light", _light_receiver)
+zero_shot = Transfer("zero-shot", _zero_shot_receiver)
+one_stage = Transfer("one-stage", _one_stage_receiver)
+RECIPES: dict[str, Transfer] = {each.name: each for each in (light, zero_shot, one_stage)}
