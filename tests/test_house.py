@@ -62,6 +62,7 @@ ARRAYS = {
     "masquerade.mask.fpe": {"numpy"},
     **{f"masquerade.compute.{name}": {"numpy"} for name in _SUMMING},
     **{f"masquerade.transfer.{name}": {"numpy", "torch"} for name in ("features", "gradient", "train")},
+    "masquerade.transfer.report": {"numpy"},
     "masquerade.dp.sampler": {"numpy"},
     "masquerade.dp.mechanism": {"numpy"},
     "masquerade.dp.ledger": {"threading"},  # a lock, and no thread
