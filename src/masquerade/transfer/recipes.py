@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from masquerade import crypto
 from masquerade.dp.accountant import to_json
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
@@ -373,13 +374,19 @@ def _fit(
     """Plain training on public data: cross entropy against probabilities, AdamW, a cosine to 0."""
     before = torch.get_rng_state()
     torch.manual_seed(how.seed)
+    orders = crypto.Keystream(
+        how.seed.to_bytes(crypto.STREAM_KEY_BYTES, "little")
+    )  # public, and the same again
     steps = how.epochs * max(1, -(-len(inputs) // batch))
     optimizer = torch.optim.AdamW(model.parameters(), lr=how.rate, weight_decay=how.decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     model.train()
     try:
         for epoch in range(how.epochs):
-            order, total = torch.randperm(len(inputs)), 0.0
+            order, total = (
+                torch.from_numpy(np.argsort(np.frombuffer(orders.read(8 * len(inputs)), "<u8"))),
+                0.0,
+            )
             for at in range(0, len(inputs), batch):
                 some = order[at : at + batch]
                 optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,148 @@
+"""``masquerade train``: both sides, each in its own folder, with a sealed package between them; and its
+pictures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed to train with")
+pytest.importorskip("dp_accounting", reason="dp-accounting is not installed to price noise with")
+
+from tests.transfer.test_recipes import PRIVATE, PUBLIC, TEST, Pictures
+
+from masquerade.errors import BadInput, MasqueradeError
+from masquerade.serve import pictures
+
+
+def write_idx(folder: Path, told: Pictures, part: str = "train") -> None:
+    folder.mkdir(exist_ok=True)
+    for what, array in (("images-idx3", told.images), ("labels-idx1", told.labels.astype(np.uint8))):
+        head = b"\0\0\x08" + bytes([array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+        (folder / f"{part}-{what}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes(), 1))
+
+
+@pytest.fixture
+def sides(run: Any, home: Path) -> None:
+    for name in ("owner", "receiver"):
+        Path(name).mkdir()
+        assert run("keys", "new", f"{name}/id").code == 0
+    write_idx(Path("owner/private"), PRIVATE)
+    write_idx(Path("receiver/public"), PUBLIC)
+    write_idx(Path("receiver/public"), TEST, "t10k")
+
+
+def owner(run: Any, recipe: str, *more: str, out: str = "owner/out.seal") -> Any:
+    said = f"""train --recipe {recipe} --role owner --data owner/private --examples 3000 --features pixels
+        --steps 60 --batch 300 --rate 20 --to receiver/id.pub --sign owner/id -o {out}"""
+    return run(*said.split(), *more)
+
+
+def receiver(run: Any, recipe: str, *more: str, package: str = "owner/out.seal") -> Any:
+    said = f"""train --recipe {recipe} --role receiver --package {package} --from owner/id.pub --epochs 3
+        --json --public receiver/public --test receiver/public --to owner/id.pub --sign receiver/id
+        -o receiver/full.seal"""
+    return run(*said.split(), *more)
+
+
+def test_light_goes_there_and_comes_back(run: Any, sides: None) -> None:
+    sent = owner(run, "light", "--epsilon", "2", "--json")
+    lines = [json.loads(line) for line in sent.out.splitlines()]
+    assert sent.code == 0 and lines[-1]["epsilon"] <= 2 and lines[-1]["left"] < 0.01
+    assert lines[-2]["step"] == 60 and lines[-2]["epsilon"] == pytest.approx(lines[-1]["epsilon"])
+    shown = json.loads(run("inspect", "owner/out.seal", "--from", "owner/id.pub", "--json").out)
+    assert shown["about"]["privacy"]["epsilon"] <= 2 and shown["about"]["recipe"] == "light"
+    came = receiver(run, "light", "--labels", "0")
+    told = json.loads(came.out.splitlines()[-1])
+    assert came.code == 0 and told["accuracy"] > told["accuracy_came"] - 0.05 > 0.5
+    back = run(
+        "open", "receiver/full.seal", "--key", "owner/id", "--from", "receiver/id.pub", "-o", "back", "-q"
+    )
+    assert back.code == 0 and sorted(os.listdir("back")) == ["configuration.json", "model.safetensors"]  # noqa: PTH208
+
+
+def test_the_budget_of_the_pictures_is_one(run: Any, sides: None) -> None:
+    """Whatever they are called, and however often they are copied."""
+    assert owner(run, "light", "--epsilon", "2", "-q").code == 0
+    again = owner(run, "one-stage", "--epsilon", "1", out="owner/again.seal")
+    assert again.code == 69 and "does not pay" in again.err and not Path("owner/again.seal").exists()
+    Path("owner/copy").mkdir()
+    for path in Path("owner/private").iterdir():
+        (Path("owner/copy") / path.name).write_bytes(path.read_bytes())
+    said = """train --recipe light --role owner --data owner/copy --examples 3000 --epsilon 1
+        --to receiver/id.pub --sign owner/id -o owner/copy.seal"""
+    copied = run(*said.split())
+    assert copied.code == 69
+
+
+def test_zero_shot_and_one_stage(run: Any, sides: None) -> None:
+    assert owner(run, "zero-shot", "-q").code == 0
+    full = receiver(run, "zero-shot", "--force")
+    assert full.code == 0 and json.loads(full.out.splitlines()[-1])["epsilon"] == 0
+    assert owner(run, "one-stage", "--epsilon", "2", "-q", "--force").code == 0
+    last = receiver(run, "one-stage", "--labels", "300", "--force")
+    told = json.loads(last.out.splitlines()[-1])
+    assert last.code == 0 and told["accuracy"] > 0.5
+    wrong = receiver(run, "light", "--force")
+    assert wrong.code == 65 and "for the recipe one-stage" in wrong.err
+
+
+def test_what_is_missing_is_named(run: Any, sides: None) -> None:
+    common = ["--to", "receiver/id.pub", "--sign", "owner/id", "-o", "x"]
+    for argv, option in (
+        (["--recipe", "light", "--role", "owner", "--examples", "9"], "--data"),
+        (["--recipe", "light", "--role", "owner", "--data", "owner/private", "--examples", "9"], "--epsilon"),
+        (["--recipe", "light", "--role", "receiver", "--package", "x", "--public", "y"], "--from"),
+    ):
+        refused = run("train", *argv, *common)
+        assert refused.code == 2 and option in refused.err
+    assert not Path("x").exists()
+
+
+def test_the_command_loads_no_torch_until_it_trains() -> None:
+    code = (
+        "import sys, masquerade.serve.cli as c; c.main(['keys', '--help']); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+# -- pictures --------------------------------------------------------------------------------------------
+
+
+def test_folders_of_pictures(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed to make pictures with")
+    for name, grey in (("dogs", 200), ("cats", 10)):
+        (tmp_path / name).mkdir()
+        image.new("RGB", (60, 40), (grey, grey, grey)).save(tmp_path / name / "a.png")
+        image.new("L", (28, 28), grey).save(tmp_path / name / "b.jpg")
+    told, classes = pictures.load(tmp_path)
+    assert classes == ("cats", "dogs") and told.labels.tolist() == [0, 0, 1, 1]
+    assert told.images.shape == (4, 28, 28) and abs(told.images.mean((1, 2)) - [10, 10, 200, 200]).max() < 2
+    (tmp_path / "dogs" / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n canary")
+    with pytest.raises(BadInput, match="no picture") as caught:
+        pictures.load(tmp_path)
+    assert "canary" not in str(caught.value)
+
+
+def test_files_that_are_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    write_idx(folder, PUBLIC)
+    whole = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())
+    for wrong in (
+        b"", b"\x1f\x8b", gzip.compress(b""), gzip.compress(whole[:-1]), gzip.compress(whole)[:-9],
+        gzip.compress(b"\0\0\x0d" + whole[3:]), gzip.compress(whole[:3] + b"\xff" + whole[4:]),
+        gzip.compress(whole[:4] + b"\xff" * 12 + whole[16:]),
+    ):  # fmt: skip
+        (folder / "train-images-idx3-ubyte.gz").write_bytes(wrong)
+        with pytest.raises(MasqueradeError):
+            pictures.load(folder)
+    with pytest.raises(MasqueradeError, match="no pictures"):
+        pictures.load(tmp_path)
