@@ -7,9 +7,10 @@ cats/one.png  cats/two.jpg  dogs/three.png                    a class each folde
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from masquerade.transfer.recipes import Pictures
 SIDE = 28
 _LARGEST = 1 << 31
 _MOST_PIXELS = 1 << 26
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
 
@@ -116,19 +118,50 @@ def _from_folders(files: list[Path]) -> tuple[Pictures, tuple[str, ...]]:
     return Pictures(images, labels), tuple(classes)
 
 
-def _picture(path: Path) -> NDArray[Any]:
-    """Grey, of 28 x 28: the pixels, and nothing else that the file holds."""
+def _picture(path: Path) -> NDArray[np.uint8]:
+    try:
+        with path.open("rb") as file:
+            return reduced(file, SIDE, str(path))
+    except OSError as problem:
+        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
+
+
+def reduced(file: BinaryIO, side: int, name: str, most_pixels: int = _MOST_PIXELS) -> NDArray[np.uint8]:
+    """A picture file's pixels in grey, resized to a square of ``side``: nothing else that the file holds.
+
+    Formats other than PNG, JPEG, WebP, GIF (its first frame), BMP and TIFF are not tried. What is transparent
+    becomes black. The orientation that a camera notes is metadata, and is left out with all others.
+
+    Raises:
+        BadInput: no such picture, or one of more than ``most_pixels``, of which no pixel is decoded; the
+            message holds ``name`` and numbers only.
+        MissingPackage: Pillow is not installed.
+    """
     try:
         from PIL import Image
     except ImportError:
         raise MissingPackage("reading pictures", "transfer") from None
+    size = (side, side)
     try:
-        with Image.open(path) as image:  # which reads no pixels yet
+        with Image.open(file, formats=_FORMATS) as image:  # which reads no pixels yet
             pixels = image.width * image.height
-            if pixels <= _MOST_PIXELS:
-                return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-        raise BadInput(f"{path} has {pixels:,} pixels, and at most {_MOST_PIXELS:,} are read")
+            if pixels <= most_pixels:
+                image.draft("L", (4 * side, 4 * side))  # JPEG alone: decoded no larger than it is needed
+                return np.asarray(_grey(image).resize(size, Image.Resampling.BILINEAR), np.uint8)
+        raise BadInput(f"{name} has {pixels:,} pixels, and at most {most_pixels:,} are read")
     except Image.DecompressionBombError:
-        raise BadInput(f"{path} has too many pixels to be read") from None
-    except (OSError, ValueError, SyntaxError, EOFError):
-        raise BadInput(f"{path} is no picture that can be read") from None
+        raise BadInput(f"{name} has too many pixels to be read") from None
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, struct.error, zlib.error):
+        raise BadInput(f"{name} is no picture that can be read") from None
+
+
+def _grey(image: Any) -> Any:
+    """8 bits a pixel, on black where it is transparent."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits, which a conversion would cut off instead of scaling
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image.convert("L")
