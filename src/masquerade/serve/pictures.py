@@ -126,11 +126,17 @@ def _picture(path: Path) -> NDArray[np.uint8]:
         raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
 
 
-def reduced(file: BinaryIO, side: int, name: str, most_pixels: int = _MOST_PIXELS) -> NDArray[np.uint8]:
+def reduced(
+    file: BinaryIO,
+    side: int,
+    name: str,
+    most_pixels: int = _MOST_PIXELS,
+    formats: tuple[str, ...] = _FORMATS,
+) -> NDArray[np.uint8]:
     """A picture file's pixels in grey, resized to a square of ``side``: nothing else that the file holds.
 
-    Formats other than PNG, JPEG, WebP, GIF (its first frame), BMP and TIFF are not tried. What is transparent
-    becomes black. The orientation that a camera notes is metadata, and is left out with all others.
+    Other formats than those named are not tried; of a film, the first frame is taken. What is transparent
+    becomes black. The orientation that a camera notes is metadata, and is left out with all other.
 
     Raises:
         BadInput: no such picture, or one of more than ``most_pixels``, of which no pixel is decoded; the
@@ -143,11 +149,14 @@ def reduced(file: BinaryIO, side: int, name: str, most_pixels: int = _MOST_PIXEL
         raise MissingPackage("reading pictures", "transfer") from None
     size = (side, side)
     try:
-        with Image.open(file, formats=_FORMATS) as image:  # which reads no pixels yet
+        with Image.open(file, formats=formats) as image:  # which reads no pixels yet
             pixels = image.width * image.height
             if pixels <= most_pixels:
                 image.draft("L", (4 * side, 4 * side))  # JPEG alone: decoded no larger than it is needed
-                return np.asarray(_grey(image).resize(size, Image.Resampling.BILINEAR), np.uint8)
+                small = _eight_bits(image).resize(size, Image.Resampling.BILINEAR)
+                if small.mode == "RGBA":
+                    small = Image.alpha_composite(Image.new("RGBA", size, (0, 0, 0, 255)), small).convert("L")
+                return np.asarray(small, np.uint8)
         raise BadInput(f"{name} has {pixels:,} pixels, and at most {most_pixels:,} are read")
     except Image.DecompressionBombError:
         raise BadInput(f"{name} has too many pixels to be read") from None
@@ -155,13 +164,10 @@ def reduced(file: BinaryIO, side: int, name: str, most_pixels: int = _MOST_PIXEL
         raise BadInput(f"{name} is no picture that can be read") from None
 
 
-def _grey(image: Any) -> Any:
-    """8 bits a pixel, on black where it is transparent."""
+def _eight_bits(image: Any) -> Any:
+    """In grey, or in colours with opacity where something is transparent."""
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits, which a conversion would cut off instead of scaling
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "L")
