@@ -340,3 +340,54 @@ def test_every_kind_of_model_is_served(kind: Any, inputs: int, features: Any) ->
     question = orjson.loads(made.question(file_of(drawn("left")), file=True))
     assert len(base64.b64decode(question["inputs"])) == 13 + 784
     assert made.scores(np.zeros((2, 28, 28), np.uint8)).sum(1) == pytest.approx(1)
+
+
+# -- from private pictures to a client's ------------------------------------------------------------------
+
+
+def draw_folder(folder: Path, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        side = ("left", "right")[i % 2]
+        pixels = rng.integers(0, 90, (28, 28)) + (np.asarray(drawn(side, 28, 28))[..., 0] > 0) * 100
+        (folder / side).mkdir(parents=True, exist_ok=True)
+        (folder / side / f"{i}.png").write_bytes(file_of(Image.fromarray(pixels.astype(np.uint8))))
+
+
+def test_the_whole_way(run: Any, home: Path) -> None:
+    """Private pictures, private training, a sealed hand-over, full training, a report, served, recognised."""
+    pytest.importorskip("dp_accounting", reason="dp-accounting is not installed to price noise with")
+    draw_folder(Path("owner/private"), 600, 0)
+    draw_folder(Path("receiver/public"), 100, 1)
+    draw_folder(Path("receiver/test"), 40, 2)
+    for name in ("owner", "receiver"):
+        assert run("keys", "new", f"{name}/id").code == 0
+    said = """train --recipe light --role owner --data owner/private --examples 600 --epsilon 3
+        --features pixels --steps 30 --batch 100 --rate 4 --to receiver/id.pub --sign owner/id
+        -o light.seal -q"""
+    assert run(*said.split()).code == 0
+    said = """train --recipe light --role receiver --package light.seal --from owner/id.pub --epochs 3
+        --labels 0 --public receiver/public --test receiver/test --report receiver/report.html
+        --to owner/id.pub --sign receiver/id -o full.seal -q"""
+    made = run(*said.split())
+    assert made.code == 0, made.err
+    page = Path("receiver/report.html").read_text()
+    assert ">left<" in page and "epsilon" in page and "<script" not in page
+    said = "open full.seal --key owner/id --from receiver/id.pub -o owner/model -q"
+    assert run(*said.split()).code == 0
+    with gateway(home.parent / "gateway", recogniser=Path("owner/model").absolute()) as serving:
+        client = OpenAI(base_url=serving.base, api_key="none", max_retries=0)
+        with client:
+            for side in ("left", "right"):
+                told = client.chat.completions.create(
+                    model="recogniser", messages=asked(address(marked(drawn(side)), "jpeg"))
+                )
+                assert str(told.choices[0].message.content).startswith(side)
+        assert CANARY not in serving.log_path.read_text()
+
+
+def test_a_report_needs_pictures_with_labels(run: Any, home: Path) -> None:
+    said = """train --recipe light --role receiver --package x --from x --public x --to x --sign x -o y
+        --report page.html"""
+    refused = run(*said.split())
+    assert refused.code == 2 and "--test" in refused.err

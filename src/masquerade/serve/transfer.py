@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is None:
             option = {"signer": "from"}.get(name, name)
             raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
+    if args.report and not args.test:
+        raise Usage("a report is on pictures with labels: give --test")
     recipients, identity = [load_recipient(path) for path in args.to], keyfile.load_identity(Path(args.sign))
     with Landing(args.output, force=args.force) as landing, _shown(args) as told:
         handover, result = _owner(args, told) if args.role == "owner" else _receiver(args, told)
@@ -139,7 +141,20 @@ def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Ha
             "accuracy_came": came.accuracy(test) if came.weights else None,
             "accuracy": full.accuracy(test),
         }
+        if args.report:
+            _report(args, full, test)
     return full, result
+
+
+def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
+    from masquerade.transfer.report import Measured, page
+
+    scores = full.logits(test.images).softmax(1).numpy()
+    told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy["epsilon"])}
+    html = page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
+    with Landing(args.report, force=args.force) as landing:
+        landing.write(html.encode())
+        landing.land()
 
 
 def _has_test(folder: Path) -> bool:
