@@ -1,6 +1,7 @@
 """Grey pictures with labels, from files: the idx format of MNIST and its like, or a folder of folders.
 
 train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]    (t10k-... for the test set)
+classes.txt                                                   beside them: the names of classes, a line each
 cats/one.png  cats/two.jpg  dogs/three.png                    a class each folder; Pillow reads them
 """
 
@@ -21,6 +22,8 @@ from masquerade.serve.source import Unreadable
 from masquerade.transfer.recipes import Pictures
 
 SIDE = 28
+_NAMES = "classes.txt"
+_MOST_CLASSES = 256
 _LARGEST = 1 << 31
 _MOST_PIXELS = 1 << 26
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -79,8 +82,28 @@ def load(folder: Path, part: str = "train") -> tuple[Pictures, tuple[str, ...]]:
     images, labels = (_read_idx(path) for path in files)
     if images.ndim != 3 or labels.shape != images.shape[:1]:
         raise BadInput(f"{files[0]} and {files[1]} do not belong together")
-    count = int(labels.max()) + 1 if len(labels) else 1
-    return Pictures(images, labels.astype(np.int64)), tuple(map(str, range(max(count, 10))))
+    names = classes_of(folder, files)
+    if len(labels) and labels.max() >= len(names):
+        raise BadInput(f"{files[1]} has labels of more classes than have names: write these into {_NAMES}")
+    return Pictures(images, labels.astype(np.int64)), names
+
+
+def classes_of(folder: Path, files: list[Path]) -> tuple[str, ...]:
+    """The names of the classes that :func:`files_of` found: of folders, of the lines of ``classes.txt``, or
+    the digits. They are taken to be public."""
+    if files[0].parent != folder:
+        return tuple(sorted({path.parent.name for path in files}))
+    path = folder / _NAMES
+    if not path.is_file():
+        return tuple(map(str, range(10)))
+    try:
+        names = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable(f"cannot read {path}") from None
+    told = tuple(name.strip() for name in names if name.strip())
+    if not 0 < len(told) == len(set(told)) <= _MOST_CLASSES:
+        raise BadInput(f"{path} has the name of a class in each line, and each one once")
+    return told
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
@@ -110,12 +133,12 @@ def _unpacked(raw: bytes) -> bytes:
 
 
 def _from_folders(files: list[Path]) -> tuple[Pictures, tuple[str, ...]]:
-    classes = sorted({path.parent.name for path in files})
+    classes = classes_of(files[0].parent.parent, files)
     images = np.empty((len(files), SIDE, SIDE), np.uint8)
     for i, path in enumerate(files):
         images[i] = _picture(path)
     labels = np.array([classes.index(path.parent.name) for path in files], np.int64)
-    return Pictures(images, labels), tuple(classes)
+    return Pictures(images, labels), classes
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:

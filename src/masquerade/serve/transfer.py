@@ -98,11 +98,7 @@ def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Hando
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    """Their names are public: of idx files the digits, else those of the folders."""
-    files = pictures.files_of(folder, "train")
-    if files[0].parent == folder:
-        return tuple(map(str, range(10)))
-    return tuple(sorted({path.parent.name for path in files}))
+    return pictures.classes_of(folder, pictures.files_of(folder, "train"))
 
 
 def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
