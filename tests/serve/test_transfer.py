@@ -140,6 +140,20 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     assert "canary" not in str(caught.value)
 
 
+def test_idx_files_with_names_of_classes(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    write_idx(folder, PUBLIC)
+    assert pictures.load(folder)[1] == tuple("0123456789")
+    count = int(PUBLIC.labels.max()) + 1
+    names = [f"class {i} of 服装" for i in range(count)]
+    (folder / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    assert pictures.load(folder)[1] == tuple(names)
+    for wrong in ("\n".join(names[:-1]), "\n".join(["same"] * count), "", "x\n" * 300, b"\xff\xfe"):
+        (folder / "classes.txt").write_bytes(wrong if isinstance(wrong, bytes) else wrong.encode())
+        with pytest.raises(BadInput):
+            pictures.load(folder)
+
+
 def test_files_that_are_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     write_idx(folder, PUBLIC)

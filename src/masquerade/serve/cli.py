@@ -927,6 +927,7 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--host", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     add("--port", type=int, metavar="N", help="default: 8080")
     add("--upstream", metavar="URL", help="an OpenAI-compatible service (default: the built-in mirror model)")
+    add("--recogniser", type=Path, metavar="FOLDER", help="serve this trained classifier of pictures instead")
     add(
         "--upstream-key-env",
         metavar="NAME",

@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is None:
             option = {"signer": "from"}.get(name, name)
             raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
+    if args.report and not args.test:
+        raise Usage("a report is on pictures with labels: give --test")
     recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
     identity = keyfile.load_identity(Path(args.sign))
     with Landing(args.output, force=args.force) as landing, _shown(args) as told:
@@ -108,11 +110,7 @@ def _owner(
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    """Their names are public: of idx files the digits, else those of the folders."""
-    files = pictures.files_of(folder, "train")
-    if files[0].parent == folder:
-        return tuple(map(str, range(10)))
-    return tuple(sorted({path.parent.name for path in files}))
+    return pictures.classes_of(folder, pictures.files_of(folder, "train"))
 
 
 def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
@@ -152,7 +150,20 @@ def _receiver(
             "accuracy_came": came.accuracy(test) if came.weights else None,
             "accuracy": full.accuracy(test),
         }
+        if args.report:
+            _report(args, full, test)
     return full, list(package.manifest.ledger), result
+
+
+def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
+    from masquerade.transfer.report import Measured, page
+
+    scores = full.logits(test.images).softmax(1).numpy()
+    told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy["epsilon"])}
+    html = page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
+    with Landing(args.report, force=args.force) as landing:
+        landing.write(html.encode())
+        landing.land()
 
 
 def _has_test(folder: Path) -> bool:
