@@ -192,5 +192,5 @@ def _eight_bits(image: Any) -> Any:
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits, which a conversion would cut off instead of scaling
-        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     return image.convert("RGBA" if image.has_transparency_data else "L")

@@ -149,7 +149,10 @@ def _matrix(measured: Measured) -> str:
             )
             yield f'<tr><th scope="row">{name}</th>{cells}</tr>'
 
-    how = "Rows: what a picture shows. Columns: what was told. The stronger the colour, the larger its share."
+    how = (
+        "Rows: what a picture shows. Columns: what was told. "
+        "The stronger the colour, the larger the share of its row."
+    )
     return (
         f'<h2>Confusion matrix</h2><p id="how">{how}</p>'
         '<div class="wide" tabindex="0" role="region" aria-label="Confusion matrix">'
