@@ -66,6 +66,7 @@ ARRAYS = {
         f"masquerade.transfer.{name}": {"numpy", "torch"}
         for name in "features gradient models recipes train".split()
     },
+    "masquerade.transfer.report": {"numpy"},
     "masquerade.dp.sampler": {"numpy"},
     "masquerade.dp.mechanism": {"numpy"},
     "masquerade.dp.ledger": {"threading"},  # a lock, and no thread

@@ -9,13 +9,14 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from enum import IntEnum
+from functools import cache
 from typing import Any, TypeAlias
 
-from blake3 import blake3
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB, GCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from masquerade.errors import Tampered
+from masquerade.errors import Tampered, UnsupportedKem
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 """Where bytes may lie; those that are written to are a bytearray, or a memoryview of something writable."""
@@ -307,89 +308,127 @@ def open_once(key: bytes, sealed: bytes, bound_to: bytes = b"") -> bytes:
     return open_sealed(key, bytes(_NONCE_BYTES) + sealed, bound_to)
 
 
-_CAPSULES = {
-    32: hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM),
-    32 + 1184: hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM),
-}
-"""By the length of a public key: X25519 (32), with ML-KEM-768 (1,184) behind it where the library has
-that."""
+class Kem(IntEnum):
+    """How a key is sent to somebody: HPKE (RFC 9180), base mode, HKDF-SHA256, AES-256-GCM, with this KEM."""
 
-CAPSULE_PUBLIC_BYTES = tuple(_CAPSULES)
-"""The lengths that a public key of :class:`Capsules` may have."""
+    X25519 = 0x0020
+    """DHKEM(X25519, HKDF-SHA256)."""
+    HYBRID = 0x647A
+    """ML-KEM-768 and X25519 together (X-Wing, draft-connolly-cfrg-xwing-kem): safe while either one is."""
+
+    @property
+    def public_bytes(self) -> int:
+        """Length of a public key."""
+        return 32 if self is Kem.X25519 else 1184 + 32
+
+    @property
+    def added(self) -> int:
+        """By how many bytes what is sent is longer than what was to be sent."""
+        return (32 if self is Kem.X25519 else 1088 + 32) + TAG_BYTES
+
+    @property
+    def _suite(self) -> hpke.Suite:
+        kem = hpke.KEM.X25519 if self is Kem.X25519 else hpke.KEM.MLKEM768_X25519
+        return hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
-class Capsules:
-    """Opens what :func:`encapsulate` closed, from 32 uniform bytes: HPKE in its base mode (RFC 9180), with
-    ML-KEM-768 and X25519 together, so that it holds while one of them does; with X25519 alone on a library
-    that lacks the other.
-    """
+@cache
+def has_hybrid() -> bool:
+    """Whether the library that is installed has ML-KEM."""
+    try:
+        mlkem.MLKEM768PrivateKey.from_seed_bytes(bytes(64))
+    except UnsupportedAlgorithm:
+        return False
+    return True
 
-    __slots__ = ("_private", "public")
 
-    public: bytes
-    """The X25519 key (32 bytes), then the ML-KEM-768 key (1,184; FIPS 203) if there is one."""
+class Receiver:
+    """The key pairs by which somebody receives keys, one for each :class:`Kem`, made of 32 uniform bytes."""
+
+    __slots__ = ("_secret",)
 
     def __init__(self, secret: bytes) -> None:
-        curve = X25519PrivateKey.from_private_bytes(derive(secret, "masquerade seal x25519"))
-        self.public = curve.public_key().public_bytes_raw()
-        self._private: Any = curve
-        try:
-            seed = derive(secret, "masquerade seal ml-kem", b"d") + derive(
-                secret, "masquerade seal ml-kem", b"z"
-            )
-            lattice = MLKEM768PrivateKey.from_seed_bytes(seed)
-            self._private = hpke.MLKEM768X25519PrivateKey(lattice, curve)
-            self.public += lattice.public_key().public_bytes_raw()
-        except UnsupportedAlgorithm:
-            pass
+        self._secret = secret
 
-    def open(self, capsule: bytes, info: bytes) -> bytes:
-        """The inverse of :func:`encapsulate`.
+    def public(self, kem: Kem) -> bytes:
+        """The public key that others send to.
 
         Raises:
-            Tampered: it was changed, or closed for somebody else or under another ``info``.
+            UnsupportedKem: the library that is installed does not have it.
         """
+        if kem is Kem.X25519:
+            return self._x25519().public_key().public_bytes_raw()
+        lattice, curve = self._halves()
+        return lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+
+    def open(self, kem: Kem, sent: bytes, info: bytes) -> bytes:
+        """The inverse of :func:`send`.
+
+        Raises:
+            Tampered: it was changed, or sent to another key or under another ``info``.
+            UnsupportedKem: the library that is installed does not have it.
+        """
+        if kem is Kem.X25519:
+            secret: Any = self._x25519()
+        else:
+            secret = hpke.MLKEM768X25519PrivateKey(*self._halves())
         try:
-            return _CAPSULES[len(self.public)].decrypt(capsule, self._private, info)
+            return kem._suite.decrypt(sent, secret, info)
         except (InvalidTag, ValueError):
-            raise Tampered("a sealed key did not open: it was changed, or is not for this identity") from None
+            raise Tampered("a wrapped key did not authenticate: it was changed, or is another's") from None
+
+    def _x25519(self) -> X25519PrivateKey:
+        return X25519PrivateKey.from_private_bytes(derive(self._secret, "masquerade receive x25519"))
+
+    def _halves(self) -> tuple[mlkem.MLKEM768PrivateKey, X25519PrivateKey]:
+        """Made of a seed of 32 bytes as X-Wing does it."""
+        _need_hybrid()
+        seed = derive(self._secret, "masquerade receive x-wing")
+        both = hashlib.shake_256(seed).digest(96)
+        return (
+            mlkem.MLKEM768PrivateKey.from_seed_bytes(both[:64]),
+            X25519PrivateKey.from_private_bytes(both[64:]),
+        )
 
 
-def encapsulate(public: bytes, key: bytes, info: bytes) -> bytes:
-    """``key``, for the holder of ``public`` only; whoever closed it is not known by it: sign beside it.
+def send(kem: Kem, public: bytes, plaintext: bytes, info: bytes) -> bytes:
+    """``plaintext`` for the holder of ``public`` alone, who must give the same ``info``.
+
+    Anyone can send: who did, a signature must say.
 
     Raises:
-        Tampered: ``public`` is no key.
+        Tampered: ``public`` is no usable key.
+        UnsupportedKem: the library that is installed does not have it.
     """
+    key: Any
     try:
-        curve = X25519PublicKey.from_public_bytes(public[:32])
-        if len(public) == 32:
-            return _CAPSULES[32].encrypt(key, curve, info)
-        lattice = MLKEM768PublicKey.from_public_bytes(public[32:])
-        return _CAPSULES[len(public)].encrypt(key, hpke.MLKEM768X25519PublicKey(lattice, curve), info)
-    except (ValueError, KeyError):
-        raise Tampered("a public key is no usable key: it was made to be broken") from None
-    except UnsupportedAlgorithm:
-        raise Tampered("this recipient's key has ML-KEM-768, which this cryptography library lacks") from None
+        if kem is Kem.X25519:
+            key = X25519PublicKey.from_public_bytes(public)
+        else:
+            _need_hybrid()
+            key = hpke.MLKEM768X25519PublicKey(
+                mlkem.MLKEM768PublicKey.from_public_bytes(public[:1184]),
+                X25519PublicKey.from_public_bytes(public[1184:]),
+            )
+        return kem._suite.encrypt(plaintext, key, info)
+    except ValueError:
+        raise Tampered("a public key is no usable key: it was changed, or made to be broken") from None
 
 
-class Digest:
-    """BLAKE3 (O'Connor, Aumasson, Neves and Wilcox-O'Hearn, 2020) of what comes piece by piece: 32 bytes.
+def _need_hybrid() -> None:
+    if not has_hybrid():
+        raise UnsupportedKem(
+            "the cryptography library that is installed has no ML-KEM, which this key needs: "
+            "install its wheel from the package index, or use a key of X25519 alone"
+        )
 
-    For payloads of gigabytes: it takes a quarter of the time of SHA-256 where a processor has wide vectors.
-    """
 
-    __slots__ = ("_state",)
+def blake3(data: Buffer) -> bytes:
+    """The 32-byte BLAKE3 of ``data``: a fingerprint that nobody can meet twice, four times as fast as
+    SHA-256, for what is large."""
+    from blake3 import blake3 as hashed
 
-    def __init__(self) -> None:
-        self._state = blake3()
-
-    def update(self, piece: Buffer) -> None:
-        self._state.update(piece)
-
-    def digest(self) -> bytes:
-        digest: bytes = self._state.digest()
-        return digest
+    return hashed(data).digest()
 
 
 def sha256(data: bytes) -> bytes:

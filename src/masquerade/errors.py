@@ -2,6 +2,7 @@
 
     MasqueradeError
     ├── KeyProblem            a key is missing, malformed, badly kept, or the wrong one
+    │   └── UnsupportedKem    a key of a kind that the installed library lacks
     ├── PolicyProblem         a policy file says something impossible; names the line
     ├── Blocked               the policy forbids sending this text at all
     ├── BadInput              a file, line, column or request that could not be read
@@ -12,6 +13,7 @@
     ├── EngineProblem         a process, node or actor that is needed is not there, or gone
     ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
+    ├── Outdated              a package older than one that was opened before, or a second one of its number
     └── UpstreamProblem       the model service did not answer as it should
 
 No message, ``repr`` or attribute of any of them holds a protected value: they name kinds, counts and
@@ -30,6 +32,10 @@ class MasqueradeError(Exception):
 
 class KeyProblem(MasqueradeError):
     """A key is missing, malformed, readable by others, or not the one that is needed."""
+
+
+class UnsupportedKem(KeyProblem):
+    """The cryptography library that is installed lacks what this key needs; the message says what to do."""
 
 
 class PolicyProblem(MasqueradeError):
@@ -169,6 +175,19 @@ class PartFailed(MasqueradeError):
 
 class Tampered(MasqueradeError):
     """Sealed bytes did not authenticate: changed, truncated, or sealed under another key."""
+
+
+class Outdated(MasqueradeError):
+    """A genuine package that is not the next: an older one of its series than was opened before here, or
+    another one of the same number.
+
+    ``sequence`` is its number, ``newest`` the highest that was opened.
+    """
+
+    def __init__(self, sequence: int, newest: int) -> None:
+        self.sequence, self.newest = sequence, newest
+        what = "another package of this number" if sequence == newest else f"number {newest} of its series"
+        super().__init__(f"this package has the number {sequence}, and {what} was opened here before")
 
 
 class UpstreamProblem(MasqueradeError):

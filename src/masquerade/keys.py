@@ -17,7 +17,6 @@ from masquerade.errors import KeyProblem
 
 _PREFIX = "mqk1-"
 _IDENTITY_PREFIX = "mqi1-"
-_RECIPIENT_PREFIX = "mqr1-"
 _CHECK_BYTES = 4
 
 
@@ -109,93 +108,24 @@ class Key:
         raise TypeError("a Key is not pickled; Key.export() writes it where you mean to")
 
 
-class Recipient:
-    """The public half of an :class:`Identity`: others seal for it, and check what it signed."""
-
-    __slots__ = ("capsules", "signing")
-
-    signing: bytes
-    """Its Ed25519 key (32 bytes)."""
-    capsules: bytes
-    """Its keys to encapsulate with, see :class:`masquerade.crypto.Capsules`."""
-
-    def __init__(self, signing: bytes, capsules: bytes) -> None:
-        if len(signing) != 32 or len(capsules) not in crypto.CAPSULE_PUBLIC_BYTES:
-            raise KeyProblem("these are no public keys of a recipient")
-        self.signing, self.capsules = signing, capsules
-
-    @property
-    def id(self) -> str:
-        """16 hexadecimal digits that name it: read them to each other before the first use."""
-        return crypto.sha256(b"masquerade recipient" + self.signing + self.capsules)[:8].hex()
-
-    @classmethod
-    def parse(cls, text: str) -> Recipient:
-        """Read what :meth:`export` wrote: one line that starts with ``mqr1-``, and comments after ``#``.
-
-        Raises:
-            KeyProblem: there is none, or more than one, or it has a typing error.
-        """
-        found = _words(text)
-        if len(found) != 1 or not found[0][1].startswith(_RECIPIENT_PREFIX):
-            raise KeyProblem(f"expected one recipient, a line that starts with '{_RECIPIENT_PREFIX}'")
-        body = found[0][1][len(_RECIPIENT_PREFIX) :]
-        try:
-            raw = base64.b32decode(body.upper() + "=" * (-len(body) % 8))
-        except ValueError:
-            raise KeyProblem("this recipient's line has a character that is none of its letters") from None
-        public, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
-        if crypto.sha256(public)[:_CHECK_BYTES] != check or len(public) <= 32:
-            raise KeyProblem("this recipient's line has a typing error: its check does not match")
-        return cls(public[:32], public[32:])
-
-    def export(self) -> str:
-        """As text, for anybody to have."""
-        public = self.signing + self.capsules
-        body = base64.b32encode(public + crypto.sha256(public)[:_CHECK_BYTES])
-        return _RECIPIENT_PREFIX + body.decode().rstrip("=").lower() + "\n"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recipient) and (self.signing, self.capsules) == (
-            other.signing,
-            other.capsules,
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.signing, self.capsules))
-
-    def __repr__(self) -> str:
-        return f"Recipient(id={self.id})"
-
-
 class Identity:
-    """Who somebody is: in a secure sum, where others pin :attr:`public`, and in a sealed hand-over, where
-    they seal for :attr:`recipient`. All its keys come from one secret: Ed25519 signs, and
-    :class:`masquerade.crypto.Capsules` opens.
+    """Who somebody is, in secure sums and in what is handed over sealed: one secret of 32 bytes.
 
-    ``repr`` shows only the public half; pickling is refused.
+    The secret is an Ed25519 key, whose public half others pin as :attr:`public`; from it, by derivation, come
+    the keys by which something sealed is received. ``repr`` shows only the public half; pickling is refused.
     """
 
-    __slots__ = ("_secret", "signer")
+    __slots__ = ("_secret", "receiver", "signer")
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self.signer = crypto.Signer(secret)
+        self.receiver = crypto.Receiver(secret)
 
     @property
     def public(self) -> str:
-        """What stands in a roster: 64 hexadecimal digits."""
+        """What stands in a roster, and who signed a package: 64 hexadecimal digits."""
         return self.signer.public.hex()
-
-    @property
-    def capsules(self) -> crypto.Capsules:
-        """What opens keys that were sealed for it."""
-        return crypto.Capsules(self._secret)
-
-    @property
-    def recipient(self) -> Recipient:
-        """Its public half."""
-        return Recipient(self.signer.public, self.capsules.public)
 
     @classmethod
     def generate(cls) -> Identity:
@@ -232,9 +162,26 @@ def _words(text: str) -> list[tuple[int, str]]:
     return [(number, word) for number, word in words if word]
 
 
+def to_text(raw: bytes) -> str:
+    """Bytes as letters and digits: base32, small, without padding."""
+    return base64.b32encode(raw).decode().rstrip("=").lower()
+
+
+def from_text(text: str) -> bytes:
+    """The inverse of :func:`to_text`, which has one text for some bytes.
+
+    Raises:
+        ValueError: this is not the text of any.
+    """
+    raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    if to_text(raw) != text.lower():  # the last symbol has bits that say nothing
+        raise ValueError("not the text of any bytes")
+    return raw
+
+
 def _encode(secret: bytes, prefix: str = _PREFIX) -> str:
     check = crypto.derive(secret, "masquerade key check")[:_CHECK_BYTES]
-    return prefix + base64.b32encode(secret + check).decode().rstrip("=").lower()
+    return prefix + to_text(secret + check)
 
 
 def _decode(word: str, line: int, prefix: str = _PREFIX) -> bytes:

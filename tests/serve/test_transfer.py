@@ -42,14 +42,14 @@ def sides(run: Any, home: Path) -> None:
 
 def owner(run: Any, recipe: str, *more: str, out: str = "owner/out.seal") -> Any:
     said = f"""train --recipe {recipe} --role owner --data owner/private --examples 3000 --features pixels
-        --steps 60 --batch 300 --rate 20 --to receiver/id.pub --sign owner/id -o {out}"""
+        --steps 60 --batch 300 --rate 20 --to receiver/id.recipient --sign owner/id -o {out}"""
     return run(*said.split(), *more)
 
 
 def receiver(run: Any, recipe: str, *more: str, package: str = "owner/out.seal") -> Any:
-    said = f"""train --recipe {recipe} --role receiver --package {package} --from owner/id.pub --epochs 3
-        --json --public receiver/public --test receiver/public --to owner/id.pub --sign receiver/id
-        -o receiver/full.seal"""
+    said = f"""train --recipe {recipe} --role receiver --package {package} --epochs 3 --json
+        --from owner/id.recipient --public receiver/public --test receiver/public
+        --to owner/id.recipient --sign receiver/id -o receiver/full.seal"""
     return run(*said.split(), *more)
 
 
@@ -58,13 +58,21 @@ def test_light_goes_there_and_comes_back(run: Any, sides: None) -> None:
     lines = [json.loads(line) for line in sent.out.splitlines()]
     assert sent.code == 0 and lines[-1]["epsilon"] <= 2 and lines[-1]["left"] < 0.01
     assert lines[-2]["step"] == 60 and lines[-2]["epsilon"] == pytest.approx(lines[-1]["epsilon"])
-    shown = json.loads(run("inspect", "owner/out.seal", "--from", "owner/id.pub", "--json").out)
-    assert shown["about"]["privacy"]["epsilon"] <= 2 and shown["about"]["recipe"] == "light"
+    shown = json.loads(run("inspect", "owner/out.seal", "--from", "owner/id.recipient", "--json").out)
+    assert shown["title"] == "light transfer, trained" and shown["budget"][0]["spent"] <= 2
     came = receiver(run, "light", "--labels", "0")
     told = json.loads(came.out.splitlines()[-1])
     assert came.code == 0 and told["accuracy"] > told["accuracy_came"] - 0.05 > 0.5
     back = run(
-        "open", "receiver/full.seal", "--key", "owner/id", "--from", "receiver/id.pub", "-o", "back", "-q"
+        "open",
+        "receiver/full.seal",
+        "--key",
+        "owner/id",
+        "--from",
+        "receiver/id.recipient",
+        "-o",
+        "back",
+        "-q",
     )
     assert back.code == 0 and sorted(os.listdir("back")) == ["configuration.json", "model.safetensors"]  # noqa: PTH208
 
@@ -78,7 +86,7 @@ def test_the_budget_of_the_pictures_is_one(run: Any, sides: None) -> None:
     for path in Path("owner/private").iterdir():
         (Path("owner/copy") / path.name).write_bytes(path.read_bytes())
     said = """train --recipe light --role owner --data owner/copy --examples 3000 --epsilon 1
-        --to receiver/id.pub --sign owner/id -o owner/copy.seal"""
+        --to receiver/id.recipient --sign owner/id -o owner/copy.seal"""
     copied = run(*said.split())
     assert copied.code == 69
 
@@ -96,7 +104,7 @@ def test_zero_shot_and_one_stage(run: Any, sides: None) -> None:
 
 
 def test_what_is_missing_is_named(run: Any, sides: None) -> None:
-    common = ["--to", "receiver/id.pub", "--sign", "owner/id", "-o", "x"]
+    common = ["--to", "receiver/id.recipient", "--sign", "owner/id", "-o", "x"]
     for argv, option in (
         (["--recipe", "light", "--role", "owner", "--examples", "9"], "--data"),
         (["--recipe", "light", "--role", "owner", "--data", "owner/private", "--examples", "9"], "--epsilon"),
@@ -130,6 +138,20 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no picture") as caught:
         pictures.load(tmp_path)
     assert "canary" not in str(caught.value)
+
+
+def test_idx_files_with_names_of_classes(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    write_idx(folder, PUBLIC)
+    assert pictures.load(folder)[1] == tuple("0123456789")
+    count = int(PUBLIC.labels.max()) + 1
+    names = [f"class {i} of 服装" for i in range(count)]
+    (folder / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    assert pictures.load(folder)[1] == tuple(names)
+    for wrong in ("\n".join(names[:-1]), "\n".join(["same"] * count), "", "x\n" * 300, b"\xff\xfe"):
+        (folder / "classes.txt").write_bytes(wrong if isinstance(wrong, bytes) else wrong.encode())
+        with pytest.raises(BadInput):
+            pictures.load(folder)
 
 
 def test_files_that_are_damaged(tmp_path: Path) -> None:

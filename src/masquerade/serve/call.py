@@ -73,17 +73,23 @@ class Call:
         self.tenant = self.code = ""
         self.stream = self.gone = self.done = False
 
-    async def read(self, limit: int, seconds: float) -> bytes:
-        """The body, which is to be JSON of at most ``limit`` bytes and to arrive within so many ``seconds``.
+    @property
+    def kind(self) -> bytes:
+        """The content type of the body, without its options."""
+        return self.headers.get(b"content-type", b"").lower().partition(b";")[0].strip()
+
+    async def read(self, limit: int, seconds: float, files: Sequence[bytes] = ()) -> bytes:
+        """The body, which is to be JSON of at most ``limit`` bytes and to arrive within so many ``seconds``;
+        or a file of one of the content types ``files``.
 
         Raises:
             Refusal: it is something else (415), larger (413; what is beyond is not kept), late (408), or
                 there is no room for it now (503).
             Gone: the client hung up.
         """
-        kind, _, options = self.headers.get(b"content-type", b"").lower().partition(b";")
+        options = self.headers.get(b"content-type", b"").lower().partition(b";")[2]
         charset = options.replace(b" ", b"").replace(b'"', b"")
-        if kind.strip() != JSON or charset not in (b"", b"charset=utf-8"):
+        if self.kind not in files and (self.kind != JSON or charset not in (b"", b"charset=utf-8")):
             raise Refusal(415, "unsupported_media_type", "the content type must be application/json (UTF-8)")
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refusal(415, "unsupported_encoding", "send the body uncompressed")

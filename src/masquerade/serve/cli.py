@@ -5,7 +5,7 @@ Exit codes, the same for every verb (after sysexits.h where it has one):
     0    done
     1    find --exit-code: something was found; mask: the policy blocks this text
     2    the command line is wrong
-    65   the input is malformed, or a vault or a masked array was changed
+    65   the input is malformed; a vault, masked array or package was changed; or a package is outdated
     66   the input cannot be read
     69   something is not there: a package, or enough of a privacy budget
     70   a fault of Masquerade's own
@@ -44,6 +44,7 @@ from masquerade.errors import (
     KeyProblem,
     MasqueradeError,
     MissingPackage,
+    Outdated,
     OutputProblem,
     PolicyProblem,
     ProtocolProblem,
@@ -53,7 +54,7 @@ from masquerade.errors import (
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy, explain
 from masquerade.mask.text import Masker
-from masquerade.serve import keyfile, sealing
+from masquerade.serve import keyfile
 from masquerade.serve.bar import bytes_bar
 from masquerade.serve.files import (
     FORMATS,
@@ -73,6 +74,7 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (Unreadable, 66),
     (BadInput, 65),
     (Tampered, 65),
+    (Outdated, 65),
     (BudgetExceeded, 69),
     (MissingPackage, 69),
     (EngineProblem, 70),
@@ -361,12 +363,14 @@ def _tried(policy: Policy, sample: str) -> dict[str, Any]:
 def _keys(args: argparse.Namespace) -> int:
     if args.action == "client":
         return _client_key(args)
+    if args.action in ("new", "recipient"):
+        from masquerade.serve import sealing
+
+        return sealing.run_keys(args)
     if args.action == "identity":
         print(keyfile.new_identity(Path(args.file)).public)
         _say(args, "give others this line for their roster, and the file to nobody")
         return 0
-    if args.action == "new":
-        return _new_identity(args)
     path = keyfile.default_path()
     if args.action == "path":
         print(path)
@@ -384,19 +388,6 @@ def _keys(args: argparse.Namespace) -> int:
         _export(args)
     else:
         _show_keys(args, path)
-    return 0
-
-
-def _new_identity(args: argparse.Namespace) -> int:
-    identity = keyfile.new_identity(Path(args.file))
-    public = args.file + ".pub"
-    with Landing(public) as landing:
-        landing.write(
-            f"# Masquerade recipient {identity.recipient.id}\n{identity.recipient.export()}".encode()
-        )
-        landing.land()
-    print(identity.recipient.id)
-    _say(args, f"give {public} to others, and {args.file} to nobody; compare the 16 digits by another way")
     return 0
 
 
@@ -460,6 +451,24 @@ def _train(args: argparse.Namespace) -> int:
     from masquerade.serve import transfer
 
     return transfer.run(args)
+
+
+def _seal(args: argparse.Namespace) -> int:
+    from masquerade.serve import sealing
+
+    return sealing.run_seal(args)
+
+
+def _open(args: argparse.Namespace) -> int:
+    from masquerade.serve import sealing
+
+    return sealing.run_open(args)
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from masquerade.serve import sealing
+
+    return sealing.run_inspect(args)
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -671,9 +680,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
     _sum_parser(verb("sum", _sum, "ask a question about columns of files, with noise that a budget pays for"))
+    _seal_parser(verb("seal", _seal, "seal files and folders to recipients, signed, in one package"))
+    _open_parser(verb("open", _open, "open a package that was sealed to you, once all of it is verified"))
+    _inspect_parser(
+        verb("inspect", _inspect, "say who sealed a package, to whom, and at which privacy budget")
+    )
     _keys_parser(verb("keys", _keys, "show, make, rotate and hand out keys"))
     train_options(verb("train", _train, "train on private data, and hand the model over sealed, by a recipe"))
-    sealing.add_verbs(verb)
     _serve_parser(verb("serve", _serve, "run the gateway that OpenAI clients talk through"))
     _mailbox_parser(verb("mailbox", _mailbox, "relay the sealed messages of secure sums, over TLS"))
     _join_parser(verb("join", _join, "take part in a secure sum, as client or aggregator"))
@@ -734,18 +747,92 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("rotate", help="put a new key in front; the old ones still restore")
     export = actions.add_parser("export", help="print the secret itself, for another machine or a safe")
     export.add_argument("--reveal-secret", action="store_true", help="required")
-    new = actions.add_parser("new", help="make an identity to sign and open with, and FILE.pub for others")
-    new.add_argument("file", metavar="FILE", help="where to keep it; it must not exist")
     identity = actions.add_parser(
-        "identity", help="make an identity for secure sums, and print its public half"
+        "identity", help="make an identity alone, as secure sums need it, and print its public half"
     )
     identity.add_argument("file", metavar="FILE", help="where to keep it; it must not exist")
+    new = actions.add_parser("new", help="make an identity, and beside it what others seal to")
+    new.add_argument("file", metavar="FILE", help="where to keep it; FILE.recipient is for others")
+    recipient = actions.add_parser("recipient", help="print what others seal to, from an identity")
+    recipient.add_argument("file", metavar="IDENTITY", help="the identity's file")
     client = actions.add_parser("client", help="make a key for a client of the gateway, and print it once")
     client.add_argument("name", metavar="NAME", help="who will hold it")
     client.add_argument("--tenant", default="default", metavar="NAME", help="whose key masks for this client")
     client.add_argument(
         "--file", metavar="PATH", help="the client keys file (default: clients.toml by the key file)"
     )
+
+
+def _seal_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="a file or a folder")
+    add("--to", action="append", required=True, metavar="RECIPIENT", help="a recipient's file; repeatable")
+    add("--sign", required=True, metavar="IDENTITY", help="who you are: see  masquerade keys new")
+    add("--output", "-o", required=True, metavar="FILE", help="the package")
+    add("--title", default="", metavar="TEXT", help="one line that anyone can read (default: none)")
+    add("--series", metavar="NAME", help="of what this is a version (default: the name of PATH)")
+    add(
+        "--sequence",
+        type=int,
+        metavar="N",
+        help="its number, which grows (default: the time in milliseconds)",
+    )
+    add("--card", metavar="FILE", help="the model card: a text")
+    add("--configuration", metavar="FILE", help="the configuration: JSON")
+    add(
+        "--account",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="tell what this account of the ledger paid; repeatable",
+    )
+    add(
+        "--ledger",
+        type=Path,
+        metavar="FILE",
+        help="where budgets are kept (default: ledger.db by the key file)",
+    )
+    add("--force", action="store_true", help="replace FILE if it exists")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--quiet", "-q", action="store_true", help="no summary and no progress bar")
+
+
+def _open_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the package")
+    add("--key", required=True, metavar="IDENTITY", help="who you are")
+    add(
+        "--from",
+        dest="sender",
+        required=True,
+        metavar="SIGNER",
+        help="who must have signed it: a recipient's file, or 64 digits",
+    )
+    add("--output", "-o", required=True, metavar="DIR", help="a new folder")
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this file or folder of it; repeatable",
+    )
+    add("--older", action="store_true", help="take it though a newer one of its series was opened before")
+    add("--force", action="store_true", help="replace DIR, and all in it, if it exists")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--quiet", "-q", action="store_true", help="no summary and no progress bar")
+
+
+def _inspect_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the package")
+    add("--key", metavar="IDENTITY", help="show what only recipients can read, too")
+    add(
+        "--from",
+        dest="sender",
+        metavar="SIGNER",
+        help="who must have signed it: a recipient's file, or 64 digits",
+    )
+    add("--json", action="store_true", help="print one JSON object")
 
 
 def _sum_parser(parser: argparse.ArgumentParser) -> None:
@@ -840,6 +927,7 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--host", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     add("--port", type=int, metavar="N", help="default: 8080")
     add("--upstream", metavar="URL", help="an OpenAI-compatible service (default: the built-in mirror model)")
+    add("--recogniser", type=Path, metavar="FOLDER", help="serve this trained classifier of pictures instead")
     add(
         "--upstream-key-env",
         metavar="NAME",

@@ -1,6 +1,7 @@
 """The gateway: an OpenAI client on one side, a model service on the other, private data on the first only.
 
     POST /v1/chat/completions   masked, sent, restored; plain and streaming
+    POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
     GET  /healthz  /metrics     for whoever runs it
     /  /playground/*            the page for people (``trial.py``)
@@ -22,17 +23,24 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from masquerade import crypto
-from masquerade.errors import BadInput, Blocked, KeyProblem, MasqueradeError, UpstreamProblem
+from masquerade.errors import (
+    BadInput,
+    Blocked,
+    KeyProblem,
+    MasqueradeError,
+    MissingPackage,
+    UpstreamProblem,
+)
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy
 from masquerade.mask.text import Masker
 from masquerade.serve import keyfile, log
-from masquerade.serve.call import Call, Gone, Receive, Scope, Send
+from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
 from masquerade.serve.clients import TENANT, Clients
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
@@ -44,6 +52,9 @@ from masquerade.serve.upstream import Http, Mirror, Reply, Upstream
 from masquerade.wire.exchange import Exchange, alias_under
 from masquerade.wire.sse import Event, encode
 
+if TYPE_CHECKING:
+    from masquerade.serve.recogniser import Recogniser  # loads PyTorch
+
 _MOST_TENANTS = 1024
 _REPLY_FACTOR = 4
 _OPENAI_NAME = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,200}")
@@ -51,6 +62,7 @@ _OPENAI_HEADERS = [(n, n.encode()) for n in ("openai-organization", "openai-proj
 _SETTINGS = "MASQUERADE_SETTINGS"
 _ROUTES: dict[str, tuple[str, str]] = {
     "/v1/chat/completions": ("chat", "POST"),
+    "/v1/images/classifications": ("pictures", "POST"),
     "/v1/models": ("models", "GET"),
     "/healthz": ("health", "GET"),
     "/metrics": ("metrics", "GET"),
@@ -84,7 +96,10 @@ class Gateway:
         self._policy = _policy(settings)
         self._clients = _clients(settings)
         self._held = _held_key(settings)
-        self._upstream: Upstream = Http(settings, settings.base) if settings.base else Mirror()
+        self._recogniser = _recogniser(settings)
+        self._upstream: Upstream = self._recogniser or (
+            Http(settings, settings.base) if settings.base else Mirror()
+        )
         self._metrics = Metrics()
         self._room = Room(settings.max_held, settings.threads)
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
@@ -144,7 +159,8 @@ class Gateway:
         known = _ROUTES.get(call.path)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
-        if known is None or (known[0] == "playground" and self._trial is None):
+        off = {"playground": self._trial is None, "pictures": self._recogniser is None}
+        if known is None or off.get(known[0]):
             raise Refusal(
                 404,
                 "unknown_url",
@@ -157,6 +173,8 @@ class Gateway:
             raise Refusal(405, "method_not_allowed", f"use {method} here", headers=[allowed])
         if call.route == "chat":
             await self._chat(call)
+        elif call.route == "pictures" and self._recogniser is not None:
+            await self._pictures(call, self._recogniser)
         elif call.route == "models":
             await self._models(call)
         elif call.route == "health":
@@ -245,7 +263,12 @@ class Gateway:
     async def _mask(self, call: Call, tenant: _Tenant, body: bytes) -> Exchange:
         started = perf_counter()
         try:
-            exchange = await call.lease.work(len(body), Exchange, tenant.masker, body, alias=tenant.alias)
+            if self._recogniser is None:
+                exchange = await call.lease.work(len(body), Exchange, tenant.masker, body, alias=tenant.alias)
+            else:  # a small file may hold a large picture
+                exchange = await call.lease.in_thread(
+                    Exchange, tenant.masker, body, alias=tenant.alias, picture=self._recogniser.reducer()
+                )
         except MasqueradeError:
             raise
         except Exception as problem:
@@ -325,6 +348,14 @@ class Gateway:
             if counts:
                 headers.append((name, ", ".join(f"{kind}={n}" for kind, n in counts.items()).encode()))
         return headers
+
+    async def _pictures(self, call: Call, recogniser: Recogniser) -> None:
+        call.tenant = self._who(call).tenant
+        body = await call.read(self._settings.max_body, self._settings.idle_timeout, recogniser.kinds)
+        question = await call.lease.in_thread(recogniser.question, body, file=call.kind != JSON)
+        async with call.while_client_waits():
+            reply = await self._upstream.send("POST", "/images/classifications", question, {})
+            await call.respond(reply.status, await reply.read(self._settings.max_body, call.lease.take))
 
     async def _models(self, call: Call) -> None:
         who = self._who(call)
@@ -427,7 +458,8 @@ def serve(settings: Settings) -> None:
         timeout_worker_healthcheck=60,
     )
     here = address("http", settings.host, listening)
-    log.started(settings.log, here, settings.base or "the mirror model", settings.workers)
+    service = "the recogniser" if settings.recogniser else settings.base or "the mirror model"
+    log.started(settings.log, here, service, settings.workers)
     with signals_are_the_servers():
         if settings.workers == 1:
             config.load()
@@ -437,6 +469,16 @@ def serve(settings: Settings) -> None:
         os.environ[_SETTINGS] = settings.dump()
         with shared_between_workers():
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _recogniser(settings: Settings) -> Recogniser | None:
+    if settings.recogniser is None:
+        return None
+    try:
+        from masquerade.serve.recogniser import Recogniser
+    except ImportError:
+        raise MissingPackage("recognising pictures", "transfer") from None
+    return Recogniser.load(settings.recogniser)
 
 
 def _policy(settings: Settings) -> Policy:

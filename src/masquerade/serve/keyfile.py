@@ -19,12 +19,14 @@ from typing import NamedTuple, TextIO
 
 from masquerade.errors import KeyProblem
 from masquerade.keys import Identity, Key
+from masquerade.seal.recipient import Recipient
 
 ENVIRONMENT = "MASQUERADE_KEY"
 """The variable that holds the key itself; several keys are parted by white space, the active one first."""
 
 _HEADER = "# Masquerade key file. Whoever reads it can undo every mask: keep it closed, and keep a copy.\n"
 _WAIT_SECONDS = 5.0
+_RECIPIENT_BYTES = 1 << 16
 
 
 class KeptKey(NamedTuple):
@@ -159,9 +161,52 @@ def load_identity(path: Path) -> Identity:
         KeyProblem: there is none, it is malformed, or others can read its file.
     """
     if not path.exists():
-        raise KeyProblem(f"no identity at {path}: make one with 'masquerade keys identity {path}'")
+        raise KeyProblem(f"no identity at {path}: make one with 'masquerade keys new {path}'")
     try:
         return Identity.parse(_read(path))
+    except KeyProblem as problem:
+        raise KeyProblem(f"{path}: {problem}") from None
+
+
+def new_keys(path: Path) -> Identity:
+    """As :func:`new_identity`, with what others seal to beside it, in ``path``.recipient.
+
+    Raises:
+        KeyProblem: one of the files exists, or cannot be made.
+    """
+    public = recipient_path(path)
+    if os.path.lexists(public):
+        raise KeyProblem(f"{public} is there already: choose another name")
+    identity = new_identity(path)
+    text = f"# Masquerade recipient {identity.public}. What is sealed to it, only its identity opens.\n"
+    try:
+        with public.open("x", encoding="ascii") as file:
+            file.write(text + Recipient.of(identity).export())
+    except OSError as problem:
+        raise KeyProblem(
+            f"made {path}, but not {public}: {problem.strerror}; 'masquerade keys recipient {path}' prints it"
+        ) from None
+    return identity
+
+
+def recipient_path(path: Path) -> Path:
+    """Where :func:`new_keys` puts the public half."""
+    return path.with_name(path.name + ".recipient")
+
+
+def load_recipient(path: Path) -> Recipient:
+    """What others gave as theirs.
+
+    Raises:
+        KeyProblem: there is none, or it was changed.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_RECIPIENT_BYTES).decode("ascii", "replace")
+    except OSError as problem:
+        raise KeyProblem(f"cannot read the recipient {path}: {problem.strerror}") from None
+    try:
+        return Recipient.parse(text)
     except KeyProblem as problem:
         raise KeyProblem(f"{path}: {problem}") from None
 

@@ -112,6 +112,17 @@ class Landing:
         elif self._target is not None:
             self._append(self._target, data, 0o600 if self._private else 0o666)
 
+    def file(self) -> BinaryIO:
+        """The output itself, for what is not written from the beginning to the end.
+
+        Raises:
+            OutputProblem: it is a pipe or a device, which cannot be gone back in; or it cannot be made.
+        """
+        if self._direct is not None or self._target is None:
+            raise OutputProblem(f"{self.name} cannot be gone back in: name a file", made=False)
+        self.write(b"")
+        return self._parts[self._target].file
+
     def reject(self, data: bytes) -> None:
         """Sets ``data``, a line that could not be read and is not masked, aside."""
         self.rejected += 1
@@ -159,6 +170,131 @@ class Landing:
         if self._direct is not None and self._target is not None:
             with contextlib.suppress(OSError):
                 self._direct.close()
+
+
+class FolderLanding:
+    """A folder that appears under its name whole, or not at all.
+
+    Made as ``.NAME.xxxxxxxx.part`` beside it, closed to others, and renamed by :meth:`land`; leaving the
+    block without it removes all. What stood there before stays until then. What a
+    killed process left is removed by the next run for the same folder.
+
+    Raises:
+        OutputProblem: something exists and ``force`` is not given, it is no folder, the working folder or
+            ``source`` lies in it, or it cannot be made.
+    """
+
+    def __init__(self, target: str, *, force: bool = False, source: str = "-") -> None:
+        self.name, self._force = target, force
+        self._final = Path(os.path.realpath(target))
+        self._check(source)
+        for old in self._final.parent.glob(f".{glob.escape(self._final.name)}.????????.part"):
+            _sweep_folder(old)
+        self._made: set[Path] = set()
+        with writing(target, made=False):
+            self._path = _beside(self._final, "part")
+            new = self._path.with_suffix(".new")
+            new.mkdir(mode=0o700)
+            self._held = _held(new)
+            new.rename(self._path)
+
+    def make(self, name: str) -> BinaryIO:
+        """A new file ``a/b/c`` of the folder, for its owner alone. The caller has checked that the name leads
+        nowhere else."""
+        path = self.folder(name.rpartition("/")[0]) / name.rpartition("/")[2]
+        with writing(self.name, made=False):
+            flags = (
+                os.O_WRONLY
+                | os.O_CREAT
+                | os.O_EXCL
+                | getattr(os, "O_NOFOLLOW", 0)
+                | getattr(os, "O_BINARY", 0)
+            )
+            return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+
+    def folder(self, name: str) -> Path:
+        """The folder ``a/b`` of the folder, made if it is new."""
+        path = self._path / name
+        with writing(self.name, made=False):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._made.update(each for each in (path, *path.parents) if self._path in (each, *each.parents))
+        return path
+
+    def land(self) -> None:
+        """Put it in place."""
+        with writing(self.name):
+            for folder in (self._path, *self._made):
+                _sync(folder)
+        with alone([self._final.parent]), writing(self.name):
+            old = None
+            if self._force and self._final.exists():
+                old = _beside(self._final, "old")
+                self._final.rename(old)
+            elif os.path.lexists(self._final):
+                raise OutputProblem(f"{self.name} was made meanwhile by another program", made=False)
+            try:
+                self._path.rename(self._final)
+            except OSError:
+                if old is not None:
+                    old.rename(self._final)
+                raise
+            _sync(self._final.parent)
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _check(self, source: str) -> None:
+        if not os.path.lexists(self._final):
+            return
+        if not self._final.is_dir():
+            raise OutputProblem(f"cannot make the folder {self.name}: it is something else", made=False)
+        if not self._force:
+            raise OutputProblem(
+                f"{self.name} exists: give another name, or --force to replace all of it", made=False
+            )
+        if any(Path(os.path.realpath(inner)).is_relative_to(self._final) for inner in (source, ".")):
+            raise OutputProblem(
+                f"{self.name} holds the input, or is where you are: give another name", made=False
+            )
+
+    def __enter__(self) -> FolderLanding:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._path.exists():
+            shutil.rmtree(self._path, ignore_errors=True)
+        if self._held is not None:
+            os.close(self._held)
+
+
+def _held(folder: Path) -> int | None:
+    """The folder, locked for as long as it is open."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if not _lock(descriptor):
+        os.close(descriptor)
+        raise BlockingIOError(errno.EWOULDBLOCK, "it is in use")
+    return descriptor
+
+
+def _sweep_folder(path: Path) -> None:
+    """Remove a folder whose maker is dead."""
+    with contextlib.suppress(OSError):
+        descriptor = _held(path)
+        if descriptor is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 class _Part:

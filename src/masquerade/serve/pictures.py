@@ -1,15 +1,17 @@
 """Grey pictures with labels, from files: the idx format of MNIST and its like, or a folder of folders.
 
 train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]    (t10k-... for the test set)
+classes.txt                                                   beside them: the names of classes, a line each
 cats/one.png  cats/two.jpg  dogs/three.png                    a class each folder; Pillow reads them
 """
 
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,11 @@ from masquerade.serve.source import Unreadable
 from masquerade.transfer.recipes import Pictures
 
 SIDE = 28
+_NAMES = "classes.txt"
+_MOST_CLASSES = 256
 _LARGEST = 1 << 31
 _MOST_PIXELS = 1 << 26
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
 
@@ -77,8 +82,28 @@ def load(folder: Path, part: str = "train") -> tuple[Pictures, tuple[str, ...]]:
     images, labels = (_read_idx(path) for path in files)
     if images.ndim != 3 or labels.shape != images.shape[:1]:
         raise BadInput(f"{files[0]} and {files[1]} do not belong together")
-    count = int(labels.max()) + 1 if len(labels) else 1
-    return Pictures(images, labels.astype(np.int64)), tuple(map(str, range(max(count, 10))))
+    names = classes_of(folder, files)
+    if len(labels) and labels.max() >= len(names):
+        raise BadInput(f"{files[1]} has labels of more classes than have names: write these into {_NAMES}")
+    return Pictures(images, labels.astype(np.int64)), names
+
+
+def classes_of(folder: Path, files: list[Path]) -> tuple[str, ...]:
+    """The names of the classes that :func:`files_of` found: of folders, of the lines of ``classes.txt``, or
+    the digits. They are taken to be public."""
+    if files[0].parent != folder:
+        return tuple(sorted({path.parent.name for path in files}))
+    path = folder / _NAMES
+    if not path.is_file():
+        return tuple(map(str, range(10)))
+    try:
+        names = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable(f"cannot read {path}") from None
+    told = tuple(name.strip() for name in names if name.strip())
+    if not 0 < len(told) == len(set(told)) <= _MOST_CLASSES:
+        raise BadInput(f"{path} has the name of a class in each line, and each one once")
+    return told
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
@@ -108,27 +133,64 @@ def _unpacked(raw: bytes) -> bytes:
 
 
 def _from_folders(files: list[Path]) -> tuple[Pictures, tuple[str, ...]]:
-    classes = sorted({path.parent.name for path in files})
+    classes = classes_of(files[0].parent.parent, files)
     images = np.empty((len(files), SIDE, SIDE), np.uint8)
     for i, path in enumerate(files):
         images[i] = _picture(path)
     labels = np.array([classes.index(path.parent.name) for path in files], np.int64)
-    return Pictures(images, labels), tuple(classes)
+    return Pictures(images, labels), classes
 
 
-def _picture(path: Path) -> NDArray[Any]:
-    """Grey, of 28 x 28: the pixels, and nothing else that the file holds."""
+def _picture(path: Path) -> NDArray[np.uint8]:
+    try:
+        with path.open("rb") as file:
+            return reduced(file, SIDE, str(path))
+    except OSError as problem:
+        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
+
+
+def reduced(
+    file: BinaryIO,
+    side: int,
+    name: str,
+    most_pixels: int = _MOST_PIXELS,
+    formats: tuple[str, ...] = _FORMATS,
+) -> NDArray[np.uint8]:
+    """A picture file's pixels in grey, resized to a square of ``side``: nothing else that the file holds.
+
+    Other formats than those named are not tried; of a film, the first frame is taken. What is transparent
+    becomes black. The orientation that a camera notes is metadata, and is left out with all other.
+
+    Raises:
+        BadInput: no such picture, or one of more than ``most_pixels``, of which no pixel is decoded; the
+            message holds ``name`` and numbers only.
+        MissingPackage: Pillow is not installed.
+    """
     try:
         from PIL import Image
     except ImportError:
         raise MissingPackage("reading pictures", "transfer") from None
+    size = (side, side)
     try:
-        with Image.open(path) as image:  # which reads no pixels yet
+        with Image.open(file, formats=formats) as image:  # which reads no pixels yet
             pixels = image.width * image.height
-            if pixels <= _MOST_PIXELS:
-                return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-        raise BadInput(f"{path} has {pixels:,} pixels, and at most {_MOST_PIXELS:,} are read")
+            if pixels <= most_pixels:
+                image.draft("L", (4 * side, 4 * side))  # JPEG alone: decoded no larger than it is needed
+                small = _eight_bits(image).resize(size, Image.Resampling.BILINEAR)
+                if small.mode == "RGBA":
+                    small = Image.alpha_composite(Image.new("RGBA", size, (0, 0, 0, 255)), small).convert("L")
+                return np.asarray(small, np.uint8)
+        raise BadInput(f"{name} has {pixels:,} pixels, and at most {most_pixels:,} are read")
     except Image.DecompressionBombError:
-        raise BadInput(f"{path} has too many pixels to be read") from None
-    except (OSError, ValueError, SyntaxError, EOFError):
-        raise BadInput(f"{path} is no picture that can be read") from None
+        raise BadInput(f"{name} has too many pixels to be read") from None
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, struct.error, zlib.error):
+        raise BadInput(f"{name} is no picture that can be read") from None
+
+
+def _eight_bits(image: Any) -> Any:
+    """In grey, or in colours with opacity where something is transparent."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits, which a conversion would cut off instead of scaling
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    return image.convert("RGBA" if image.has_transparency_data else "L")

@@ -1,321 +1,484 @@
-"""``masquerade seal``, ``open`` and ``inspect``: sealed packages in files, and what they hold on disk.
+"""``masquerade seal``, ``open`` and ``inspect``: packages of files and folders, and what was opened before.
 
-What is opened lies in a hidden folder until all of it was checked, and then gets its name at once. The home
-folder remembers, of each signer and name, the latest number that was opened: an older package is refused.
+    files and folders  ->  entries  ->  seal/envelope.py  ->  one file, in place when it is whole
+    package  ->  verified, piece by piece  ->  .DIR.xxxxxxxx.part  ->  DIR, when it is whole
+
+Nothing follows a link. Whoever opens remembers the newest number of each series (``seen.db`` by the key
+file), so that an older package, though genuine, is not taken for the newest.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
-import shutil
+import re
+import sqlite3
 import stat
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from masquerade import crypto
-from masquerade.errors import BadInput, KeyProblem, OutputProblem, Tampered
-from masquerade.keys import Identity, Recipient
-from masquerade.seal.envelope import Sealed, seal
-from masquerade.seal.manifest import Manifest, Member
+from masquerade import crypto, seal
+from masquerade.dp.accountant import to_json
+from masquerade.errors import BadInput, KeyProblem, Outdated, OutputProblem
+from masquerade.keys import Identity
+from masquerade.seal.envelope import room
+from masquerade.seal.manifest import Manifest, Paid, Price, problem_of
 from masquerade.serve import keyfile
-from masquerade.serve.bar import bytes_bar
-from masquerade.serve.landing import Landing, alone, writing
-from masquerade.serve.source import Source, Unreadable
+from masquerade.serve.landing import FolderLanding, Landing, writing
+from masquerade.serve.source import Unreadable, Usage
 
-_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_MEMORY = "opened.json"
+_TEXT_BYTES = 1 << 20
+_WRITE_BYTES = 1 << 18
+"""Written at once: of larger writes the kernel makes larger pages, at several times the cost."""
+_WAIT_SECONDS = 60.0
+_HEX = re.compile(r"[0-9a-f]{64}")
 
-
-# -- sealing ---------------------------------------------------------------------------------------------
-
-
-class _File:
-    """A member on disk, opened when it is read and closed when it ends, so that few are open at once."""
-
-    def __init__(self, path: Path, told: Callable[[int], object]) -> None:
-        self._path, self._told = path, told
-        self._file: BinaryIO | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        if self._file is None:
-            self._file = _opened(self._path)
-        some = self._file.read(size)
-        self._told(len(some))
-        if not some:
-            self._file.close()
-        return some
+Tell = Callable[[int], object]
 
 
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return os.fdopen(os.open(path, _READ_ONLY), "rb")
-    except OSError as problem:
-        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
+# Seal ---------------------------------------------------------------------------------------------------
 
 
-def found(paths: list[str]) -> list[tuple[Member, Path]]:
-    """The files that are meant: those named, and all in folders named, under the name of what was named.
-
-    Raises:
-        Unreadable: one cannot be read.
-        BadInput: one is a link, a pipe or a device: what it is elsewhere is not what it is here.
-    """
-    members: list[tuple[Member, Path]] = []
-    for text in paths:
-        path = Path(os.path.abspath(text))  # noqa: PTH100 - resolving would follow links
-        _add(path, path.name, members)
-    return members
-
-
-def _add(path: Path, name: str, members: list[tuple[Member, Path]]) -> None:
-    try:
-        status = path.lstat()
-        inside = sorted(path.iterdir()) if stat.S_ISDIR(status.st_mode) else None
-    except OSError as problem:
-        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
-    if inside is not None:
-        for each in inside:
-            _add(each, f"{name}/{each.name}", members)
-    elif stat.S_ISREG(status.st_mode):
-        members.append((Member(name, status.st_size), path))
-    else:
-        raise BadInput(f"{path} is no file and no folder: links, pipes and devices are not sealed")
-
-
-def seal_files(
-    paths: list[str],
-    landing: Landing,
-    *,
-    to: list[Recipient],
-    sign: Identity,
-    name: str,
-    number: int,
-    about: dict[str, Any],
-    told: Callable[[int], object],
-) -> None:
-    """Seal files and folders into ``landing``; it is in place after ``landing.land()``."""
-    members = [(member, _File(path, told)) for member, path in found(paths)]
-    for piece in seal(members, to=to, sign=sign, name=name, number=number, about=about):
-        landing.write(bytes(piece))
-
-
-# -- opening ---------------------------------------------------------------------------------------------
-
-
-def open_file(
-    source: Source,
-    target: Path,
-    identity: Identity,
-    signer: Recipient,
-    *,
-    older: bool,
-    told: Callable[[int], object],
-) -> Manifest:
-    """Open a package into a new folder, whole or not at all.
-
-    Raises:
-        OutputProblem: the folder is there already, or cannot be made or written.
-        Tampered: the package was changed, or is older than one that was opened before.
-        KeyProblem: it is not for this identity, or another signer's.
-    """
-    if os.path.lexists(target):
-        raise OutputProblem(f"{target} is there already: name a folder that is not", made=False)
-    sealed = Sealed.read(source.file)
-    opened = sealed.open(identity, signer)
-    home = keyfile.home()
-    with writing(str(home), made=False):
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with alone([home]):
-        _check_number(sealed, signer, older)
-        part = target.parent / f".{target.name}.{crypto.random_bytes(4).hex()}.part"
-        with writing(str(part), made=False):
-            part.mkdir(mode=0o700)
-        try:
-            _write_members(opened.chunks(source.file), part, told)
-            _remember(sealed, signer)
-            with writing(str(target)):
-                if os.path.lexists(target):
-                    raise OutputProblem(f"{target} came into being meanwhile: nothing was opened", made=False)
-                part.rename(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    return sealed.manifest
-
-
-def _write_members(
-    chunks: Iterator[tuple[Member, memoryview]], folder: Path, told: Callable[[int], object]
-) -> None:
-    now: Member | None = None
-    with contextlib.ExitStack() as files:
-        for member, piece in chunks:
-            if member is not now:
-                files.close()
-                path = folder.joinpath(*member.name.split("/"))
-                with writing(member.name):
-                    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                    file = files.enter_context(os.fdopen(os.open(path, _NEW, 0o600), "wb"))
-                now = member
-            with writing(str(path)):
-                file.write(piece)
-            told(len(piece))
-
-
-def _check_number(sealed: Sealed, signer: Recipient, older: bool) -> None:
-    known = _memory().get(signer.id, {}).get(sealed.manifest.name, -1)
-    if sealed.manifest.number < known and not older:
-        raise Tampered(
-            f"this package has the number {sealed.manifest.number}, and number {known} of the same name was "
-            "opened before: somebody may have put an old one in its place; if it is meant, add --older"
-        )
-
-
-def _remember(sealed: Sealed, signer: Recipient) -> None:
-    memory = _memory()
-    names = memory.setdefault(signer.id, {})
-    names[sealed.manifest.name] = max(sealed.manifest.number, names.get(sealed.manifest.name, -1))
-    with Landing(str(keyfile.home() / _MEMORY), force=True, private=True, locked=True) as landing:
-        landing.write(json.dumps(memory, indent=1, sort_keys=True).encode() + b"\n")
-        landing.land()
-
-
-def _memory() -> dict[str, dict[str, int]]:
-    path = keyfile.home() / _MEMORY
-    try:
-        memory: dict[str, dict[str, int]] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError):
-        raise KeyProblem(
-            f"{path}, which remembers what was opened, cannot be read: mend it or remove it"
-        ) from None
-    return memory
-
-
-# -- the command -----------------------------------------------------------------------------------------
-
-
-def add_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
-    """The three verbs, for the command line."""
-    sealing = verb("seal", _seal, "seal files and folders for others, signed")
-    add = sealing.add_argument
-    add("paths", nargs="+", metavar="PATH", help="files and folders")
-    add("--to", required=True, action="append", metavar="FILE", help="a recipient's public file; repeatable")
-    add("--sign", required=True, metavar="FILE", help="your identity: see  masquerade keys new")
-    add("--name", metavar="NAME", help="what it is called (default: the first PATH's name)")
-    add("--number", type=int, metavar="N", help="larger for a later one (default: seconds since 1970)")
-    add("--about", metavar="FILE.json", help="public, and signed: a JSON object")
-    add("-o", "--output", required=True, metavar="OUT", help="the package, or - for a pipe")
-    add("--force", action="store_true", help="write over a file that is there")
-
-    opening = verb("open", _open, "open a sealed package into a new folder")
-    add = opening.add_argument
-    add("package", metavar="FILE", help="the package, or - for a pipe")
-    add("--key", required=True, metavar="FILE", help="your identity")
-    add("--from", required=True, dest="signer", metavar="FILE", help="the public file of its signer")
-    add("--older", action="store_true", help="accept one that is older than another before it")
-    add("-o", "--output", required=True, metavar="FOLDER", help="a folder that is not there yet")
-
-    inspecting = verb("inspect", _inspect, "say who sealed a package for whom, what it is, and at what cost")
-    add = inspecting.add_argument
-    add("package", metavar="FILE", help="the package, or - for a pipe")
-    add("--from", dest="signer", metavar="FILE", help="check that its signer is this one")
-
-    for parser in (sealing, opening):
-        parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    for parser in (sealing, opening, inspecting):
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def load_recipient(path: str) -> Recipient:
-    """The recipient in a file, which anybody may read."""
-    try:
-        return Recipient.parse(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        raise KeyProblem(
-            f"no recipient's file at {path}: ask them for what 'masquerade keys new' printed"
-        ) from None
-    except KeyProblem as problem:
-        raise KeyProblem(f"{path}: {problem}") from None
-
-
-def _seal(args: argparse.Namespace) -> int:
-    to = [load_recipient(path) for path in args.to]
+def run_seal(args: argparse.Namespace) -> int:
+    """Seal; the exit code is 0."""
+    started = time.monotonic()
+    recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
     identity = keyfile.load_identity(Path(args.sign))
-    number = int(time.time()) if args.number is None else args.number
-    name = args.name or Path(os.path.abspath(args.paths[0])).name  # noqa: PTH100
-    total = sum(member.size for member, _ in found(args.paths))
-    with (
-        Landing(args.output, force=args.force, source=args.paths[0]) as landing,
-        bytes_bar("sealing", total, quiet=args.quiet) as told,
-    ):
-        seal_files(
-            args.paths,
-            landing,
-            to=to,
-            sign=identity,
-            name=name,
-            number=number,
-            about=_about(args.about),
-            told=told,
-        )
-        landing.land()
-    if args.json and args.output != "-":
-        print(json.dumps({"name": name, "number": number, "bytes": total, "to": [each.id for each in to]}))
-    return 0
-
-
-def _about(path: str | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
-    except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise BadInput(f"{path} is no JSON object")
-    return told
-
-
-def _open(args: argparse.Namespace) -> int:
-    identity, signer = keyfile.load_identity(Path(args.key)), load_recipient(args.signer)
-    with Source.open(args.package) as source, bytes_bar("opening", source.size, quiet=args.quiet) as told:
-        manifest = open_file(source, Path(args.output), identity, signer, older=args.older, told=told)
-    if args.json:
-        print(json.dumps({"name": manifest.name, "number": manifest.number, "bytes": manifest.payload}))
-    return 0
-
-
-def _inspect(args: argparse.Namespace) -> int:
-    with Source.open(args.package) as source:
-        sealed = Sealed.read(source.file)
-    manifest = sealed.manifest
-    if args.signer is not None and load_recipient(args.signer).signing != sealed.signer:
-        raise KeyProblem(f"this package is not signed by the holder of {args.signer}")
-    told = {
-        "name": manifest.name,
-        "number": manifest.number,
-        "bytes": manifest.payload,
-        "signer": sealed.signer.hex(),
-        "signer_checked": args.signer is not None,
-        "recipients": [each.recipient for each in manifest.recipients],
-        "about": dict(manifest.about),
+    entries, folders = gather(args.paths, never=(args.sign, args.output))
+    texts: dict[str, Any] = {
+        "series": args.series if args.series is not None else _series(args),
+        "title": args.title,
+        "card": _text(args.card),
+        "configuration": _json(args.configuration),
+        "ledger": _paid(args),
+        "folders": folders,
+        "sequence": args.sequence if args.sequence is not None else time.time_ns() // 1_000_000,
     }
+    size = sum(entry.size for entry in entries)
+    with Landing(args.output, force=args.force) as landing, _progress(args, "sealing", room(size)) as tell:
+        out = _Out(landing.file(), landing.name)
+        with _reading("what is sealed"):
+            cover = seal.seal(out, entries, recipients, identity, progress=tell, **texts)
+        landing.land()
     if args.json:
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps({"command": "seal", **_cover(cover), "files": len(entries), "bytes": size}))
+    else:
+        seconds = time.monotonic() - started
+        _say(args, f"sealed {len(entries):,} files, {size:,} bytes in {seconds:.1f} s")
+        _say(args, f"for {', '.join(cover.recipients)}, number {cover.public.sequence}")
+    return 0
+
+
+def gather(paths: Sequence[str], never: Sequence[str] = ()) -> tuple[list[seal.Entry], list[str]]:
+    """All files below ``paths``, by name, and the folders in which there is nothing.
+
+    A file that was named is called by its name; those of a folder by its name and their paths in it.
+    ``never``: files that are refused, one's own identity and the output.
+
+    Raises:
+        BadInput: a link or a device, a name that is not safe everywhere, or a file of ``never``.
+        Unreadable: something is not there, or may not be read.
+    """
+    refused = {(s.st_dev, s.st_ino) for s in map(_status, never) if s is not None}
+    entries: list[seal.Entry] = []
+    folders: list[str] = []
+
+    def take(name: str, path: Path) -> None:
+        if problem := problem_of(name):
+            raise BadInput(f"it cannot be sealed: its name {problem}", source=ascii(str(path))[1:-1])
+        with _reading(str(path)):
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode):
+                inside = sorted(path.iterdir())
+                if not inside:
+                    folders.append(name)
+                for each in inside:
+                    take(f"{name}/{each.name}", each)
+                return
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput("it cannot be sealed: it is a link, or no file", source=str(path))
+        if (status.st_dev, status.st_ino) in refused:
+            raise BadInput("it is your own identity, or the output: leave it out", source=str(path))
+        entries.append(seal.Entry(name, status.st_size, lambda: _opened(path)))
+
+    for given in paths:
+        path = Path(
+            os.path.realpath(given)
+        )  # a link that is named is meant; one in a folder may be an accident
+        take(Path(os.path.abspath(given)).name, path)  # noqa: PTH100 - the name as it was given
+    return entries, folders
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return Path(path).stat()
+    except OSError:
+        return None
+
+
+def _opened(path: Path) -> io.FileIO:
+    """The file, without following a link that has taken its place."""
+    with _reading(str(path)):
+        flags = (
+            os.O_RDONLY
+            | getattr(os, "O_NOFOLLOW", 0)
+            | getattr(os, "O_NONBLOCK", 0)
+            | getattr(os, "O_BINARY", 0)
+        )
+        file = io.FileIO(os.open(path, flags), closefd=True)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise BadInput("it is no file any more", source=str(path))
+        return file
+
+
+class _Out:
+    """A file whose refusals are ours."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file, self._name = file, name
+
+    def write(self, data: bytes | memoryview) -> None:
+        with writing(self._name):
+            _write_all(self._file, memoryview(data))
+
+    def seek(self, offset: int) -> None:
+        with writing(self._name):
+            self._file.seek(offset)
+
+
+def _series(args: argparse.Namespace) -> str:
+    """What stands for what is sealed, from one time to the next: its name."""
+    only = args.paths[0] if len(args.paths) == 1 else args.output
+    return Path(os.path.abspath(only)).name  # noqa: PTH100
+
+
+def _text(path: str | None) -> str:
+    if path is None:
+        return ""
+    with _reading(path), Path(path).open("rb") as file:
+        data = file.read(_TEXT_BYTES + 1)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput("is no utf-8 text, or over 1 MiB", source=path) from None
+
+
+def _json(path: str | None) -> str:
+    text = _text(path)
+    try:
+        if path is not None:
+            json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadInput("the configuration is no JSON", source=path) from None
+    return text
+
+
+def _paid(args: argparse.Namespace) -> list[Paid]:
+    """The accounts that are named, as they stand in the ledger."""
+    if not args.account:
+        if args.ledger is not None:
+            raise Usage("say with --account which accounts of the ledger are told")
+        return []
+    from masquerade.serve.books import FileStore, default_path
+
+    path = args.ledger or default_path()
+    if not path.exists():
+        raise Unreadable("there is no ledger", source=str(path))
+    with FileStore(path).locked() as entries:
+        found = {name: entries.account(name) for name in args.account}
+    paid = [Paid.of(name, account.unit, account) for name, account in found.items() if account is not None]
+    if len(paid) < len(args.account):
+        raise BadInput("the ledger has no such account", source=str(path))
+    return paid
+
+
+# Open ---------------------------------------------------------------------------------------------------
+
+
+def run_open(args: argparse.Namespace) -> int:
+    """Open; the exit code is 0."""
+    started = time.monotonic()
+    identity, signer = keyfile.load_identity(Path(args.key)), signer_of(args.sender)
+    seen = Seen(keyfile.home() / "seen.db")
+    with opened(args.file) as file, _reading(args.file):
+        package = seal.open(file, identity, signer)
+        wanted = _wanted(package.manifest, args.only)
+        if not args.older:
+            seen.check(package)
+        size = sum(member.size for member in wanted)
+        with (
+            FolderLanding(args.output, force=args.force, source=args.file) as landing,
+            _progress(args, "opening", size) as tell,
+        ):
+            _write(package, wanted, landing, tell, whole=not args.only)
+            seen.record(package, older=args.older)
+            landing.land()
+    told = {"command": "open", **_cover(package.cover), "files": len(wanted), "bytes": size}
+    if args.json:
+        print(json.dumps(told))
+    else:
+        seconds = time.monotonic() - started
+        _say(args, f"opened {len(wanted):,} files, {size:,} bytes in {seconds:.1f} s")
+        _say(args, f"signed by {signer}, number {package.cover.public.sequence}")
+    return 0
+
+
+def _write(
+    package: seal.Package, wanted: Sequence[seal.Member], landing: FolderLanding, tell: Tell, *, whole: bool
+) -> None:
+    for member in wanted:
+        with landing.make(member.name) as file:
+            for part in package.parts(member.name):
+                with writing(landing.name):
+                    _write_all(file, part)
+                tell(len(part))
+            with writing(landing.name):
+                os.fsync(file.fileno())
+    if whole:
+        package.finish()
+        for name in package.manifest.folders:
+            landing.folder(name)
+
+
+def _write_all(file: Any, part: memoryview) -> None:
+    while part:
+        part = part[file.write(part[:_WRITE_BYTES]) :]
+
+
+def _wanted(manifest: Manifest, only: Sequence[str]) -> list[seal.Member]:
+    """The files that are wanted: all, or those named, or in the folders named."""
+    if not only:
+        return list(manifest.members)
+    heads = [name.rstrip("/") for name in only]
+    for name, head in zip(only, heads, strict=True):
+        if not any(m.name == head or m.name.startswith(head + "/") for m in manifest.members):
+            raise Usage(f"there is no file {name!r} in the package: masquerade inspect --key lists them")
+    return [
+        m for m in manifest.members if any(m.name == head or m.name.startswith(head + "/") for head in heads)
+    ]
+
+
+def signer_of(told: str) -> str:
+    """Who must have signed: an identity's public half, or a recipient file that holds it."""
+    if _HEX.fullmatch(told.lower()):
+        return told.lower()
+    return keyfile.load_recipient(Path(told)).identity.hex()
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[io.FileIO]:
+    with _reading(path):
+        file = io.FileIO(path)
+    with file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise Unreadable("a package is read from a file: it is gone back in", source=path)
+        yield file
+
+
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """The system's refusal to read, as our own error."""
+    try:
+        yield
+    except OSError as problem:
+        raise Unreadable(f"cannot read it: {problem.strerror}", source=name) from None
+
+
+class Seen:
+    """The newest number of each series that was opened here, in a file at ``path``.
+
+    It names signers, fingerprints of series and of packages, and no file. Many processes may share it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+
+    def check(self, package: seal.Package) -> None:
+        """Raises :class:`Outdated` if a newer one of its series was opened, or another one of its number."""
+        with self._open() as db:
+            self._check(db, package)
+
+    def record(self, package: seal.Package, *, older: bool = False) -> None:
+        """Remember ``package``; what is ``older`` changes nothing. Raises as :meth:`check` unless it is."""
+        cover = package.cover
+        with self._open() as db:
+            try:
+                self._check(db, package)
+            except Outdated:
+                if not older:
+                    raise
+                return
+            db.execute(
+                "INSERT OR REPLACE INTO seen (signer, series, sequence, package) VALUES (?, ?, ?, ?)",
+                (*_place(package), cover.public.sequence, cover.id),
+            )
+
+    @staticmethod
+    def _check(db: sqlite3.Connection, package: seal.Package) -> None:
+        row = db.execute(
+            "SELECT sequence, package FROM seen WHERE signer = ? AND series = ?", _place(package)
+        ).fetchone()
+        number, cover = package.cover.public.sequence, package.cover
+        if row is not None and (number < row[0] or (number == row[0] and cover.id != row[1])):
+            raise Outdated(number, row[0])
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            with contextlib.closing(
+                sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)
+            ) as db:
+                db.execute("PRAGMA synchronous = EXTRA")
+                db.execute("BEGIN IMMEDIATE")
+                db.execute(
+                    "CREATE TABLE IF NOT EXISTS seen (signer TEXT, series TEXT, sequence INTEGER NOT NULL, "
+                    "package TEXT NOT NULL, PRIMARY KEY (signer, series))"
+                )
+                yield db
+                db.execute("COMMIT")
+        except (sqlite3.Error, OSError):
+            raise OutputProblem(
+                f"cannot keep {self._path}, which remembers what was opened", made=True
+            ) from None
+
+
+def _place(package: seal.Package) -> tuple[str, str]:
+    return package.cover.signer, crypto.sha256(package.manifest.series.encode()).hex()
+
+
+# Inspect ------------------------------------------------------------------------------------------------
+
+
+def run_inspect(args: argparse.Namespace) -> int:
+    """Say who, what and which budget; the exit code is 0. The payload is not opened."""
+    signer = signer_of(args.sender) if args.sender else None
+    manifest = None
+    with opened(args.file) as file, _reading(args.file):
+        if args.key:
+            package = seal.open(file, keyfile.load_identity(Path(args.key)), signer)
+            cover, manifest = package.cover, package.manifest
+        else:
+            cover = seal.inspect(file)
+            if signer not in (None, cover.signer):
+                raise KeyProblem(f"{cover.signer} signed this package, and not {signer}")
+    if args.json:
+        told = {"command": "inspect", **_cover(cover), "signer_checked": signer is not None}
+        print(json.dumps(told | ({"manifest": _manifest(manifest)} if manifest else {}), ensure_ascii=False))
         return 0
-    whose = "as asked" if args.signer is not None else "whose that is, --from checks"
-    print(f"name        {manifest.name}, number {manifest.number}")
-    print(f"inside      {manifest.payload:,} bytes; the files are seen by those who can open it")
-    print(f"signed by   {sealed.signer.hex()}  ({whose})")
-    print(f"sealed for  {', '.join(each.recipient for each in manifest.recipients)}")
-    if manifest.about:
-        print(json.dumps(dict(manifest.about), indent=2, ensure_ascii=False))
+    for line in _lines(cover, manifest, checked=signer is not None):
+        print(line)
+    return 0
+
+
+def _lines(cover: seal.Cover, manifest: Manifest | None, *, checked: bool) -> Iterator[str]:
+    doubt = "" if checked else "  (is this who should have? say with --from)"
+    yield f"signed by  {cover.signer}{doubt}"
+    for recipient in cover.recipients:
+        yield f"sealed to  {recipient}"
+    if cover.public.title:
+        yield f"title      {cover.public.title}"
+    yield f"number     {cover.public.sequence}"
+    for price in cover.public.budget:
+        yield f"budget     {_budget(price)}"
+    yield f"payload    {cover.payload:,} bytes, with padding"
+    if manifest is None:
+        return
+    yield f"series     {_plain(manifest.series)}"
+    for paid in manifest.ledger:
+        yield f"account    {_plain(paid.account)}, {_budget(paid)}"
+        for event, count in paid.events:
+            yield f"           {count:,} x {to_json(event)}"
+    for name in manifest.folders:
+        yield f"folder     {name}"
+    for member in manifest.members:
+        yield f"file       {member.name}  {member.size:,} bytes"
+    for what, text in (("card", manifest.card), ("configuration", manifest.configuration)):
+        if text:
+            yield f"\n{what}:"
+            yield _plain(text.rstrip("\n"))
+
+
+def _budget(price: Price | Paid) -> str:
+    return f"{price.unit}: spent epsilon {price.spent:.4g} of {price.epsilon:g} at delta {price.delta:g}"
+
+
+def _plain(text: str) -> str:
+    """Text of another without what moves a cursor or turns letters round."""
+    return re.sub(r"[^\S \n\t]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
+
+
+def _cover(cover: seal.Cover) -> dict[str, Any]:
+    return {
+        "signer": cover.signer,
+        "recipients": list(cover.recipients),
+        "title": cover.public.title,
+        "sequence": cover.public.sequence,
+        "budget": [_price(price) for price in cover.public.budget],
+        "payload": cover.payload,
+        "id": cover.id,
+    }
+
+
+def _price(price: Price | Paid) -> dict[str, Any]:
+    spent = price.spent if price.spent < float("inf") else None
+    return {"unit": price.unit, "epsilon": price.epsilon, "delta": price.delta, "spent": spent}
+
+
+def _manifest(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "series": manifest.series,
+        "files": [member._asdict() for member in manifest.members],
+        "folders": list(manifest.folders),
+        "ledger": [
+            {"account": paid.account, **_price(paid), "events": [[to_json(e), n] for e, n in paid.events]}
+            for paid in manifest.ledger
+        ],
+        "card": manifest.card,
+        "configuration": manifest.configuration,
+    }
+
+
+# What they share ----------------------------------------------------------------------------------------
+
+
+def _say(args: argparse.Namespace, message: str) -> None:
+    if not args.quiet:
+        print(message, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(args: argparse.Namespace, verb: str, size: int) -> Iterator[Tell]:
+    """A bar on standard error, if a person is looking at it."""
+    if args.quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TransferSpeedColumn as Speed
+
+    shown = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed(), TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=size)
+        yield lambda n: bar.advance(task, n)
+
+
+def run_keys(args: argparse.Namespace) -> int:
+    """``keys new`` and ``keys recipient``."""
+    path = Path(args.file)
+    if args.action == "recipient":
+        identity: Identity = keyfile.load_identity(path)
+        sys.stdout.write(seal.Recipient.of(identity).export())
+        return 0
+    identity = keyfile.new_keys(path)
+    print(identity.public)
+    print(f"give others {keyfile.recipient_path(path)}, and {path} to nobody", file=sys.stderr)
     return 0

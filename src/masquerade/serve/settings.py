@@ -27,6 +27,8 @@ class Settings:
     port: int = 8080
     upstream: str | None = None
     """Base address of an OpenAI-compatible service, with or without ``/v1``; None: the mirror model."""
+    recogniser: Path | None = None
+    """Folder of a trained classifier of pictures (as ``masquerade open`` makes it), to be the service."""
     upstream_key_env: str | None = None
     """Name of the environment variable with the service's key; None: the client's credentials pass."""
     upstream_key_file: Path | None = None
@@ -60,6 +62,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.upstream is not None:
             _check_address(self.upstream)
+        if self.recogniser is not None and self.upstream is not None:
+            raise BadInput("a recogniser is the model service itself: give it or an upstream, not both")
         if self.upstream_key_env and self.upstream_key_file:
             raise BadInput("the upstream's key comes from a variable or from a file, not from both")
         if self.holds_key and self.upstream is None:

@@ -15,21 +15,21 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from masquerade import seal
 from masquerade.dp.ledger import Budget, Ledger, holding, paying
 from masquerade.errors import BadInput
-from masquerade.keys import Recipient
-from masquerade.seal.envelope import Sealed, seal
-from masquerade.seal.manifest import Member
-from masquerade.serve import keyfile, pictures
+from masquerade.keys import Identity
+from masquerade.seal import Paid, Recipient
+from masquerade.serve import keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
-from masquerade.serve.sealing import load_recipient
-from masquerade.serve.source import Source, Usage
+from masquerade.serve.source import Usage
 from masquerade.transfer.features import Features
 from masquerade.transfer.recipes import RECIPES, Fitting, Handover, Owning, Pictures, Receiving
 from masquerade.transfer.train import Progress
@@ -47,10 +47,13 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is None:
             option = {"signer": "from"}.get(name, name)
             raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
-    recipients, identity = [load_recipient(path) for path in args.to], keyfile.load_identity(Path(args.sign))
+    if args.report and not args.test:
+        raise Usage("a report is on pictures with labels: give --test")
+    recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
+    identity = keyfile.load_identity(Path(args.sign))
     with Landing(args.output, force=args.force) as landing, _shown(args) as told:
-        handover, result = _owner(args, told) if args.role == "owner" else _receiver(args, told)
-        _write(landing, handover, recipients, args, identity)
+        handover, paid, result = _owner(args, told) if args.role == "owner" else _receiver(args, told)
+        landing.write(_sealed(handover, paid, recipients, args, identity))
         landing.land()
     if args.json:
         print(json.dumps(result))
@@ -63,22 +66,33 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _write(
-    landing: Landing, handover: Handover, to: list[Recipient], args: argparse.Namespace, identity: Any
-) -> None:
+def _sealed(
+    handover: Handover, paid: list[Paid], to: list[Recipient], args: argparse.Namespace, identity: Identity
+) -> bytes:
     files = handover.files()
-    members = [(Member(name, len(data)), io.BytesIO(data)) for name, data in files.items()]
-    name = args.name or f"{args.recipe}, {args.role}"
-    for piece in seal(
-        members, to=to, sign=identity, name=name, number=int(time.time()), about=handover.about()
-    ):
-        landing.write(bytes(piece))
+    entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
+    out = io.BytesIO()
+    seal.seal(
+        out,
+        entries,
+        to,
+        identity,
+        sequence=time.time_ns() // 1_000_000,
+        series=args.name or f"{args.recipe}, {args.role}",
+        title=f"{handover.recipe} transfer, {handover.stage}",
+        card=handover.card,
+        configuration=json.dumps(handover.about(), sort_keys=True),
+        ledger=paid,
+    )
+    return out.getvalue()
 
 
 # -- the two sides ---------------------------------------------------------------------------------------
 
 
-def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Handover, dict[str, Any]]:
+def _owner(
+    args: argparse.Namespace, told: Callable[[Any], None]
+) -> tuple[Handover, list[Paid], dict[str, Any]]:
     folder = Path(args.data)
     recipe = RECIPES[args.recipe]
     how = Owning(
@@ -87,20 +101,16 @@ def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Hando
     )  # fmt: skip
     ledger = None if args.recipe == "zero-shot" else _ledger(args, folder)
     handover = recipe.owner(lambda: pictures.load(folder)[0], how, ledger, told)
-    result: dict[str, Any] = {
-        "recipe": args.recipe,
-        "epsilon": handover.privacy["epsilon"],
-        "delta": args.delta,
-    }
-    return handover, result if ledger is None else {**result, "left": ledger.left}
+    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": handover.privacy["epsilon"]}
+    if ledger is None:
+        return handover, [], result
+    # An account is called by where the data lie, which the other side needs not know.
+    paid = [Paid.of("pictures", ledger.unit, account) for account in ledger.balance().values()]
+    return handover, paid[:1], {**result, "delta": args.delta, "left": ledger.left}
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    """Their names are public: of idx files the digits, else those of the folders."""
-    files = pictures.files_of(folder, "train")
-    if files[0].parent == folder:
-        return tuple(map(str, range(10)))
-    return tuple(sorted({path.parent.name for path in files}))
+    return pictures.classes_of(folder, pictures.files_of(folder, "train"))
 
 
 def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
@@ -116,15 +126,16 @@ def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
     return Ledger(None, tuple(names), unit=units.pop(), store=store)
 
 
-def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Handover, dict[str, Any]]:
+def _receiver(
+    args: argparse.Namespace, told: Callable[[Any], None]
+) -> tuple[Handover, list[Paid], dict[str, Any]]:
     key = keyfile.load_identity(Path(args.key or args.sign))
-    with Source.open(args.package) as source:
-        sealed = Sealed.read(source.file)
-        if sealed.manifest.payload > _LARGEST_HANDOVER:
+    with sealing.opened(args.package) as file:
+        package = seal.open(file, key, sealing.signer_of(args.signer))
+        if package.manifest.size > _LARGEST_HANDOVER:
             raise BadInput("this package is larger than any hand-over")
-        opened, files = sealed.open(key, load_recipient(args.signer)), dict[str, bytes]()
-        for member, piece in opened.chunks(source.file):
-            files[member.name] = files.get(member.name, b"") + bytes(piece)
+        files = {member.name: package.read(member.name) for member in package.manifest.members}
+        package.finish()
     came = Handover.of(files)
     public = pictures.load(Path(args.public))[0]
     if args.labels is not None:
@@ -139,7 +150,20 @@ def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> tuple[Ha
             "accuracy_came": came.accuracy(test) if came.weights else None,
             "accuracy": full.accuracy(test),
         }
-    return full, result
+        if args.report:
+            _report(args, full, test)
+    return full, list(package.manifest.ledger), result
+
+
+def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
+    from masquerade.transfer.report import Measured, page
+
+    scores = full.logits(test.images).softmax(1).numpy()
+    told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy["epsilon"])}
+    html = page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
+    with Landing(args.report, force=args.force) as landing:
+        landing.write(html.encode())
+        landing.land()
 
 
 def _has_test(folder: Path) -> bool:

@@ -169,14 +169,16 @@ class Mirror:
         """See :class:`Upstream`."""
         now = int(time.time())
         if path == "/models":
-            return _MirrorReply(mirror.Answer(200, "application/json", [mirror.models(now)]))
-        return _MirrorReply(mirror.answer(body or b"", now))
+            return LocalReply(mirror.Answer(200, "application/json", [mirror.models(now)]))
+        return LocalReply(mirror.answer(body or b"", now))
 
     async def close(self) -> None:
         """See :class:`Upstream`."""
 
 
-class _MirrorReply:
+class LocalReply:
+    """What a service in this process answered."""
+
     def __init__(self, answer: mirror.Answer) -> None:
         self.status, self.content_type, self._pieces = answer
         self.headers: list[tuple[bytes, bytes]] = []

@@ -193,6 +193,8 @@ class Owning:
     average: float = 0.5
     """The share of the last steps whose models are averaged."""
     seed: int = 0
+    side: int = 28
+    """Of a picture, which is a square: declared, so that a definition can be made without one."""
 
 
 def _train_light(
@@ -213,6 +215,8 @@ def _train_light(
     private = read()
     if len(private.labels) and not 0 <= private.labels.min() <= private.labels.max() < len(how.classes):
         raise BadInput("a label names no class: they go from 0 to the number of classes less one")
+    if private.images.shape[1:] != (how.side, how.side):  # before anything is paid
+        raise BadInput(f"the pictures are no squares of {how.side} pixels, as declared")
     data = definition.inputs(private.images), torch.from_numpy(private.labels)
     optimizer = torch.optim.SGD(model.parameters(), lr=how.rate, momentum=0.9)
     trained = train(
@@ -239,7 +243,7 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _definition(recipe: Recipe, how: Owning) -> Handover:
-    width = how.features(np.zeros((1, 28, 28), np.uint8)).shape[1]
+    width = how.features(np.zeros((1, how.side, how.side), np.uint8)).shape[1]
     shape = Shape("linear", width, len(how.classes))
     return Handover(recipe, "definition", how.features, shape, how.classes, how.seed)
 

@@ -60,9 +60,16 @@ class Exchange:
         Blocked: the policy forbids sending something that was found.
     """
 
-    def __init__(self, masker: Masker, body: bytes, *, alias: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        masker: Masker,
+        body: bytes,
+        *,
+        alias: Callable[[str], str] | None = None,
+        picture: Callable[[str], str] | None = None,
+    ) -> None:
         tree = _read(body)
-        slots = Slots(tree, alias)
+        slots = Slots(tree, alias, picture)
         _check_names(masker, slots.names)
         masked = masker.mask_all(slots.texts)
         slots.put(masked.texts)

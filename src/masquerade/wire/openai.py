@@ -25,6 +25,7 @@ class How(enum.Enum):
     DEEP = enum.auto()  # whatever it is: strings, numbers and keys below it are masked one by one
     ALIAS = enum.auto()  # names a person to the service: replaced by a keyed alias, never restored
     OPAQUE = enum.auto()  # signed or encrypted by the service: goes back byte for byte
+    PICTURE = enum.auto()  # a picture: reduced to what is to be seen of it, all else with it is dropped
 
 
 class Refuse(NamedTuple):
@@ -50,9 +51,9 @@ Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
 # A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
 # that stands where an object or a list was expected is text; so is a long number where none was expected.
 
-PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE = How
+PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE, PICTURE = How
 
-_NO_PICTURES = "pictures are not masked yet, so they are not sent; send text"
+_NO_PICTURES = "pictures go to a recogniser of the gateway's own only, so they are not sent; send text"
 _NO_SOUND = "sound is not masked yet, so it is not sent or asked for; use text"
 _NO_FILES = "files are not masked yet, so they are not sent; send their text"
 _NO_FILMS = "films are not masked yet, so they are not sent; send text"
@@ -197,6 +198,13 @@ REQUEST |= dict.fromkeys(
     ),
     NUMBER,
 )
+
+SEEN: dict[str, Rule] = PART | {
+    "image_url": PICTURE,
+    "type": Only(frozenset({"text", "refusal", "image_url"}), "only texts and pictures can be masked"),
+}
+REQUEST_WITH_PICTURES: dict[str, Rule] = REQUEST | {"messages": [MESSAGE | {"content": [SEEN]}]}
+"""For a service that is shown pictures, once they are reduced: see ``Slots``."""
 
 
 # Replies

@@ -20,7 +20,9 @@ from masquerade.wire.openai import (
     NUMBER,
     OPAQUE,
     PASS,
+    PICTURE,
     REQUEST,
+    REQUEST_WITH_PICTURES,
     TEXT,
     How,
     Names,
@@ -49,22 +51,29 @@ class Slots:
     ``texts`` are what a mask must look at. :meth:`put` takes as many masked ones and writes those that
     changed into the request; what did not change stays as it was, byte for byte. ``names`` are the names
     and ids that go out as they are, each with the field of the request that has it; short ones and those
-    without a digit are left out.
+    without a digit are left out. ``picture`` makes of a picture's address what goes out instead; without it
+    pictures are refused.
 
     Raises:
         BadInput: the request has no messages, or something in it cannot be masked; ``source`` is the
             field's path, such as ``messages[0].content[1].image_url``.
     """
 
-    def __init__(self, request: dict[str, Any], alias: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        request: dict[str, Any],
+        alias: Callable[[str], str] | None = None,
+        picture: Callable[[str], str] | None = None,
+    ) -> None:
         self.texts: list[str] = []
         self.names: dict[str, str] = {}
         self._slots: list[_Slot | _Document] = []
         self._renames: list[tuple[dict[str, Any], str, int]] = []
         self._alias = alias
+        self._picture = picture
         _check_request(request)
         try:
-            self._fields(request, REQUEST, ())
+            self._fields(request, REQUEST if picture is None else REQUEST_WITH_PICTURES, ())
         except RecursionError:
             raise BadInput("the request is nested too deeply") from None
 
@@ -94,7 +103,23 @@ class Slots:
             elif type(rule) is Refuse or type(rule) is Only:
                 _refuse(holder, key, rules, path)
                 continue
+            elif rule is PICTURE:
+                self._reduce(holder, key, path)
+                continue
             self._value(holder, key, rule, (path, key))
+
+    def _reduce(self, holder: dict[str, Any], key: str, path: tuple[object, ...]) -> None:
+        """Put what is to be seen of a picture where it stood; what else stood there, such as a name, goes."""
+        value, where = holder[key], _spell((path, key))
+        if value is None:
+            return
+        address = value.get("url") if type(value) is dict else None
+        if self._picture is None or type(address) is not str:
+            raise BadInput("a picture is an object with a url", source=where)
+        try:
+            holder[key] = {"url": self._picture(address)}
+        except BadInput as problem:
+            raise BadInput(str(problem), source=where) from None
 
     def _value(self, holder: Any, key: Any, rule: Rule, path: tuple[object, ...]) -> None:
         value = holder[key]
