@@ -106,7 +106,7 @@ class Around(nn.Module):
 def models(draw: Any) -> tuple[nn.Module, Tensor]:
     """A chain over sequences of up to six layers, and its input: words or numbers."""
     torch.manual_seed(draw(st.integers(0, 10_000)))
-    batch, length, width = draw(st.integers(1, 6)), draw(st.integers(1, 70)), draw(st.sampled_from([2, 4, 6]))
+    batch, length, width = draw(st.integers(1, 6)), draw(st.integers(2, 70)), draw(st.sampled_from([2, 4, 6]))
     layers: list[nn.Module] = []
     if draw(st.booleans()):
         x = torch.randint(0, 5, (batch, length))
