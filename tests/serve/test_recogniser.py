@@ -331,7 +331,7 @@ def test_what_cannot_be_served(tmp_path: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "inputs", "features"),
-    [("cnn", 28, "pixels"), ("vit", 28, "pixels"), ("grown", 1225, "hog"), ("linear", 3969, "scattering")],
+    [("cnn", 28, "pixels"), ("vit", 28, "pixels"), ("mlp", 1225, "hog"), ("linear", 3969, "scattering")],
 )
 def test_every_kind_of_model_is_served(kind: Any, inputs: int, features: Any) -> None:
     shape = Shape(kind, inputs, 3, hidden=16)
@@ -366,7 +366,7 @@ def test_the_whole_way(run: Any, home: Path) -> None:
         --features pixels --steps 30 --batch 100 --rate 4 --to receiver/id.recipient --sign owner/id
         -o light.seal -q"""
     assert run(*said.split()).code == 0
-    said = """train --recipe light --role receiver --package light.seal --from owner/id.recipient --epochs 3
+    said = """train --recipe light --role receiver --package light.seal --from owner/id.recipient --steps 30
         --labels 0 --public receiver/public --test receiver/test --report receiver/report.html
         --to owner/id.recipient --sign receiver/id -o full.seal -q"""
     made = run(*said.split())

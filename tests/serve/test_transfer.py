@@ -47,7 +47,7 @@ def owner(run: Any, recipe: str, *more: str, out: str = "owner/out.seal") -> Any
 
 
 def receiver(run: Any, recipe: str, *more: str, package: str = "owner/out.seal") -> Any:
-    said = f"""train --recipe {recipe} --role receiver --package {package} --epochs 3 --json
+    said = f"""train --recipe {recipe} --role receiver --package {package} --steps 150 --json
         --from owner/id.recipient --public receiver/public --test receiver/public
         --to owner/id.recipient --sign receiver/id -o receiver/full.seal"""
     return run(*said.split(), *more)

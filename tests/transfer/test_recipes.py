@@ -19,11 +19,11 @@ from masquerade.errors import BadInput, BudgetExceeded  # noqa: E402
 from masquerade.transfer import light, one_stage, zero_shot  # noqa: E402
 from masquerade.transfer.features import Features  # noqa: E402
 from masquerade.transfer.models import Shape  # noqa: E402
-from masquerade.transfer.recipes import Fitting, Handover, Owning, Pictures, Receiving  # noqa: E402
+from masquerade.transfer.recipes import Fitting, Handover, Owning, Pictures, Receiving, head_stage  # noqa: E402
 
 CLASSES = ("cross", "bar", "square")
 OWNING = Owning(2.0, 1e-5, 3000, CLASSES, Features("pixels"), batch=300, steps=60, l2_clip_norm=0.5, rate=4.0)
-RECEIVING = Receiving(hidden=64, epochs=6, rate=3e-3)
+RECEIVING = Receiving(hidden=64, steps=60, rate=2e-3)
 
 
 def drawn(n: int, seed: int) -> Pictures:
@@ -70,15 +70,11 @@ def test_light(owned: Handover) -> None:
     before = came.accuracy(TEST)
     told: list[Fitting] = []
     unlabelled = replace(PUBLIC, labels=np.full(1500, -1))
-    grown = light.receiver(came, unlabelled, replace(RECEIVING, epochs=0))
-    assert torch.allclose(grown.logits(TEST.images), came.logits(TEST.images), atol=1e-5), (
-        "it begins as it came"
-    )
     full = light.receiver(came, unlabelled, RECEIVING, told.append)
-    assert full.stage == "full" and full.model.kind == "grown" and full.privacy == came.privacy
-    assert full.accuracy(TEST) > before - 0.03 > 0.5
+    assert full.stage == "full" and full.model.kind == "mlp" and full.privacy == came.privacy
+    assert full.accuracy(TEST) > before + 0.01 > 0.5, "the full model is better than its teacher"
     assert light.receiver(came, PUBLIC, RECEIVING).accuracy(TEST) > before, "labels help, where they are"
-    assert [each.epoch for each in told] == list(range(1, 7))
+    assert [each.step for each in told] == list(range(1, 61))
     assert through(full).accuracy(TEST) == full.accuracy(TEST)
 
 
@@ -98,8 +94,8 @@ def test_a_head_that_is_held_stays_near(owned: Handover) -> None:
     came = replace(through(owned), recipe="one-stage")
 
     def moved(near: float) -> float:
-        full = one_stage.receiver(came, PARTLY, replace(RECEIVING, near=near, epochs=0))
-        return float((full.weights["head.weight"] - came.weights["weight"]).norm())
+        moved = head_stage(came, PARTLY, replace(RECEIVING, near=near))
+        return float((moved.weights["weight"] - came.weights["weight"]).norm())
 
     assert moved(100.0) < 0.3 * moved(0.0)
 
@@ -122,7 +118,7 @@ def test_zero_shot_never_opens_the_private_data() -> None:
 
 def test_the_same_seed_gives_the_same_bytes(owned: Handover) -> None:
     def full(seed: int) -> dict[str, bytes]:
-        return light.receiver(owned, PARTLY, replace(RECEIVING, seed=seed, epochs=1)).files()
+        return light.receiver(owned, PARTLY, replace(RECEIVING, seed=seed, steps=4)).files()
 
     before = torch.get_rng_state()
     assert full(1) == full(1) != full(2)
@@ -185,7 +181,7 @@ def test_files_that_are_no_hand_over(owned: Handover) -> None:
             Handover.of(each)
 
 
-@pytest.mark.parametrize("kind", ["linear", "grown", "cnn", "vit"])
+@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn", "vit"])
 def test_models_are_rebuilt_from_their_description(kind: Any) -> None:
     shape = Shape(kind, 28, 10, hidden=16)
     told = json.loads(json.dumps(shape.told()))
@@ -197,14 +193,14 @@ def test_models_are_rebuilt_from_their_description(kind: Any) -> None:
         assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), third.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("kind", ["grown", "cnn", "vit"])
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "vit"])
 def test_models_are_trained_privately(kind: Any) -> None:
     """Each of them by per-example gradients, whatever layers it has."""
     from masquerade.transfer.train import Plan, train
 
     model = Shape(kind, 28, 3, hidden=16, dropout=0.1).build()
     x = torch.from_numpy(PRIVATE.images[:200].astype(np.float32) / 255)
-    x = x if kind != "grown" else x[:, 14]
+    x = x if kind != "mlp" else x[:, 14]
     plan = Plan(200, 0.2, 3, 1.0, 1.0)
     ledger = Ledger(Budget(1000.0, 1e-5), ("x",))
     train(

@@ -26,7 +26,12 @@ def train_options(parser: argparse.ArgumentParser) -> None:
         default="hog",
         help="owner (default: %(default)s)",
     )
-    add("--steps", type=int, default=280, metavar="N", help="owner (default: %(default)s)")
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="of training (default: 280 for the owner, 800 for the receiver)",
+    )
     add(
         "--batch",
         type=int,
@@ -43,6 +48,5 @@ def train_options(parser: argparse.ArgumentParser) -> None:
     add("--labels", type=int, metavar="N", help="receiver: use the labels of the first N only")
     add("--test", metavar="FOLDER", help="receiver: public pictures to measure the full model on")
     add("--report", metavar="HTML", help="receiver: a page on the full model, with pictures of --test")
-    add("--epochs", type=int, default=10, metavar="N", help="receiver (default: %(default)s)")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("--json", action="store_true", help="print JSON, a line for what happens and one for the result")

@@ -97,7 +97,7 @@ def _owner(
     recipe = RECIPES[args.recipe]
     how = Owning(
         args.epsilon or 1.0, args.delta, args.examples, _classes(folder), Features(args.features),
-        batch=args.batch, steps=args.steps, rate=args.rate,
+        batch=args.batch, steps=args.steps or Owning.steps, rate=args.rate,
     )  # fmt: skip
     ledger = None if args.recipe == "zero-shot" else _ledger(args, folder)
     handover = recipe.owner(lambda: pictures.load(folder)[0], how, ledger, told)
@@ -141,7 +141,7 @@ def _receiver(
     if args.labels is not None:
         known = np.arange(len(public.labels)) < args.labels
         public = Pictures(public.images, np.where(known, public.labels, -1))
-    how = Receiving(epochs=args.epochs)
+    how = Receiving() if args.steps is None else Receiving(steps=args.steps)
     full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy["epsilon"]}
     if args.test:
@@ -181,7 +181,7 @@ def _shown(args: argparse.Namespace) -> Iterator[Callable[[Any], None]]:
     def line(told: Progress | Fitting) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last > 1 or _done(told) == _of(told):
+        if now - last > 1 or told.step == told.steps:
             last = now
             print(json.dumps(_fields(told)), flush=True)
 
@@ -201,21 +201,13 @@ def _shown(args: argparse.Namespace) -> Iterator[Callable[[Any], None]]:
 
         def moved(told: Progress | Fitting) -> None:
             words = "  ".join(f"{name} {_short(value)}" for name, value in _fields(told).items())
-            bar.update(task, completed=_done(told), total=_of(told), description=words)
+            bar.update(task, completed=told.step, total=told.steps, description=words)
 
         yield moved
 
 
-def _done(told: Progress | Fitting) -> int:
-    return told.step if isinstance(told, Progress) else told.epoch
-
-
-def _of(told: Progress | Fitting) -> int:
-    return told.steps if isinstance(told, Progress) else told.epochs
-
-
 def _fields(told: Progress | Fitting) -> dict[str, Any]:
     if isinstance(told, Fitting):
-        return {"stage": told.stage, "epoch": told.epoch, "loss": told.loss}
+        return {"stage": told.stage, "step": told.step, "loss": told.loss}
     fields: dict[str, Any] = {"step": told.step, "loss": told.loss}
     return {**fields, "epsilon": told.epsilon} if told.step % 20 == 0 or told.step == told.steps else fields

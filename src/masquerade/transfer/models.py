@@ -1,10 +1,9 @@
 """Classifiers that are rebuilt from a description in JSON: no code and no pickle ever goes between two sides.
 
 linear   what private training does best on good features
-grown    a linear head, and beside it an MLP whose last layer begins at 0: it starts as the linear model,
-exactly cnn      Papernot and others' small one for 28x28 ("Tempered Sigmoid Activations for Deep Learning
-with Differential
-         Privacy", AAAI 2021, table 1), with tanh
+mlp      two layers or more, and beside them a linear head
+cnn      Papernot and others' small one for 28x28, with tanh ("Tempered Sigmoid Activations for Deep Learning
+         with Differential Privacy", AAAI 2021, table 1)
 vit      a small vision transformer, its positions and class token as embeddings
 """
 
@@ -32,19 +31,19 @@ class Shape:
         BadInput: a number is out of its range, as in a description that somebody else sent.
     """
 
-    kind: Literal["linear", "grown", "cnn", "vit"]
+    kind: Literal["linear", "mlp", "cnn", "vit"]
     inputs: int
     """Features of an example; of ``cnn`` and ``vit`` the side of a square picture."""
     classes: int
     hidden: int = 512
-    """Of ``grown`` the width, of ``vit`` the width of a token."""
+    """Of ``mlp`` the width, of ``vit`` the width of a token."""
     depth: int = 2
-    """Layers of ``grown`` and ``vit``."""
+    """Layers of ``mlp`` and ``vit``."""
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.kind not in ("linear", "grown", "cnn", "vit"):
-            raise BadInput("a classifier is 'linear', 'grown', 'cnn' or 'vit'")
+        if self.kind not in ("linear", "mlp", "cnn", "vit"):
+            raise BadInput("a classifier is 'linear', 'mlp', 'cnn' or 'vit'")
         sizes = (self.inputs, self.classes, self.hidden, self.depth)
         if not all(type(size) is int and 0 < size <= 1 << 20 for size in sizes) or self.depth > 64:
             raise BadInput("the sizes of a classifier are from 1 to 2^20, its depth is at most 64")
@@ -85,7 +84,7 @@ def _linear(shape: Shape) -> nn.Module:
     return model
 
 
-class Grown(nn.Module):
+class Mlp(nn.Module):
     """``head(x)``, and what an MLP adds to it."""
 
     def __init__(self, shape: Shape) -> None:
@@ -158,4 +157,4 @@ class _Vit(nn.Module):
         return out
 
 
-_MADE = {"linear": _linear, "grown": Grown, "cnn": _cnn, "vit": _Vit}
+_MADE = {"linear": _linear, "mlp": Mlp, "cnn": _cnn, "vit": _Vit}

@@ -1,9 +1,11 @@
 """Three ways for a model to go from where the data are to where the compute is.
 
-    light       owner: a small model, trained with privacy  ->  receiver: a full one grown from it on public
-    inputs zero-shot   owner: definition, features, public seed     ->  receiver: trained in full on public
-    examples one-stage   owner: a small model, trained to a degree    ->  receiver: its head alone, held near
-    what came; then all
+    light      owner     a small model, trained with privacy
+               receiver  a full one, taught by it on public inputs
+    zero-shot  owner     definition, features and a public seed
+               receiver  a full model, trained on public examples
+    one-stage  owner     a small model, trained with privacy to a declared degree
+               receiver  its head alone, held near what came; then a full one
 
 What passes between them is a :class:`Handover`: files without code, to be sealed (:mod:`masquerade.seal`).
 All that leaves the owner either was paid for by the owner's ledger, or does not depend on the data: the
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -42,6 +44,8 @@ from masquerade.transfer.train import Plan, Progress, train
 FORMAT = 1
 _STAGES = ("definition", "trained", "full")
 _LARGEST_HEADER = 1 << 20
+_FLAT = 0.01
+"""A feature that moves less than this over the public pictures is not blown up."""
 Recipe = Literal["light", "zero-shot", "one-stage"]
 
 
@@ -262,18 +266,21 @@ def _card(recipe: str, how: Owning, epsilon: float) -> str:
 
 @dataclass(frozen=True)
 class Receiving:
-    """How the receiver trains, on inputs that are public, masked or synthetic."""
+    """How the receiver trains, on inputs that are public, masked or synthetic.
+
+    The defaults were chosen on pictures that were neither private, public nor test (``bench/recipes.py``).
+    """
 
     hidden: int = 512
     depth: int = 2
-    epochs: int = 10
-    rate: float = 1e-3
-    decay: float = 1e-3
-    sharpness: float = 2.0
-    """What came teaches the full model by its probabilities to this power, made to sum to 1 again."""
-    near: float = 1.0
+    steps: int = 800
+    """Of the full model; a step takes 256 pictures, or all if there are fewer."""
+    rate: float = 5e-4
+    decay: float = 1e-2
+    near: float = 0.3
     """one-stage: the weight of the squared distance from the head that came."""
-    head_epochs: int = 20
+    head_steps: int = 80
+    head_rate: float = 1e-3
     seed: int = 0
 
 
@@ -282,20 +289,62 @@ class Fitting:
     """Where the receiver is."""
 
     stage: str
-    epoch: int
-    epochs: int
+    step: int
+    steps: int
     loss: float
 
 
-def _grown(handover: Handover, how: Receiving) -> Handover:
-    shape = replace(handover.model, kind="grown", hidden=how.hidden, depth=how.depth)
-    grown = replace(handover, model=shape, weights={}, seed=how.seed)
-    if not handover.weights:
-        return grown
-    model = grown.module()
-    weights = _weights(model)
-    weights |= {f"head.{name}": value for name, value in handover.weights.items()}
-    return replace(grown, weights=weights)
+def _full(handover: Handover, how: Receiving) -> Handover:
+    """The full model, fresh from the seed.
+
+    It does not begin as the light one: what is taught by its own words has nothing to learn. A fresh one
+    cannot follow the noise in them, and does better than its teacher.
+    """
+    shape = replace(handover.model, kind="mlp", hidden=how.hidden, depth=how.depth)
+    return replace(handover, model=shape, weights={}, seed=how.seed)
+
+
+def _trained_fully(
+    handover: Handover,
+    images: NDArray[Any],
+    targets: Tensor,
+    how: Receiving,
+    progress: Callable[[Fitting], None] | None,
+) -> Handover:
+    full = _full(handover, how)
+    model, inputs = full.module(), full.inputs(images)
+    scale = _Scale.of(inputs)
+    _fit(model, inputs, targets, how, "full", progress, scale)
+    scale.fold(model)
+    return _finished(full, model)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Inputs at mean 0 and deviation 1 over public pictures, so that all features count alike."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, inputs: Tensor) -> _Scale:
+        mean, square = torch.zeros(inputs.shape[1]), torch.zeros(inputs.shape[1])
+        for at in range(0, len(inputs), 1024):
+            piece = inputs[at : at + 1024].float()
+            mean += piece.sum(0) / len(inputs)
+            square += piece.square().sum(0) / len(inputs)
+        return cls(mean, (square - mean.square()).clamp(min=0).sqrt() + _FLAT)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation
+
+    def fold(self, model: nn.Module) -> None:
+        """Let ``model`` take inputs as they are: the layers that see them do the rest."""
+        with torch.no_grad():
+            for name in ("head", "body.0"):
+                weight, bias = (model.get_parameter(f"{name}.{which}") for which in ("weight", "bias"))
+                weight.div_(self.deviation)
+                bias.sub_(weight @ self.mean)
 
 
 def _finished(handover: Handover, model: nn.Module) -> Handover:
@@ -305,52 +354,72 @@ def _finished(handover: Handover, model: nn.Module) -> Handover:
 def _light_receiver(
     handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
 ) -> Handover:
-    """Grow the light model, and distil it over public inputs: their labels are used where they have some."""
+    """Teach a full model what the light one says of public inputs; known labels take its place."""
     _needs(handover, "trained")
-    grown = _grown(handover, how)
-    model = grown.module()
-    _fit(model, grown.inputs(public.images), _taught(handover, public, how), how, "full", progress)
-    return _finished(grown, model)
+    if not len(public.labels):
+        raise BadInput("there is no public picture to teach a full model on")
+    return _trained_fully(handover, public.images, _taught(handover, public), how, progress)
 
 
-def _taught(handover: Handover, public: Pictures, how: Receiving) -> Tensor:
-    told = (handover.logits(public.images).log_softmax(1) * how.sharpness).softmax(1)
+def _taught(handover: Handover, public: Pictures) -> Tensor:
+    told = handover.logits(public.images).softmax(1)
     known = torch.from_numpy(public.labels)
     at = known >= 0
-    told[at] = F.one_hot(known[at], told.shape[1]).float()
+    told[at] = _one_hot(known[at], handover)
     return told
+
+
+def _one_hot(labels: Tensor, handover: Handover) -> Tensor:
+    if len(labels) and int(labels.max()) >= len(handover.classes):
+        raise BadInput("a public label names no class of this model")
+    return F.one_hot(labels, len(handover.classes)).float()
+
+
+def _labelled(public: Pictures, handover: Handover, why: str) -> tuple[NDArray[Any], Tensor]:
+    known = public.labels >= 0
+    if not known.any():
+        raise BadInput(f"{why} needs public pictures with labels")
+    return public.images[known], _one_hot(torch.from_numpy(public.labels[known]), handover)
 
 
 def _zero_shot_receiver(
     handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
 ) -> Handover:
     """Train the full model on public examples, from the seed."""
-    labelled = public.labels >= 0
-    if not labelled.any():
-        raise BadInput("zero-shot training needs public pictures with labels")
-    grown = _grown(handover, how)
-    model = grown.module()
-    targets = F.one_hot(torch.from_numpy(public.labels[labelled]), len(handover.classes)).float()
-    _fit(model, grown.inputs(public.images[labelled]), targets, how, "full", progress)
-    return _finished(grown, model)
+    images, targets = _labelled(public, handover, "zero-shot training")
+    return _trained_fully(handover, images, targets, how, progress)
 
 
 def _one_stage_receiver(
     handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
 ) -> Handover:
-    """One stage: the head alone, on what has labels, held near what came. Then all, taught by that head."""
-    _needs(handover, "trained")
-    labelled = public.labels >= 0
-    if not labelled.any():
-        raise BadInput("the stage that trains the head needs public pictures with labels")
-    came = handover.module()
-    anchors = [value.detach().clone() for value in came.parameters()]
-    targets = F.one_hot(torch.from_numpy(public.labels[labelled]), len(handover.classes)).float()
-    inputs = handover.inputs(public.images[labelled])
-    stage = replace(how, epochs=how.head_epochs, decay=0.0)
-    _fit(came, inputs, targets, stage, "head", progress, lambda: how.near * _distance(came, anchors))
-    moved = replace(handover, weights=_weights(came))
+    """The head alone; then the full model, taught by that head and by the labels there are."""
+    moved = head_stage(handover, public, how, progress)
     return replace(_light_receiver(moved, public, how, progress), recipe="one-stage")
+
+
+def head_stage(
+    handover: Handover,
+    public: Pictures,
+    how: Receiving,
+    progress: Callable[[Fitting], None] | None = None,
+) -> Handover:
+    """What came, its head trained on the public labels and held near where it was.
+
+    Raises:
+        BadInput: what came has no trained head, or no public picture has a label.
+    """
+    _needs(handover, "trained")
+    images, targets = _labelled(public, handover, "the stage that trains the head")
+    head = handover.module()
+    anchors = [value.detach().clone() for value in head.parameters()]
+    stage = replace(how, steps=how.head_steps, rate=how.head_rate, decay=0.0)
+
+    def beside() -> Tensor:
+        return how.near * _distance(head, anchors)
+
+    _fit(head, handover.inputs(images), targets, stage, "head", progress, beside=beside)
+    return replace(handover, weights=_weights(head))
 
 
 def _distance(model: nn.Module, anchors: list[Tensor]) -> Tensor:
@@ -372,40 +441,38 @@ def _fit(
     how: Receiving,
     stage: str,
     progress: Callable[[Fitting], None] | None,
-    beside: Callable[[], Tensor] | None = None,
+    scale: Callable[[Tensor], Tensor] = lambda x: x,
+    beside: Callable[[], Tensor] = lambda: torch.zeros(()),
     batch: int = 256,
 ) -> None:
     """Plain training on public data: cross entropy against probabilities, AdamW, a cosine to 0."""
     before = torch.get_rng_state()
     torch.manual_seed(how.seed)
-    orders = crypto.Keystream(
-        how.seed.to_bytes(crypto.STREAM_KEY_BYTES, "little")
-    )  # public, and the same again
-    steps = how.epochs * max(1, -(-len(inputs) // batch))
+    batches = _batches(how.seed, len(inputs), batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=how.rate, weight_decay=how.decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, how.steps))
     model.train()
     try:
-        for epoch in range(how.epochs):
-            order, total = (
-                torch.from_numpy(np.argsort(np.frombuffer(orders.read(8 * len(inputs)), "<u8"))),
-                0.0,
-            )
-            for at in range(0, len(inputs), batch):
-                some = order[at : at + batch]
-                optimizer.zero_grad(set_to_none=True)
-                loss = F.cross_entropy(model(inputs[some].float()), targets[some])
-                if beside is not None:
-                    loss = loss + beside()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                total += float(loss.detach()) * len(some)
+        for step in range(how.steps):
+            some = next(batches)
+            optimizer.zero_grad(set_to_none=True)
+            loss = F.cross_entropy(model(scale(inputs[some].float())), targets[some]) + beside()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
             if progress is not None:
-                progress(Fitting(stage, epoch + 1, how.epochs, total / max(1, len(inputs))))
+                progress(Fitting(stage, step + 1, how.steps, float(loss.detach())))
     finally:
         torch.set_rng_state(before)
     model.eval()
+
+
+def _batches(seed: int, examples: int, batch: int) -> Iterator[Tensor]:
+    """Orders without end, cut in pieces; from a public seed, so the same again."""
+    orders = crypto.Keystream(seed.to_bytes(crypto.STREAM_KEY_BYTES, "little"))
+    while True:
+        order = np.argsort(np.frombuffer(orders.read(8 * examples), "<u8"), kind="stable")
+        yield from (torch.from_numpy(order[at : at + batch]) for at in range(0, examples, batch))
 
 
 # -- the recipes -----------------------------------------------------------------------------------------
