@@ -480,3 +480,159 @@ def test_the_closed_form_is_the_same(examples: int, bound: float, poisoned: int)
         wanted.poisoned,
     )
     assert found.loss == pytest.approx(wanted.loss, nan_ok=True)
+
+
+# -- what must not hide an example ------------------------------------------------------------------------
+
+
+def moved_by_the_last(model: nn.Module, x: Tensor, losses: Callable[[Tensor], Tensor], memory: int) -> float:
+    """How far the clipped sum is from that without the last example; the bound is 1."""
+    with PerExample(model, 1.0, memory=memory) as private:
+        whole, less = (private(lambda x=x: losses(x)).gradients for x in (x, x[:-1]))
+    return math.sqrt(sum(float((whole[name] - less[name]).double().square().sum()) for name in whole))
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 40])
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_an_example_whose_steps_cancel_hides_nothing(memory: int, half: bool, seed: int) -> None:
+    """What is left of large opposite steps is above the bound, and below the rounding of their products."""
+    torch.manual_seed(seed)
+    layer, size, near = nn.Linear(64, 64, bias=False), (100, 1e5)[not half], (2e-2, 1e-5)[not half]
+    nn.init.normal_(layer.weight, std=1e-3)
+    x = torch.randn(4, 2, 64)
+    x[3, 0] *= size
+    x[3, 1] = -x[3, 0] * (1 + near * torch.randn(64))
+
+    def losses(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            return F.cross_entropy(
+                layer(x).mean(1).float(), torch.zeros(len(x), dtype=torch.int64), reduction="none"
+            )
+
+    assert moved_by_the_last(layer, x, losses, memory) <= 1 + 2**-8
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 40])
+@pytest.mark.parametrize("words", [3, 50])
+def test_a_word_whose_places_cancel_hides_nothing(memory: int, words: int) -> None:
+    table, x = nn.Embedding(words, 8), torch.tensor([[0, 1], [2, 1], [1, 1]])
+    nn.init.zeros_(table.weight)
+    weights = torch.randn(3, 2, 8) * 1e5
+    weights[2, 1] = -weights[2, 0] * (1 + 1e-5 * torch.randn(8))
+
+    def losses(x: Tensor) -> Tensor:
+        return (table(x) * weights[: len(x)]).sum((1, 2))
+
+    assert moved_by_the_last(table, x, losses, memory) <= 1 + 2**-8
+
+
+class Running(nn.Module):
+    """Keeps a mean of what it has seen."""
+
+    def __init__(self, replaced: bool) -> None:
+        super().__init__()
+        self.inner, self.replaced = nn.Linear(7, 10), replaced
+        self.register_buffer("mean", torch.zeros(7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            now = self.mean * 0.9 + x.detach().mean(0) * 0.1
+            self.mean = now if self.replaced else self.mean.copy_(now)
+        return self.inner(x - self.mean)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_buffers_that_keep_the_data_are_refused(replaced: bool) -> None:
+    model, x, y = Running(replaced), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="mean is a buffer"):
+        private(lambda: losses_of(model, x, y))
+    check(model.eval(), x, y)
+
+
+def test_a_weight_that_is_made_of_others() -> None:
+    model = torch.nn.utils.weight_norm(nn.Linear(7, 10))
+    check(model, torch.randn(6, 7), torch.randint(0, 10, (6,)))
+
+
+class Across(nn.Module):
+    """A model whose own code computes over the batch."""
+
+    def __init__(self, how: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner, self.how = nn.Linear(7, 10), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.how(self.inner(x))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda out: out - out.mean(0),
+        lambda out: out.cumsum(0),
+        lambda out: out * out.roll(1, 0),
+        lambda out: F.pad(out @ out.T, (0, 4)),
+    ],
+    ids=["mean", "sums so far", "the one before", "of each other"],
+)
+def test_models_that_compute_across_the_batch_are_refused(how: Any) -> None:
+    model, x, y = Across(how), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match=r"examples|mix"):
+        private(lambda: losses_of(model, x, y))
+
+
+def test_a_first_example_alone_does_not_end_the_checks() -> None:
+    model, x, y = Across(lambda out: out - out.mean(0)), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    x[0] = math.nan
+    with PerExample(model, 1.0) as private:
+        private(lambda: losses_of(model, x[:1], y[:1]))
+        with pytest.raises(BadInput, match=r"examples|mix"):
+            private(lambda: losses_of(model, x[1:], y[1:]))
+
+
+class Louder(nn.MultiheadAttention):
+    """An attention with a forward of its own."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        out, weights = super().forward(*args, **kwargs)
+        return out * 3, weights
+
+
+class Looking(nn.Module):
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.attention, self.head = attention, nn.Linear(12, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        other = x[..., : self.attention.kdim]
+        return self.head(self.attention(x, other, other, need_weights=False)[0]).mean(1)
+
+
+def test_an_attention_with_a_forward_of_its_own_is_named() -> None:
+    model = Looking(Louder(12, 3, batch_first=True))
+    x, y = torch.randn(6, 5, 12), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="Louder"):
+        private(lambda: losses_of(model, x, y))
+    model.attention.requires_grad_(False)
+    check(model, x, y)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_attention_of_any_form(frozen: bool) -> None:
+    model = Looking(nn.MultiheadAttention(12, 3, kdim=7, vdim=7, add_bias_kv=True, batch_first=True))
+    model.attention.requires_grad_(not frozen)
+    check(model, torch.randn(6, 5, 12), torch.randint(0, 10, (6,)))
+
+
+def test_own_parameters_under_autocast() -> None:
+    model = nn.Sequential(nn.Linear(7, 9), nn.PReLU(9), nn.Linear(9, 10))
+    x, y = torch.randn(6, 7), torch.randint(0, 10, (6,))
+
+    def losses() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return losses_of(model, x, y).float()
+
+    with PerExample(model, 0.5) as private:
+        found = private(losses)
+    close(found.gradients, one_by_one(model, x, y, 0.5)[0], 0.05)

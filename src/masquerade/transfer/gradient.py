@@ -197,7 +197,7 @@ class PerExample:
 
     def _run(self, tape: _Tape, losses: Callable[[], Tensor]) -> Clipped:
         with self._shims.during(tape), _escapes(self._trained), _watched(self.model, tape):
-            with torch.enable_grad(), tape:
+            with torch.enable_grad(), _still(self.model), tape:
                 values = losses()
             if values.ndim != 1:
                 raise BadInput(
@@ -395,6 +395,20 @@ def _watched(model: nn.Module, tape: _Tape) -> Iterator[None]:
         handle.remove()
 
 
+@contextmanager
+def _still(model: nn.Module) -> Iterator[None]:
+    """Refuse a buffer that changed while this was open: no noise would hide the examples in it."""
+    before = {name: (value, value._version) for name, value in model.named_buffers()}
+    yield
+    for name, value in model.named_buffers():
+        old, version = before.get(name, (value, value._version))
+        if value is not old or value._version != version:
+            raise BadInput(
+                f"{name} is a buffer that this model changes as it sees examples: no noise hides them there; "
+                "keep nothing of the data, or call eval() on that module"
+            )
+
+
 class _Shims:
     """Stand-ins for ``forward`` on modules that need help; they do nothing while no tape runs."""
 
@@ -487,6 +501,8 @@ def _vmapped(
         return torch.utils._pytree.tree_map_only(Tensor, lambda o: o.squeeze(axis), out)
 
     flat, spec = torch.utils._pytree.tree_flatten((args, kwargs))
+    flat = [_whole(value) for value in flat]
+    args, kwargs = torch.utils._pytree.tree_unflatten(flat, spec)
     dims = [dim(value) for value in flat]
     leaves = {
         n: _leaf(tape, known, p.detach().expand(examples, *p.shape))
@@ -506,6 +522,12 @@ def _vmapped(
         ) from error
     finally:
         tape.within = before
+
+
+def _whole(value: Any) -> Any:
+    """Not in the half precision that autocast may have brought: own parameters are in float32."""
+    half = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if half else value
 
 
 def _first_length(args: Any, kwargs: Any, axis: int) -> int | None:
