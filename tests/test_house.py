@@ -64,7 +64,7 @@ ARRAYS = {
     **{f"masquerade.compute.{name}": {"numpy"} for name in _SUMMING},
     **{
         f"masquerade.transfer.{name}": {"numpy", "torch"}
-        for name in "features gradient models recipes train".split()
+        for name in "datafree described features gradient models recipes train".split()
     },
     "masquerade.transfer.report": {"numpy"},
     "masquerade.dp.sampler": {"numpy"},

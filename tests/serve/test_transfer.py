@@ -103,6 +103,44 @@ def test_zero_shot_and_one_stage(run: Any, sides: None) -> None:
     assert wrong.code == 65 and "for the recipe one-stage" in wrong.err
 
 
+def test_classes_are_named_after_the_move(run: Any, sides: None) -> None:
+    """Pictures of two classes are private; the third is told of in words, and by where its parts lie."""
+
+    def told(**classes: list[int]) -> str:
+        names = "upright", "level", "double"
+        rows = {c: {"attributes": dict(zip(names, v, strict=True)), "words": c} for c, v in classes.items()}
+        return json.dumps({"".join(c): rows[c] for c in rows})
+
+    two = PRIVATE.labels < 2
+    write_idx(Path("owner/private"), Pictures(PRIVATE.images[two], PRIVATE.labels[two]))
+    Path("owner/private/classes.txt").write_text("cross\nbar\n")
+    Path("receiver/public/classes.txt").write_text("cross\nbar\nsquare\n")
+    Path("owner/two.json").write_text(told(cross=[1, 1, 0], bar=[0, 1, 0]))
+    Path("receiver/one.json").write_text(told(square=[1, 1, 1]))
+    refused = owner(run, "light", "--epsilon", "2", "--descriptions", "owner/two.json")
+    assert refused.code == 2 and "zero-shot" in refused.err
+    assert owner(run, "zero-shot", "--epsilon", "2", "--descriptions", "owner/two.json", "-q").code == 0
+    shown = json.loads(run("inspect", "owner/out.seal", "--from", "owner/id.recipient", "--json").out)
+    assert shown["title"] == "zero-shot transfer, trained" and 1.9 < shown["budget"][0]["spent"] <= 2
+    full = receiver(run, "zero-shot", "--descriptions", "receiver/one.json")
+    assert full.code == 0 and json.loads(full.out.splitlines()[-1])["accuracy"] > 0.4
+    wrong = receiver(run, "zero-shot", "--descriptions", "owner/private/classes.txt", "--force")
+    assert wrong.code == 65 and "no descriptions" in wrong.err and "cross" not in wrong.err
+
+
+def test_a_student_without_pictures(run: Any, sides: None) -> None:
+    assert owner(run, "light", "--epsilon", "2", "-q").code == 0
+    said = """train --recipe light --role receiver --package owner/out.seal --steps 1 --json --synthetic
+        --from owner/id.recipient --test receiver/public
+        --to owner/id.recipient --sign receiver/id -o receiver/full.seal"""
+    done = run(*said.split())
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 0 and lines[-1]["epsilon"] <= 2 and lines[-1]["accuracy"] > 0.34
+    assert lines[0]["stage"] == "distilled"
+    both = receiver(run, "light", "--synthetic")
+    assert both.code == 2 and "in place of --public" in both.err
+
+
 def test_what_is_missing_is_named(run: Any, sides: None) -> None:
     common = ["--to", "receiver/id.recipient", "--sign", "owner/id", "-o", "x"]
     for argv, option in (

@@ -30,7 +30,7 @@ def train_options(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=int,
         metavar="N",
-        help="of training (default: 280 for the owner, 800 for the receiver)",
+        help="of training (default: 280 for the owner, 800 for the receiver; rounds of --synthetic: 12)",
     )
     add(
         "--batch",
@@ -45,6 +45,8 @@ def train_options(parser: argparse.ArgumentParser) -> None:
     add("--key", metavar="FILE", help="receiver: your identity to open it with (default: --sign)")
     add("--from", dest="signer", metavar="FILE", help="receiver: the owner's public file")
     add("--public", metavar="FOLDER", help="receiver: public, masked or synthetic pictures")
+    add("--synthetic", action="store_true", help="receiver, light: draw pictures instead, and teach a CNN")
+    add("--descriptions", metavar="JSON", help="zero-shot: what is said of classes, so that others are known")
     add("--labels", type=int, metavar="N", help="receiver: use the labels of the first N only")
     add("--test", metavar="FOLDER", help="receiver: public pictures to measure the full model on")
     add("--report", metavar="HTML", help="receiver: a page on the full model, with pictures of --test")

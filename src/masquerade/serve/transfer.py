@@ -14,7 +14,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ from masquerade.seal import Paid, Recipient
 from masquerade.serve import keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
-from masquerade.serve.source import Usage
+from masquerade.serve.source import Unreadable, Usage
+from masquerade.transfer import described
+from masquerade.transfer.datafree import Distilling, distilled
+from masquerade.transfer.described import Described, Descriptions
 from masquerade.transfer.features import Features
 from masquerade.transfer.recipes import RECIPES, Fitting, Handover, Owning, Pictures, Receiving
 from masquerade.transfer.train import Progress
@@ -40,9 +43,15 @@ _LARGEST_HANDOVER = 1 << 30
 
 def run(args: argparse.Namespace) -> int:
     """One side; the exit code is 0."""
-    needed = {"owner": ("data", "examples"), "receiver": ("package", "signer", "public")}[args.role]
+    needed: tuple[str, ...] = ("data", "examples") if args.role == "owner" else ("package", "signer")
     if args.role == "owner" and args.recipe != "zero-shot":
         needed = (*needed, "epsilon")
+    if args.role == "receiver" and not (args.synthetic or args.descriptions):
+        needed = (*needed, "public")
+    if args.synthetic and (args.public or (args.role, args.recipe) != ("receiver", "light")):
+        raise Usage("--synthetic is of the receiver's side of light, and in place of --public")
+    if args.descriptions and args.recipe != "zero-shot":
+        raise Usage("--descriptions are of the recipe zero-shot")
     for name in needed:
         if getattr(args, name) is None:
             option = {"signer": "from"}.get(name, name)
@@ -51,9 +60,14 @@ def run(args: argparse.Namespace) -> int:
         raise Usage("a report is on pictures with labels: give --test")
     recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
     identity = keyfile.load_identity(Path(args.sign))
+    descriptions = _descriptions(args)
     with Landing(args.output, force=args.force) as landing, _shown(args) as told:
-        handover, paid, result = _owner(args, told) if args.role == "owner" else _receiver(args, told)
-        landing.write(_sealed(handover, paid, recipients, args, identity))
+        side = _owner if args.role == "owner" else _receiver
+        handover, paid, result = side(args, descriptions, told)
+        files = handover.files()
+        if args.role == "owner" and descriptions:
+            files = Described(handover, descriptions).files()
+        landing.write(_sealed(handover, files, paid, recipients, args, identity))
         landing.land()
     if args.json:
         print(json.dumps(result))
@@ -66,10 +80,24 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _descriptions(args: argparse.Namespace) -> Descriptions:
+    """None are none."""
+    if not args.descriptions:
+        return {}
+    try:
+        return described.parse(Path(args.descriptions).read_bytes())
+    except OSError as problem:
+        raise Unreadable(f"cannot read {args.descriptions}: {problem.strerror}") from None
+
+
 def _sealed(
-    handover: Handover, paid: list[Paid], to: list[Recipient], args: argparse.Namespace, identity: Identity
+    handover: Handover,
+    files: Mapping[str, bytes],
+    paid: list[Paid],
+    to: list[Recipient],
+    args: argparse.Namespace,
+    identity: Identity,
 ) -> bytes:
-    files = handover.files()
     entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
     out = io.BytesIO()
     seal.seal(
@@ -91,7 +119,7 @@ def _sealed(
 
 
 def _owner(
-    args: argparse.Namespace, told: Callable[[Any], None]
+    args: argparse.Namespace, descriptions: Descriptions, told: Callable[[Any], None]
 ) -> tuple[Handover, list[Paid], dict[str, Any]]:
     folder = Path(args.data)
     recipe = RECIPES[args.recipe]
@@ -99,8 +127,16 @@ def _owner(
         args.epsilon or 1.0, args.delta, args.examples, _classes(folder), Features(args.features),
         batch=args.batch, steps=args.steps or Owning.steps, rate=args.rate,
     )  # fmt: skip
-    ledger = None if args.recipe == "zero-shot" else _ledger(args, folder)
-    handover = recipe.owner(lambda: pictures.load(folder)[0], how, ledger, told)
+    free = args.recipe == "zero-shot" and not (descriptions and args.epsilon)
+    ledger = None if free else _ledger(args, folder)
+
+    def read() -> Pictures:
+        return pictures.load(folder)[0]
+
+    if descriptions:
+        handover = described.owner(read, how, descriptions, ledger, told).handover
+    else:
+        handover = recipe.owner(read, how, ledger, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": handover.privacy["epsilon"]}
     if ledger is None:
         return handover, [], result
@@ -127,7 +163,7 @@ def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
 
 
 def _receiver(
-    args: argparse.Namespace, told: Callable[[Any], None]
+    args: argparse.Namespace, descriptions: Descriptions, told: Callable[[Any], None]
 ) -> tuple[Handover, list[Paid], dict[str, Any]]:
     key = keyfile.load_identity(Path(args.key or args.sign))
     with sealing.opened(args.package) as file:
@@ -137,15 +173,24 @@ def _receiver(
         files = {member.name: package.read(member.name) for member in package.manifest.members}
         package.finish()
     came = Handover.of(files)
-    public = pictures.load(Path(args.public))[0]
-    if args.labels is not None:
-        known = np.arange(len(public.labels)) < args.labels
-        public = Pictures(public.images, np.where(known, public.labels, -1))
-    how = Receiving() if args.steps is None else Receiving(steps=args.steps)
-    full = RECIPES[args.recipe].receiver(came, public, how, told)
+    if args.descriptions:
+        full = _by_description(args, Described.of(files), descriptions)
+    elif args.synthetic:
+        if came.recipe != args.recipe:
+            raise BadInput(f"what came is for the recipe {came.recipe}, and this is {args.recipe}")
+        full = distilled(came, Distilling() if args.steps is None else Distilling(rounds=args.steps), told)
+    else:
+        public = pictures.load(Path(args.public))[0]
+        if args.labels is not None:
+            known = np.arange(len(public.labels)) < args.labels
+            public = Pictures(public.images, np.where(known, public.labels, -1))
+        how = Receiving() if args.steps is None else Receiving(steps=args.steps)
+        full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy["epsilon"]}
     if args.test:
-        test = pictures.load(Path(args.test), "t10k" if _has_test(Path(args.test)) else "train")[0]
+        test, names = pictures.load(Path(args.test), "t10k" if _has_test(Path(args.test)) else "train")
+        if args.descriptions:
+            test = _renumbered(test, names, full.classes)
         result |= {
             "accuracy_came": came.accuracy(test) if came.weights else None,
             "accuracy": full.accuracy(test),
@@ -153,6 +198,19 @@ def _receiver(
         if args.report:
             _report(args, full, test)
     return full, list(package.manifest.ledger), result
+
+
+def _by_description(args: argparse.Namespace, came: Described, more: Descriptions) -> Handover:
+    public = None
+    if args.public:
+        public = _renumbered(*pictures.load(Path(args.public)), came.handover.classes)
+    return described.receiver(came, more, public)
+
+
+def _renumbered(told: Pictures, names: tuple[str, ...], classes: tuple[str, ...]) -> Pictures:
+    """Labels as places in ``classes``; -1 where a name is not among these."""
+    places = np.array([classes.index(name) if name in classes else -1 for name in names], np.int64)
+    return Pictures(told.images, places[told.labels])
 
 
 def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
