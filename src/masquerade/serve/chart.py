@@ -1,9 +1,9 @@
-"""A histogram with its errors as an SVG file: no library, no script, nothing from elsewhere."""
+"""A histogram with its errors, and curves, as SVG files: no library, no script, nothing from elsewhere."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
@@ -11,9 +11,12 @@ from masquerade.compute.questions import Figure
 
 _WIDTH, _HEIGHT = 720, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 44, 52
+_PANEL = 150
+"""The height of one curve."""
 _STYLE = (
     "svg{background:#fff}text{font:12px sans-serif;fill:#333}.title{font-size:15px}"
     ".bar{fill:#4878a8}.error{stroke:#222;stroke-width:1.5}.grid{stroke:#ddd}.axis{stroke:#333}"
+    ".curve{fill:none;stroke:#4878a8;stroke-width:1.5}"
 )
 
 
@@ -64,6 +67,47 @@ def histogram(edges: Sequence[float], figures: Sequence[Figure], column: str) ->
         yield "</svg>"
 
     return "\n".join(drawn()) + "\n"
+
+
+def curves(panels: Mapping[str, Sequence[tuple[float, float]]], title: str, across: str) -> str:
+    """An SVG document: a panel for each named curve, one under the other, all over the same axis ``across``.
+
+    Points that are no numbers interrupt a curve, and are not drawn. A panel without a point is left out.
+    """
+    drawn = {name: [p for p in points if all(map(math.isfinite, p))] for name, points in panels.items()}
+    drawn = {name: points for name, points in drawn.items() if points}
+    last = max((x for points in drawn.values() for x, _ in points), default=1.0) or 1.0
+    height = _TOP + _PANEL * len(drawn) + _BOTTOM
+
+    def lines() -> Iterator[str]:
+        yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">'
+        yield f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+        yield f'<text class="title" x="{_LEFT}" y="24">{escape(title)}</text>'
+        for i, (name, points) in enumerate(drawn.items()):
+            yield from _panel(name, points, last, _TOP + _PANEL * i)
+        for step in range(6):
+            x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * step / 5
+            label = f"{last * step / 5:.6g}"
+            yield f'<text x="{x:.1f}" y="{height - _BOTTOM + 8}" text-anchor="middle">{label}</text>'
+        middle = (_WIDTH + _LEFT - _RIGHT) / 2
+        yield f'<text x="{middle}" y="{height - 16}" text-anchor="middle">{escape(across)}</text>'
+        yield "</svg>"
+
+    return "\n".join(lines()) + "\n"
+
+
+def _panel(name: str, points: Sequence[tuple[float, float]], last: float, top: float) -> Iterator[str]:
+    most = _nice(max([1e-12, *(y for _, y in points)]))
+    width, height = _WIDTH - _LEFT - _RIGHT, _PANEL - 36
+    for i in range(3):
+        at = top + 12 + height * (1 - i / 2)
+        yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
+        yield f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{most * i / 2:.6g}</text>'
+    places = (
+        f"{_LEFT + width * x / last:.1f},{top + 12 + height * (1 - max(y, 0) / most):.1f}" for x, y in points
+    )
+    yield f'<polyline class="curve" points="{" ".join(places)}"><title>{escape(name)}</title></polyline>'
+    yield f'<text x="{_LEFT + 4}" y="{top + 4:.1f}">{escape(name)}: {points[-1][1]:.4g}</text>'
 
 
 def _nice(most: float) -> float:
