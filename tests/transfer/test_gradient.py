@@ -303,6 +303,48 @@ def test_one_example_changes_the_sum_by_no_more_than_the_bound(
     assert float(moved) <= bound * (1 + 1e-4)
 
 
+def moved_by_the_last(model: nn.Module, x: Tensor, losses: Callable[[Tensor], Tensor], memory: int) -> float:
+    """How far the clipped sum is from that without the last example; the bound is 1."""
+    with PerExample(model, 1.0, memory=memory) as private:
+        whole, less = (private(lambda x=x: losses(x)).gradients for x in (x, x[:-1]))
+    return math.sqrt(sum(float((whole[name] - less[name]).double().square().sum()) for name in whole))
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 40])
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_an_example_whose_steps_cancel_hides_nothing(memory: int, half: bool, seed: int) -> None:
+    """What is left of large opposite steps is above the bound, and below the rounding of their products."""
+    torch.manual_seed(seed)
+    layer, size, near = nn.Linear(64, 64, bias=False), (100, 1e5)[not half], (2e-2, 1e-5)[not half]
+    nn.init.normal_(layer.weight, std=1e-3)
+    x = torch.randn(4, 2, 64)
+    x[3, 0] *= size
+    x[3, 1] = -x[3, 0] * (1 + near * torch.randn(64))
+
+    def losses(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            return F.cross_entropy(
+                layer(x).mean(1).float(), torch.zeros(len(x), dtype=torch.int64), reduction="none"
+            )
+
+    assert moved_by_the_last(layer, x, losses, memory) <= 1 + 2**-8
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 40])
+@pytest.mark.parametrize("words", [3, 50])
+def test_a_word_whose_places_cancel_hides_nothing(memory: int, words: int) -> None:
+    table, x = nn.Embedding(words, 8), torch.tensor([[0, 1], [2, 1], [1, 1]])
+    nn.init.zeros_(table.weight)
+    weights = torch.randn(3, 2, 8) * 1e5
+    weights[2, 1] = -weights[2, 0] * (1 + 1e-5 * torch.randn(8))
+
+    def losses(x: Tensor) -> Tensor:
+        return (table(x) * weights[: len(x)]).sum((1, 2))
+
+    assert moved_by_the_last(table, x, losses, memory) <= 1 + 2**-8
+
+
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("layer", ["linear", "conv2d", "own parameters", "attention", "layer norm"])
 @pytest.mark.parametrize("memory", [0, 1 << 40])

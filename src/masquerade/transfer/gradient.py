@@ -43,6 +43,10 @@ from masquerade.errors import BadInput
 MEMORY = 64 << 20
 """Bytes of instantiated per-example gradients that are kept at a time, by default."""
 
+_CANCELLED = 2.0**-7
+"""Where the steps of an example cancel each other to less than this part of their norms, its norm is taken to
+be this part: what is left is rounding, in which a record could hide a gradient above the bound."""
+
 
 @dataclass(frozen=True)
 class Clipped:
@@ -92,6 +96,9 @@ class _Use(Protocol):
     def total(self, scale: Tensor) -> Tensor:
         """The sum of ``scale[b]`` times the gradient of example b."""
 
+    def reach(self) -> Tensor:
+        """What the norms can be at most, (B,): that of the factors, were all steps to point one way."""
+
     @property
     def size(self) -> int:
         """Bytes of :meth:`instance`."""
@@ -112,6 +119,9 @@ class _Instance:
     def total(self, scale: Tensor) -> Tensor:
         total: Tensor = torch.tensordot(scale, self.value, 1)
         return total
+
+    def reach(self) -> Tensor:
+        return _squared(self.value).sqrt()
 
     @property
     def size(self) -> int:
@@ -142,8 +152,8 @@ class _Product:
             return (a * g).flatten(1).sum(1) if a.ndim > 1 else a * g
         if steps * (into + out) > into * out:
             return None
-        a, g = self.into, self.out
-        return ((a @ a.mT).float() * (g @ g.mT).float()).flatten(1).sum(1)
+        a, g = self.into.float(), self.out.float()
+        return ((a @ a.mT) * (g @ g.mT)).flatten(1).sum(1)
 
     def total(self, scale: Tensor) -> Tensor:
         scaled = self.out.float() * scale.view(-1, *[1] * (self.out.ndim - 1))
@@ -153,6 +163,10 @@ class _Product:
         else:
             product = torch.einsum("bgtp,bgtd->gpd", scaled, into)
         return self._placed(product.reshape(1, *self._used))[0]
+
+    def reach(self) -> Tensor:
+        steps = (_lengths(self.into) * _lengths(self.out)).sum(-1)
+        return steps if steps.ndim == 1 else _lengths(steps)
 
     @property
     def _used(self) -> torch.Size:
@@ -203,6 +217,14 @@ class _Rows:
         whole = out.new_zeros(self.shape)
         return whole.index_add_(0, index.flatten(), out.flatten(0, 1))
 
+    def reach(self) -> Tensor:
+        index, out = self._flat(None)
+        each = _lengths(out)
+        if self.shape[0] <= index.shape[1] ** 2:
+            return _lengths(each.new_zeros(len(each), self.shape[0]).scatter_add_(1, index, each))
+        same = (index[:, :, None] == index[:, None, :]).float()
+        return (each * (same @ each[..., None])[..., 0]).sum(1).sqrt()
+
     @property
     def size(self) -> int:
         return 4 * len(self.out) * math.prod(self.shape)
@@ -212,6 +234,12 @@ def _squared(value: Tensor) -> Tensor:
     """The squared norm of each example, (B,)."""
     total: Tensor = value.flatten(1).square().sum(1)
     return total
+
+
+def _lengths(value: Tensor) -> Tensor:
+    """The norms of its last dimension, float32."""
+    lengths: Tensor = torch.linalg.vector_norm(value, dim=-1, dtype=torch.float32)
+    return lengths
 
 
 def _across(one: _Use, other: _Use) -> Tensor | None:
@@ -239,6 +267,13 @@ class _Parameter:
         self.kept_bytes = 0
 
     def squares(self) -> Tensor:
+        found = self._squares()
+        if self._kept is not None:
+            return found  # of the very numbers that are summed later
+        reach = torch.stack([use.reach() for use in self._uses]).sum(0)
+        return torch.maximum(found, (reach * _CANCELLED).square())
+
+    def _squares(self) -> Tensor:
         if len(self._uses) == 1:
             (use,) = self._uses
             found = use.squares()
