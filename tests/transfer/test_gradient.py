@@ -492,6 +492,108 @@ def test_calls_that_are_refused() -> None:
         private(lambda: losses_of(model, x[:, 0], y))
 
 
+class Across(nn.Module):
+    """A model whose own code computes over the batch."""
+
+    def __init__(self, how: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner, self.how = nn.Linear(7, 10), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.how(self.inner(x))
+
+
+class Placed(nn.Module):
+    """Positions without a dimension for examples, in a batch of as many examples as places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places, self.head = nn.Embedding(6, 7), nn.Linear(7, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x[:, None] + self.places(torch.arange(6))).mean(1)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Across(lambda out: out - out.mean(0)),
+        Across(lambda out: out.cumsum(0)),
+        Across(lambda out: out * out.roll(1, 0)),
+        Across(lambda out: F.pad(out @ out.T, (0, 4))),
+        Placed(),
+    ],
+    ids=["mean", "sums so far", "the one before", "of each other", "positions"],
+)
+def test_models_that_compute_across_the_batch_are_refused(model: nn.Module) -> None:
+    x, y = torch.randn(6, 7), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="across the batch"):
+        private(lambda: losses_of(model, x, y))
+
+
+def test_a_weight_that_is_made_of_others_is_refused() -> None:
+    """Its parts would have moved by noise alone."""
+    model = torch.nn.utils.weight_norm(nn.Linear(7, 10))
+    x, y = torch.randn(6, 7), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="weight_g is not the sum"):
+        private(lambda: losses_of(model, x, y))
+
+
+def test_a_first_example_alone_does_not_end_the_checks() -> None:
+    model, x, y = Across(lambda out: out - out.mean(0)), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    x[0] = math.nan
+    with PerExample(model, 1.0) as private:
+        private(lambda: losses_of(model, x[:1], y[:1]))
+        with pytest.raises(BadInput, match="across the batch"):
+            private(lambda: losses_of(model, x[1:], y[1:]))
+
+
+class Louder(nn.MultiheadAttention):
+    """An attention with a forward of its own."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        out, weights = super().forward(*args, **kwargs)
+        return out * 3, weights
+
+
+class Looking(nn.Module):
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.attention, self.head = attention, nn.Linear(12, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        other = x[..., : self.attention.kdim]
+        return self.head(self.attention(x, other, other, need_weights=False)[0]).mean(1)
+
+
+def test_an_attention_with_a_forward_of_its_own_is_not_replaced() -> None:
+    model = Looking(Louder(12, 3, batch_first=True))
+    x, y = torch.randn(6, 5, 12), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="Louder"):
+        private(lambda: losses_of(model, x, y))
+    model.attention.requires_grad_(False)
+    check(model, x, y)
+
+
+def test_an_attention_that_is_frozen_may_be_of_any_form() -> None:
+    model = Looking(nn.MultiheadAttention(12, 3, kdim=7, vdim=7, add_bias_kv=True, batch_first=True))
+    model.attention.requires_grad_(False)
+    check(model, torch.randn(6, 5, 12), torch.randint(0, 10, (6,)))
+
+
+def test_own_parameters_under_autocast() -> None:
+    model = nn.Sequential(nn.Linear(7, 9), nn.PReLU(9), nn.Linear(9, 10))
+    x, y = torch.randn(6, 7), torch.randint(0, 10, (6,))
+
+    def losses() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return losses_of(model, x, y).float()
+
+    with PerExample(model, 0.5) as private:
+        found = private(losses)
+    close(found.gradients, one_by_one(model, x, y, 0.5)[0], 0.05)
+
+
 def test_it_leaves_no_trace() -> None:
     model = nn.TransformerEncoderLayer(12, 3, 16, 0.0, batch_first=True)
     x, before = torch.randn(2, 5, 12), set(vars(model.self_attn))

@@ -22,8 +22,9 @@ used several times (tied weights, a layer called twice) has all its uses added b
 
 The guarantee: one example, added to a batch or taken out of it, changes ``gradients``, as one vector, by
 at most ``l2_clip_norm`` in L2, if the model treats each example by itself. A model that mixes examples is
-refused where that can be seen (BatchNorm, rows that are not one an example), and cannot be seen everywhere: a
-mean over dimension 0 in a model's own code breaks the guarantee.
+refused where that can be seen: BatchNorm, rows that are not one an example, and losses that send gradients to
+other examples, which the first batch is tried for. Statistics of the batch behind ``detach`` cannot be seen,
+and break the guarantee. The first batch is also added up without clipping, and held against autograd's sum.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,9 @@ MEMORY = 64 << 20
 _CANCELLED = 2.0**-7
 """Where the steps of an example cancel each other to less than this part of their norms, its norm is taken to
 be this part: what is left is rounding, in which a record could hide a gradient above the bound."""
+
+_ALIKE = 2.0**-5
+"""By which part of the examples' norms autograd's gradient may differ from the sum of theirs: in bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -270,8 +274,11 @@ class _Parameter:
         found = self._squares()
         if self._kept is not None:
             return found  # of the very numbers that are summed later
-        reach = torch.stack([use.reach() for use in self._uses]).sum(0)
-        return torch.maximum(found, (reach * _CANCELLED).square())
+        return torch.maximum(found, (self.reach() * _CANCELLED).square())
+
+    def reach(self) -> Tensor:
+        """What the norms can be at most, (B,)."""
+        return torch.stack([use.reach() for use in self._uses]).sum(0)
 
     def _squares(self) -> Tensor:
         if len(self._uses) == 1:
@@ -354,7 +361,7 @@ class PerExample:
     def _attach(self, name: str, module: nn.Module) -> None:
         own = [value for value in module.parameters(recurse=False) if value in self._names]
         _refuse(name, module, bool(own))
-        if isinstance(module, nn.MultiheadAttention):
+        if _trained_attention(module, self._names):
             self._undo.append(_expose(module, name, self))
         elif own:
             rule = _rule(module) or _by_vmap(module)
@@ -411,9 +418,13 @@ class PerExample:
             raise BadInput("no trainable parameter was used for the losses")
         if not self._checked:
             self._no_other_way(each.grad_fn, calls)
-            self._checked = True
+            self._no_example_in_another(each, calls)
+        whole = None if self._checked else self._by_autograd(each)
         with torch.no_grad():
-            return self._clipped(each.detach().float(), self._parameters(calls, each))
+            used = self._parameters(calls, each)
+            if whole is not None:
+                self._checked = self._as_autograd(whole, used, each) and len(each) > 1
+            return self._clipped(each.detach().float(), used)
 
     def _no_other_way(self, start: Any, calls: list[_Call]) -> None:
         """Refuse a parameter that reaches the losses past its layer, as one multiplied by hand does."""
@@ -431,6 +442,53 @@ class PerExample:
                     "call the layer, or tie its weight to that of another (other.weight = layer.weight)"
                 )
             waiting += given[node] if node in given else (edge[0] for edge in node.next_functions)
+
+    def _no_example_in_another(self, losses: Tensor, calls: list[_Call]) -> None:
+        """Refuse a model where the loss of one example depends on another: go back from every other one."""
+        edges = tuple(call.edge for call in calls)
+        if len(losses) < 2 or not edges:
+            return
+        found = torch.autograd.grad(losses[1::2].sum(), edges, retain_graph=True, allow_unused=True)
+        for call, gradient in zip(calls, found, strict=True):
+            if gradient is None or not gradient.ndim or len(gradient) != len(losses):
+                continue  # refused by its shape, later
+            others = gradient[::2]
+            if bool((others.isfinite() & (others != 0)).any()):
+                raise BadInput(
+                    f"{call.name} ({type(call.module).__name__}) gives what the losses of several examples "
+                    "depend on: this model computes across the batch, and no clipping bounds one example"
+                )
+
+    def _by_autograd(self, losses: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient of the whole batch, as plain training has it."""
+        found: tuple[Tensor | None, ...] = torch.autograd.grad(
+            losses.sum(), tuple(self._names), retain_graph=True, allow_unused=True
+        )
+        return found
+
+    def _as_autograd(
+        self, whole: tuple[Tensor | None, ...], used: dict[Tensor, _Parameter], losses: Tensor
+    ) -> bool:
+        """Whether the gradients of the examples could be added up and compared with autograd's.
+
+        Raises:
+            BadInput: the two differ, so that some gradient is not seen here.
+        """
+        if not all(value is None or bool(value.isfinite().all()) for value in whole):
+            return False
+        reach = {parameter: each.reach().sum() for parameter, each in used.items()}
+        least = sum(float(each) for each in reach.values()) * _ALIKE**2
+        for (parameter, name), wanted in zip(self._names.items(), whole, strict=True):
+            if wanted is None:
+                continue
+            each = used.get(parameter)
+            ones = torch.ones(len(losses), device=wanted.device)
+            if each is None or float((each.total(ones) - wanted).norm()) > reach[parameter] * _ALIKE + least:
+                raise BadInput(
+                    f"the gradient of {name} is not the sum of those of single examples that are seen here: "
+                    "it is used in a way that is not known. Build the model of layers that are, or freeze it"
+                )
+        return True
 
     def nothing(self) -> Clipped:
         """What a batch without examples gives."""
@@ -700,7 +758,7 @@ def _example_by_example(
     from torch.utils import _pytree as pytree
 
     leaves, form = pytree.tree_flatten((args, dict(kwargs)))
-    leaves = [leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    leaves = [_plainly(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     batched = [
         i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.ndim and len(leaf) == examples
     ]
@@ -730,8 +788,20 @@ def _example_by_example(
     return result
 
 
+def _plainly(value: Tensor) -> Tensor:
+    """Without its graph, and not in the half precision that autocast may have brought."""
+    half = value.dtype in (torch.bfloat16, torch.float16)
+    return value.detach().float() if half else value.detach()
+
+
 def _dtype_of(run: Callable[[dict[str, Tensor]], Tensor], values: dict[str, Tensor]) -> torch.dtype:
     return next(iter(values.values())).dtype
+
+
+def _trained_attention(module: nn.Module, trained: Mapping[Tensor, str]) -> TypeGuard[nn.MultiheadAttention]:
+    """Whether it is PyTorch's own attention, with something to train; any other is no layer of its own."""
+    plain = type(module).forward is nn.MultiheadAttention.forward and "forward" not in vars(module)
+    return plain and any(value in trained for value in module.parameters())
 
 
 def _expose(module: nn.MultiheadAttention, name: str, private: PerExample) -> Callable[[], None]:
