@@ -531,6 +531,29 @@ def test_models_that_compute_across_the_batch_are_refused(model: nn.Module) -> N
         private(lambda: losses_of(model, x, y))
 
 
+class Running(nn.Module):
+    """Keeps a mean of what it has seen."""
+
+    def __init__(self, replaced: bool) -> None:
+        super().__init__()
+        self.inner, self.replaced = nn.Linear(7, 10), replaced
+        self.register_buffer("mean", torch.zeros(7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            now = self.mean * 0.9 + x.detach().mean(0) * 0.1
+            self.mean = now if self.replaced else self.mean.copy_(now)
+        return self.inner(x - self.mean)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_buffers_that_keep_the_data_are_refused(replaced: bool) -> None:
+    model, x, y = Running(replaced), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="mean is a buffer"):
+        private(lambda: losses_of(model, x, y))
+    check(model.eval(), x, y)
+
+
 def test_a_weight_that_is_made_of_others_is_refused() -> None:
     """Its parts would have moved by noise alone."""
     model = torch.nn.utils.weight_norm(nn.Linear(7, 10))

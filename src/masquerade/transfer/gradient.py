@@ -350,6 +350,7 @@ class PerExample:
         self._names: dict[Tensor, str] = {
             value: name for name, value in model.named_parameters() if value.requires_grad
         }
+        self._buffers = model.named_buffers
         if not self._names:
             raise BadInput("no parameter of this model is trainable: all have requires_grad = False")
         self._calls: list[_Call] | None = None
@@ -404,12 +405,13 @@ class PerExample:
         """
         if not self._undo:
             raise BadInput("this is closed: make a new one")
-        self._calls = []
+        self._calls, before = [], {name: (value, value._version) for name, value in self._buffers()}
         try:
             each = losses()
             calls = self._calls
         finally:
             self._calls = None
+        self._no_buffer_moved(before)
         if each.ndim != 1:
             raise BadInput(f"losses have one number an example, shape (B,): these have {tuple(each.shape)}")
         if not len(each):
@@ -442,6 +444,15 @@ class PerExample:
                     "call the layer, or tie its weight to that of another (other.weight = layer.weight)"
                 )
             waiting += given[node] if node in given else (edge[0] for edge in node.next_functions)
+
+    def _no_buffer_moved(self, before: Mapping[str, tuple[Tensor, int]]) -> None:
+        for name, value in self._buffers():
+            old, version = before.get(name, (value, value._version))
+            if value is not old or value._version != version:
+                raise BadInput(
+                    f"{name} is a buffer that this model changes as it sees examples: no noise hides them "
+                    "there. Keep nothing of the data, or call eval() on that module"
+                )
 
     def _no_example_in_another(self, losses: Tensor, calls: list[_Call]) -> None:
         """Refuse a model where the loss of one example depends on another: go back from every other one."""
