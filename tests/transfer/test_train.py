@@ -136,6 +136,18 @@ def test_batches_of_a_fixed_size_take_each_record_once_an_epoch() -> None:
     assert replace(PLAN, sampling="fixed").epochs == 2
 
 
+@pytest.mark.parametrize("sampling", ["fixed", "poisson"])
+@pytest.mark.parametrize("records", [2, 21, 95])
+def test_a_record_that_is_taken_out_changes_no_place_of_another(sampling: Any, records: int) -> None:
+    """So a pass differs in one batch by one gradient, as it is priced: were batches of exactly one size, two
+    would differ, one of them by two gradients."""
+    plan = replace(PLAN, sampling=sampling, sample_rate=0.25)
+    steps = PrivateSteps(dict(network().named_parameters()), plan, KEY)
+    for step in range(12):
+        whole, less = steps.drawn(step, records), steps.drawn(step, records - 1)
+        assert set(whole) - {records - 1} == set(less)
+
+
 def test_noise_has_the_width_that_is_paid_for() -> None:
     layer = nn.Linear(300, 300)
     names = dict(layer.named_parameters())

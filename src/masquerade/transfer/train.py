@@ -73,7 +73,9 @@ class Plan:
     """The bound on the gradient of one example."""
     delta: float = 1e-5
     sampling: Literal["poisson", "fixed"] = "poisson"
-    """``fixed``: batches of one size from a fresh order each epoch; these are paid without amplification."""
+    """``fixed``: each record takes part once in each pass, at a step that is drawn for it by itself; this is
+    paid without amplification. Batches are of about one size, and not of exactly one: were they, a record
+    that is taken out would move others between batches, and change more than its own."""
 
     def __post_init__(self) -> None:
         if self.examples < 1 or self.steps < 1 or not 0 < self.sample_rate <= 1:
@@ -135,7 +137,7 @@ class Plan:
 
     @property
     def epochs(self) -> int:
-        """How often a record takes part at most, with batches of a fixed size."""
+        """How often a record takes part at most, where it does so once a pass."""
         return math.ceil(self.steps / math.ceil(1 / self.sample_rate))
 
     def mechanism(self, parameters: int) -> Mechanism:
@@ -212,7 +214,7 @@ class PrivateSteps:
         a_pass = math.ceil(1 / self.plan.sample_rate)
         epoch, place = divmod(step, a_pass)
         words = np.frombuffer(self._stream("sample", epoch).read(8 * records), "<u8")
-        return np.sort(np.array_split(np.argsort(words, kind="stable"), a_pass)[place])
+        return np.flatnonzero(words % np.uint64(a_pass) == place)
 
     def finish(self, step: int, clipped: Clipped) -> None:
         """Add the noise of step ``step`` to a sum, divide, and leave it where optimizers look for it.
