@@ -293,6 +293,45 @@ def test_a_parameter_that_does_not_move_is_named() -> None:
         run(model, optimizer=lambda values: torch.optim.SGD(list(values)[:-1], lr=0.5))
 
 
+def shrunk(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x[:, :7], y
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "problem"),
+    [
+        (lambda: nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), {}, BadInput),
+        (network, {"average": -1.0}, BadInput),
+        (network, {"average": 1.5}, BadInput),
+        (network, {"losses": lambda model, x, y: model(x).mean()}, BadInput),
+        (network, {"data": shrunk(*data())}, RuntimeError),
+        (network, {"data": (data()[0], data()[1] + 4242)}, BadInput),
+        (lambda: nn.Linear(20, 3), {"data": (data()[0], data()[1] - 4242)}, BadInput),
+        (network, {"optimizer": lambda values: torch.optim.SGD(list(values)[:-1], lr=0.5)}, BadInput),
+    ],
+)
+def test_what_fails_before_the_first_step_costs_nothing(
+    model: Any, more: dict[str, Any], problem: type[Exception]
+) -> None:
+    ledger = open_ledger()
+    with pytest.raises(problem) as caught:
+        run(model(), ledger=ledger, **more)
+    assert ledger.spent == 0
+    assert "424" not in str(caught.value), "no label is shown"
+
+
+def test_a_linear_layer_whose_weight_is_made_of_others_takes_no_closed_form() -> None:
+    with pytest.raises(BadInput, match="weight_g"):
+        run(torch.nn.utils.weight_norm(nn.Linear(20, 3)))
+
+
+@pytest.mark.parametrize("wrong", [{"examples": 0}, {"batch": 0}, {"batch": -1}, {"epochs": math.nan}])
+def test_calibrations_of_nothing(wrong: dict[str, Any]) -> None:
+    how = {"examples": 100, "batch": 10, "epochs": 1.0, **wrong}
+    with pytest.raises(BadInput):
+        Plan.calibrate(1.0, 1e-5, l2_clip_norm=1.0, parameters=10, **how)
+
+
 def test_poisoned_records_count_for_nothing() -> None:
     x, y = data()
     x[::7, 3] = math.nan

@@ -47,7 +47,16 @@ Losses = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 def cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The loss of each example of a classifier."""
-    return F.cross_entropy(model(x), y, reduction="none")
+    logits: Tensor = model(x)
+    if y.ndim == 1 and not y.is_floating_point():
+        check_labels(y, logits.shape[-1])
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+def check_labels(labels: Tensor, classes: int) -> None:
+    """Refuse labels of no class, without showing one, as PyTorch would."""
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        raise BadInput("a label names no class: they go from 0 to the number of classes less one")
 
 
 # -- the plan --------------------------------------------------------------------------------------------
@@ -117,6 +126,8 @@ class Plan:
         """
         if (epochs is None) == (steps is None):
             raise BadInput("say how long by epochs or by steps")
+        if examples < 1 or not 0 < batch < math.inf or not 0 <= (epochs or 0) < math.inf:
+            raise BadInput("a plan has 1 example or more, and more than none of them in a batch")
         rate = min(1.0, batch / examples)
         taken = steps if steps is not None else max(1, round((epochs or 0) / rate))
         plan = cls(examples, rate, taken, 1.0, l2_clip_norm, delta, sampling)
@@ -321,13 +332,16 @@ def train(
         key: see :class:`PrivateSteps`.
 
     Raises:
-        BadInput: a parameter did not move at the first step (the optimizer holds another), sizes differ, or
-            the checkpoint is of another plan or model.
+        BadInput: a parameter cannot move at the first step (the optimizer holds another), sizes differ, the
+            model cannot be trained so, a label names no class, or the checkpoint is of another plan or model;
+            of these nothing was paid. Or one did not move, as with a learning rate of 0.
         BudgetExceeded: the ledger does not hold the price; nothing was computed.
     """
     x, y = data
     if len(x) != len(y):
         raise BadInput(f"{len(x):,} inputs and {len(y):,} labels: there is one label an input")
+    if not 0 <= average <= 1:
+        raise BadInput("average is a share of the steps, from 0 to 1")
     names = {name: value for name, value in model.named_parameters() if value.requires_grad}
     group = _Group()
     start, poisoned = 0, 0
@@ -335,16 +349,20 @@ def train(
     if resume is not None:
         key, start, poisoned = _restore(resume, plan, mean, model, optimizer, schedule)
     steps = PrivateSteps(names, plan, group.shared(key), rank=group.rank)
-    receipt = None
-    if resume is None and ledger is not None and group.rank == 0:
-        receipt = ledger.spend(steps.event, note)
-    elif resume is None and ledger is None and group.rank == 0 and plan.noise_multiplier:
+    receipt, payer = None, ledger if resume is None and group.rank == 0 else None
+    if payer is not None:
+        payer.check(steps.event)
+    elif resume is None and group.rank == 0 and plan.noise_multiplier:
         raise BadInput("a private training needs a ledger that pays for it")
+    _all_held(names, optimizer)
     gradient = _Gradient(model, plan, losses, autocast, microbatch, memory)
     with gradient:
         for step in range(start, plan.steps):
             drawn = torch.from_numpy(steps.drawn(step, len(x)))
-            clipped = group.summed(gradient(x, y, drawn))
+            own = gradient(x, y, drawn)
+            if step == 0 and payer is not None:  # now that nothing is wrong with model and data
+                receipt = payer.spend(steps.event, note)
+            clipped = group.summed(own)
             before = (
                 {name: value.detach().clone() for name, value in names.items()} if step == start == 0 else {}
             )
@@ -376,13 +394,24 @@ def train(
     return Trained(model, plan, steps.event, receipt, poisoned)
 
 
+def _all_held(names: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    held = {id(value) for some in optimizer.param_groups for value in some["params"]}
+    for name, value in names.items():
+        if id(value) not in held:
+            raise _unmoved(name)
+
+
+def _unmoved(name: str) -> BadInput:
+    return BadInput(
+        f"{name} did not move at the first step: the optimizer holds another parameter than the model (one "
+        "from before an adapter was put in?), or its learning rate is 0"
+    )
+
+
 def _all_moved(before: dict[str, Tensor], names: dict[str, nn.Parameter]) -> None:
     for name, value in before.items():
         if torch.equal(value, names[name].detach()):
-            raise BadInput(
-                f"{name} did not move at the first step: the optimizer holds another parameter than the "
-                "model (one from before an adapter was put in?), or its learning rate is 0"
-            )
+            raise _unmoved(name)
 
 
 class _Mean:
@@ -424,10 +453,9 @@ class _Gradient:
         self._device = next(model.parameters()).device
         options = {} if memory is None else {"memory": memory}
         self._by_hooks = PerExample(model, plan.l2_clip_norm, **options)
-        plain = (
-            type(model) is nn.Linear and model.bias is not None and losses is cross_entropy and not autocast
-        )
-        self._linear = model if plain and all(value.requires_grad for value in model.parameters()) else None
+        trained = [name for name, value in model.named_parameters() if value.requires_grad]
+        whole = type(model) is nn.Linear and trained == ["weight", "bias"]
+        self._linear = model if whole and losses is cross_entropy and not autocast else None
 
     def __enter__(self) -> _Gradient:
         return self
@@ -447,6 +475,7 @@ class _Gradient:
             x = x.float()
         if self._linear is not None and x.ndim == 2:
             weight, bias = (value.detach() for value in self._linear.parameters())
+            check_labels(y, len(weight))
             return closed_form(x, y, weight, bias, self._plan.l2_clip_norm)
 
         def losses() -> Tensor:
