@@ -280,6 +280,50 @@ def test_checkpoints_that_do_not_fit() -> None:
             run(network(), resume=broken)
 
 
+def test_a_training_goes_on_with_its_own_data_alone() -> None:
+    """Over two sums that differ by one record the same noise would hide nothing."""
+    kept: list[bytes] = []
+    run(network(), keep=kept.append, every=10)
+    x, y = data()
+    other = x.clone()
+    other[5, 3] += 1
+    for changed in ((x[:-1], y[:-1]), (other, y), (x, 2 - y), (x.double(), y)):
+        with pytest.raises(BadInput, match="other data"):
+            run(network(), resume=kept[0], data=changed)
+    for how in ({"microbatch": 16}, {"autocast": torch.bfloat16}):
+        with pytest.raises(BadInput, match="other data, or of another microbatch"):
+            run(network(), resume=kept[0], **how)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"data": tuple(part[:-1] for part in data())},
+        {"plan": replace(PLAN, steps=1, l2_clip_norm=0.25)},
+        {"optimizer": lambda values: torch.optim.SGD(values, lr=0.25)},
+        {"model": 1},
+    ],
+)
+def test_one_key_makes_no_noise_twice_for_what_differs(
+    other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[bytes] = []
+    stream = PrivateSteps._stream
+
+    def seen(self: PrivateSteps, what: str, step: int, rank: int | None = None) -> Any:
+        made = stream(self, what, step, rank)
+        if what == "noise":
+            drawn.append(stream(self, what, step, rank).read(32))
+        return made
+
+    monkeypatch.setattr(PrivateSteps, "_stream", seen)
+    plan = replace(PLAN, steps=1)
+    for more in ({}, {}, other):
+        options = dict(more)
+        run(network(options.pop("model", 0)), options.pop("plan", plan), **options)
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------
 
 

@@ -185,18 +185,27 @@ class PrivateSteps:
     Args:
         names: the trainable parameters, by name.
         key: 32 secret bytes that all draws and all noise come from. With the same key, plan and data each
-            step is the same again. Never used for other data.
+            step is the same again.
+        run: what the noise is for: data, model and all else that the sums depend on. With the same key and
+            another run all noise is another, so that no two sums that differ ever have the same: their
+            difference would show what is under it. Without it, use a key once.
         rank: which of several processes this is, each with its own part of the data.
 
     ``repr`` shows the plan; pickling is refused.
     """
 
     def __init__(
-        self, names: dict[str, nn.Parameter], plan: Plan, key: bytes | None = None, *, rank: int = 0
+        self,
+        names: dict[str, nn.Parameter],
+        plan: Plan,
+        key: bytes | None = None,
+        *,
+        run: bytes = b"",
+        rank: int = 0,
     ) -> None:
         if not names:
             raise BadInput("no parameter of this model is trainable: all have requires_grad = False")
-        self.plan, self._names, self._rank = plan, names, rank
+        self.plan, self.run, self._names, self._rank = plan, run, names, rank
         self._key = crypto.random_bytes(crypto.KEY_BYTES) if key is None else key
         self.parameters = sum(value.numel() for value in names.values())
         self._mechanism = plan.mechanism(self.parameters) if plan.noise_multiplier else None
@@ -248,6 +257,7 @@ class PrivateSteps:
 
     def _stream(self, what: str, step: int, rank: int | None = None) -> crypto.Keystream:
         place = step.to_bytes(8, "big") + (self._rank if rank is None else rank).to_bytes(4, "big")
+        place += self.run if what == "noise" else b""
         key = crypto.derive(self._key, f"masquerade training {what}", place)
         return crypto.Keystream(key[: crypto.STREAM_KEY_BYTES])
 
@@ -328,8 +338,9 @@ def train(
         progress: is called after each step.
         keep: is given a checkpoint every so many steps, and after the last: bytes that hold the key, so they
             are as secret as the data.
-        resume: such a checkpoint: goes on exactly where it was, and pays nothing again.
-        key: see :class:`PrivateSteps`.
+        resume: such a checkpoint: goes on exactly where it was, with the same data, and pays nothing again.
+        key: see :class:`PrivateSteps`; for a training that is to be the same again. Other data, plan, start
+            or settings of the optimizer have other noise; other ``losses`` or ``schedule`` need another key.
 
     Raises:
         BadInput: a parameter cannot move at the first step (the optimizer holds another), sizes differ, the
@@ -344,11 +355,14 @@ def train(
         raise BadInput("average is a share of the steps, from 0 to 1")
     names = {name: value for name, value in model.named_parameters() if value.requires_grad}
     group = _Group()
-    start, poisoned = 0, 0
+    start, poisoned, origin, run = 0, 0, b"", b""
     mean = _Mean(names, round(plan.steps * average))
+    if group.many or any(each is not None for each in (key, keep, resume)):
+        origin = group.gathered(_fingerprint(f"{microbatch} {autocast}", x, y))
+        run = _fingerprint(origin.hex(), str(plan), *_beginning(model, optimizer))
     if resume is not None:
-        key, start, poisoned = _restore(resume, plan, mean, model, optimizer, schedule)
-    steps = PrivateSteps(names, plan, group.shared(key), rank=group.rank)
+        key, start, poisoned, run = _restore(resume, plan, origin, mean, model, optimizer, schedule)
+    steps = PrivateSteps(names, plan, group.shared(key), run=group.shared(run) or b"", rank=group.rank)
     receipt, payer = None, ledger if resume is None and group.rank == 0 else None
     if payer is not None:
         payer.check(steps.event)
@@ -388,7 +402,7 @@ def train(
                     )
                 )
             if keep is not None and (done % every == 0 or done == plan.steps):
-                keep(_checkpoint(plan, steps.key, done, poisoned, mean, model, optimizer, schedule))
+                keep(_checkpoint(steps, origin, done, poisoned, mean, model, optimizer, schedule))
     mean.put()
     optimizer.zero_grad(set_to_none=True)
     return Trained(model, plan, steps.event, receipt, poisoned)
@@ -495,9 +509,19 @@ class _Group:
 
         self._dist = dist if dist.is_available() and dist.is_initialized() else None
         self.rank = self._dist.get_rank() if self._dist else 0
+        self.many = self._dist is not None
+
+    def gathered(self, digest: bytes) -> bytes:
+        """One digest of those of all processes, the same in each."""
+        if self._dist is None:
+            return digest
+        own = torch.tensor(list(digest), dtype=torch.uint8)
+        found = [torch.empty_like(own) for _ in range(self._dist.get_world_size())]
+        self._dist.all_gather(found, own)
+        return _fingerprint(*found)
 
     def shared(self, key: bytes | None) -> bytes | None:
-        """The first process's key, or a fresh one of its, in all."""
+        """The first process's 32 bytes, or fresh ones of its, in all."""
         if self._dist is None:
             return key
         key = key or crypto.random_bytes(crypto.KEY_BYTES)
@@ -525,9 +549,34 @@ class _Group:
 # -- checkpoints -----------------------------------------------------------------------------------------
 
 
+def _fingerprint(*parts: Tensor | str) -> bytes:
+    """A digest of texts and tensors, with their types and shapes."""
+
+    def pieces() -> Iterator[bytes]:
+        for part in parts:
+            if isinstance(part, str):
+                yield f"{len(part)} {part}".encode()
+                continue
+            yield f"{part.dtype} {tuple(part.shape)} ".encode()
+            flat = part.detach().reshape(-1)
+            for at in range(0, len(flat), 1 << 22):
+                yield flat[at : at + (1 << 22)].cpu().contiguous().view(torch.uint8).numpy().tobytes()
+
+    return crypto.sha256_of(pieces())
+
+
+def _beginning(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tensor | str]:
+    """What a training starts from, as far as its sums depend on it: settings, chance, parameters, buffers."""
+    yield repr(optimizer.state_dict()["param_groups"])
+    yield torch.get_rng_state()
+    for name, value in _state(model):
+        yield name
+        yield value
+
+
 def _checkpoint(
-    plan: Plan,
-    key: bytes,
+    steps: PrivateSteps,
+    origin: bytes,
     step: int,
     poisoned: int,
     mean: _Mean,
@@ -548,9 +597,11 @@ def _checkpoint(
             else:
                 plain[f"{index}.{name}"] = value
     about = {
-        "masquerade": "training checkpoint 1",
-        "plan": asdict(plan),
-        "key": key.hex(),
+        "masquerade": "training checkpoint 2",
+        "plan": asdict(steps.plan),
+        "key": steps.key.hex(),
+        "origin": origin.hex(),
+        "run": steps.run.hex(),
         "step": step,
         "poisoned": poisoned,
         "averaged": mean.count,
@@ -577,11 +628,12 @@ def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _restore(
     checkpoint: bytes,
     plan: Plan,
+    origin: bytes,
     mean: _Mean,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: Any,
-) -> tuple[bytes, int, int]:
+) -> tuple[bytes, int, int, bytes]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -590,11 +642,17 @@ def _restore(
         length = int.from_bytes(checkpoint[:8], "little")
         about = json.loads(json.loads(checkpoint[8 : 8 + length])["__metadata__"]["about"])
         told, key, step = about["plan"], bytes.fromhex(about["key"]), int(about["step"])
+        run, began = bytes.fromhex(about["run"]), bytes.fromhex(about["origin"])
     except (SafetensorError, ValueError, KeyError, TypeError):
         raise BadInput("this is no checkpoint of a training, or it was cut") from None
     if told != asdict(plan) or about["averaged"] != mean.count:
         raise BadInput(
             "the checkpoint is of another plan: a training goes on as it began, or begins anew and pays"
+        )
+    if began != origin:
+        raise BadInput(
+            "the checkpoint is of other data, or of another microbatch or precision: a training goes on as "
+            "it began, for the same noise over two sums that differ hides neither"
         )
     state = dict(_state(model))
     if {name for name in tensors if name.startswith("model.")} != {f"model.{name}" for name in state}:
@@ -619,7 +677,7 @@ def _restore(
         schedule.load_state_dict(about["schedule"])
     chance = np.frombuffer(bytes.fromhex(about["chance"]), np.uint8).copy()
     torch.set_rng_state(torch.from_numpy(chance))
-    return key, step, int(about["poisoned"])
+    return key, step, int(about["poisoned"]), run
 
 
 # -- what it looks like from outside ---------------------------------------------------------------------
