@@ -21,6 +21,7 @@ from tests.transfer.test_recipes import PRIVATE, PUBLIC, TEST, Pictures
 
 from masquerade.errors import BadInput, MasqueradeError
 from masquerade.serve import pictures
+from masquerade.serve.books import FileStore
 
 
 def write_idx(folder: Path, told: Pictures, part: str = "train") -> None:
@@ -113,6 +114,50 @@ def test_what_is_missing_is_named(run: Any, sides: None) -> None:
         refused = run("train", *argv, *common)
         assert refused.code == 2 and option in refused.err
     assert not Path("x").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "--epsilon 0", "--epsilon -1", "--epsilon nan", "--epsilon inf", "--epsilon 50", "--delta 0",
+        "--delta nan", "--examples 0", "--examples -1", "--steps 0", "--batch 0", "--batch -1", "--rate 0",
+        "--rate -1", "--rate nan", "--rate inf", "--rate 1e300",
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_cost_nothing(run: Any, sides: None, wrong: str) -> None:
+    refused = owner(
+        run, "light", *"--epsilon 1 --budget 3 --ledger owner/ledger.db -q".split(), *wrong.split()
+    )
+    assert refused.code == 65 and refused.err.count("\n") == 1 and "fault" not in refused.err
+    assert not Path("owner/out.seal").exists()
+    entries = FileStore(Path("owner/ledger.db"))
+    with entries.locked() as store:
+        account = store.account(str(Path("owner/private").resolve()))
+    assert account is None or not account.events
+
+
+def test_a_ledger_of_ones_own(run: Any, sides: None) -> None:
+    paid = owner(run, "light", *"--epsilon 1 --ledger owner/ledger.db --json".split())
+    assert paid.code == 0
+    again = owner(run, "light", *"--epsilon 1 --ledger owner/ledger.db --force".split())
+    assert again.code == 69
+
+
+def test_all_accounts_that_paid_stand_in_the_package(run: Any, sides: None, home: Path) -> None:
+    """Two folders that were other data, and then the same, have an account each: a reader sees both."""
+    Path("owner/copy").mkdir()
+    for path in Path("owner/private").iterdir():
+        (Path("owner/copy") / path.name).write_bytes(path.read_bytes())
+    write_idx(Path("owner/private"), PUBLIC)
+    for folder in ("private", "copy"):
+        said = f"--epsilon 0.5 --budget 3 --ledger owner/ledger.db --data owner/{folder} --force -q"
+        assert owner(run, "light", *said.split()).code == 0
+    for path in Path("owner/copy").iterdir():
+        (Path("owner/private") / path.name).write_bytes(path.read_bytes())
+    said = "--epsilon 0.5 --budget 3 --ledger owner/ledger.db --force -q"
+    assert owner(run, "light", *said.split()).code == 0
+    shown = json.loads(run("inspect", "owner/out.seal", "--json").out)
+    assert len(shown["budget"]) == 2 and all(each["spent"] > 0.5 for each in shown["budget"])
 
 
 def test_the_command_loads_no_torch_until_it_trains() -> None:

@@ -96,8 +96,8 @@ def _owner(
     folder = Path(args.data)
     recipe = RECIPES[args.recipe]
     how = Owning(
-        args.epsilon or 1.0, args.delta, args.examples, _classes(folder), Features(args.features),
-        batch=args.batch, steps=args.steps, rate=args.rate,
+        1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
+        Features(args.features), batch=args.batch, steps=args.steps, rate=args.rate,
     )  # fmt: skip
     ledger = None if args.recipe == "zero-shot" else _ledger(args, folder)
     handover = recipe.owner(lambda: pictures.load(folder)[0], how, ledger, told)
@@ -106,7 +106,7 @@ def _owner(
         return handover, [], result
     # An account is called by where the data lie, which the other side needs not know.
     paid = [Paid.of("pictures", ledger.unit, account) for account in ledger.balance().values()]
-    return handover, paid[:1], {**result, "delta": args.delta, "left": ledger.left}
+    return handover, paid, {**result, "delta": args.delta, "left": ledger.left}
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
     """The accounts that know these pictures, by their place or by what they hold; a new one if none does."""
-    store, name = FileStore(args.ledger or default_path()), str(folder.resolve())
+    store, name = FileStore(Path(args.ledger) if args.ledger else default_path()), str(folder.resolve())
     marks = [holding(pictures.digest_of(pictures.files_of(folder, "train")))]
     budget = Budget(args.epsilon if args.budget is None else args.budget, args.delta)
     with store.locked() as entries:

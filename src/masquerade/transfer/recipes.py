@@ -42,6 +42,7 @@ from masquerade.transfer.train import Plan, Progress, train
 FORMAT = 1
 _STAGES = ("definition", "trained", "full")
 _LARGEST_HEADER = 1 << 20
+_FASTEST = 1e6
 Recipe = Literal["light", "zero-shot", "one-stage"]
 
 
@@ -195,6 +196,12 @@ class Owning:
     seed: int = 0
     side: int = 28
     """Of a picture, which is a square: declared, so that a definition can be made without one."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.epsilon < math.inf and 0 < self.delta < 1):
+            raise BadInput("epsilon is above 0 and finite, delta between 0 and 1")
+        if not 0 < self.rate <= _FASTEST:
+            raise BadInput(f"the learning rate is above 0, and at most {_FASTEST:g}")
 
 
 def _train_light(
