@@ -143,7 +143,7 @@ def _receiver(
         public = Pictures(public.images, np.where(known, public.labels, -1))
     how = Receiving(epochs=args.epochs)
     full = RECIPES[args.recipe].receiver(came, public, how, told)
-    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy["epsilon"]}
+    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
     if args.test:
         test = pictures.load(Path(args.test), "t10k" if _has_test(Path(args.test)) else "train")[0]
         result |= {
@@ -159,7 +159,7 @@ def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
     from masquerade.transfer.report import Measured, page
 
     scores = full.logits(test.images).softmax(1).numpy()
-    told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy["epsilon"])}
+    told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy.get("epsilon"))}
     html = page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
     with Landing(args.report, force=args.force) as landing:
         landing.write(html.encode())

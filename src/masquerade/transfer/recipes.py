@@ -37,7 +37,7 @@ from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
 from masquerade.transfer.features import Features
 from masquerade.transfer.models import Shape
-from masquerade.transfer.train import Plan, Progress, train
+from masquerade.transfer.train import Plan, Progress, check_labels, train
 
 FORMAT = 1
 _STAGES = ("definition", "trained", "full")
@@ -82,6 +82,8 @@ class Handover:
     def __post_init__(self) -> None:
         if len(self.classes) != self.model.classes or len(set(self.classes)) < len(self.classes):
             raise BadInput("a hand-over names each class of its model, and each by another name")
+        if not 0 <= self.seed < 1 << 63:
+            raise BadInput("a seed is from 0 to 2^63 - 1")
 
     def module(self) -> nn.Module:
         """The model, with these weights or those of the seed."""
@@ -98,11 +100,19 @@ class Handover:
         return model.eval()
 
     def inputs(self, images: NDArray[Any], progress: Callable[[int], None] | None = None) -> Tensor:
-        """What the model is given for pictures: their features, or themselves from 0 to 1."""
+        """What the model is given for pictures: their features, or themselves from 0 to 1.
+
+        Raises:
+            BadInput: they have not as many as the model sees.
+        """
         if self.model.kind in ("cnn", "vit"):
             scale = 255 if images.dtype == np.uint8 else 1
-            return torch.from_numpy(images.astype(np.float32) / np.float32(scale))
-        return torch.from_numpy(self.features(images, dtype=np.float16, progress=progress))
+            inputs = images.astype(np.float32) / np.float32(scale)
+        else:
+            inputs = self.features(images, dtype=np.float16, progress=progress)
+        if inputs.shape[-1] != self.model.inputs:
+            raise BadInput("pictures of this size are not what this model sees")
+        return torch.from_numpy(inputs)
 
     def logits(self, images: NDArray[Any]) -> Tensor:
         """(n, k), for pictures."""
@@ -165,13 +175,24 @@ class Handover:
                 tuple(map(str, told["classes"])),
             )
             seed, privacy, card = int(told["seed"]), dict(told["privacy"]), str(told["card"])
-        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+            _check_told(privacy, weights)
+        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise BadInput("these files are no hand-over of a model") from None
         if not known:
             raise BadInput("this hand-over is of a later version, or of a recipe that is not known here")
         if not bounded:
             raise BadInput("the weights have a header larger than any model's")
         return cls(told["recipe"], told["stage"], features, shape, classes, seed, weights, privacy, card)
+
+
+def _check_told(privacy: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Raises ValueError for a price that is no number, or weights of which one is none."""
+    for name, below in (("epsilon", math.inf), ("delta", 1.0)):
+        price = privacy.get(name, 0)
+        if type(price) not in (int, float) or not 0 <= price < below:
+            raise ValueError("no price")
+    if not all(bool(value.float().isfinite().all()) for value in weights.values()):
+        raise ValueError("no number")
 
 
 # -- the owner -------------------------------------------------------------------------------------------
@@ -320,10 +341,16 @@ def _light_receiver(
     return _finished(grown, model)
 
 
+def _targets(labels: NDArray[np.int64], handover: Handover) -> Tensor:
+    check_labels(torch.from_numpy(labels), len(handover.classes))
+    return F.one_hot(torch.from_numpy(labels), len(handover.classes)).float()
+
+
 def _taught(handover: Handover, public: Pictures, how: Receiving) -> Tensor:
     told = (handover.logits(public.images).log_softmax(1) * how.sharpness).softmax(1)
     known = torch.from_numpy(public.labels)
     at = known >= 0
+    check_labels(known[at], told.shape[1])
     told[at] = F.one_hot(known[at], told.shape[1]).float()
     return told
 
@@ -337,7 +364,7 @@ def _zero_shot_receiver(
         raise BadInput("zero-shot training needs public pictures with labels")
     grown = _grown(handover, how)
     model = grown.module()
-    targets = F.one_hot(torch.from_numpy(public.labels[labelled]), len(handover.classes)).float()
+    targets = _targets(public.labels[labelled], handover)
     _fit(model, grown.inputs(public.images[labelled]), targets, how, "full", progress)
     return _finished(grown, model)
 
@@ -352,7 +379,7 @@ def _one_stage_receiver(
         raise BadInput("the stage that trains the head needs public pictures with labels")
     came = handover.module()
     anchors = [value.detach().clone() for value in came.parameters()]
-    targets = F.one_hot(torch.from_numpy(public.labels[labelled]), len(handover.classes)).float()
+    targets = _targets(public.labels[labelled], handover)
     inputs = handover.inputs(public.images[labelled])
     stage = replace(how, epochs=how.head_epochs, decay=0.0)
     _fit(came, inputs, targets, stage, "head", progress, lambda: how.near * _distance(came, anchors))
