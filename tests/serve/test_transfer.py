@@ -4,6 +4,7 @@ pictures."""
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -167,6 +168,20 @@ def test_the_command_loads_no_torch_until_it_trains() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
 
 
+def test_public_classes_are_known_by_their_names(run: Any, sides: None) -> None:
+    """In another order, and not all of them: their numbers are not those of what came."""
+    names = [f"class {i}" for i in range(int(PRIVATE.labels.max()) + 1)]
+    Path("owner/private/classes.txt").write_text("\n".join(names))
+    Path("receiver/public/classes.txt").write_text("\n".join(reversed(names)))
+    write_idx(Path("receiver/public"), Pictures(PUBLIC.images, len(names) - 1 - PUBLIC.labels))
+    write_idx(Path("receiver/public"), Pictures(TEST.images, len(names) - 1 - TEST.labels), "t10k")
+    assert owner(run, "light", *"--epsilon 2 -q".split()).code == 0
+    assert json.loads(receiver(run, "light").out.splitlines()[-1])["accuracy_came"] > 0.5
+    Path("receiver/public/classes.txt").write_text("\n".join(["other", *names[1:]]))
+    unknown = receiver(run, "light", "--force")
+    assert unknown.code == 65 and "does not know" in unknown.err
+
+
 # -- pictures --------------------------------------------------------------------------------------------
 
 
@@ -183,6 +198,15 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no picture") as caught:
         pictures.load(tmp_path)
     assert "canary" not in str(caught.value)
+
+
+def test_pictures_of_a_very_long_side_are_not_decoded() -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed to make pictures with")
+    for size in ((1, 16_385), (16_385, 1)):
+        file = io.BytesIO()
+        image.new("L", size).save(file, "PNG")
+        with pytest.raises(BadInput, match="a side of more than"):
+            pictures.reduced(file, 28, "it")
 
 
 def test_idx_files_with_names_of_classes(tmp_path: Path) -> None:
@@ -207,6 +231,7 @@ def test_files_that_are_damaged(tmp_path: Path) -> None:
         b"", b"\x1f\x8b", gzip.compress(b""), gzip.compress(whole[:-1]), gzip.compress(whole)[:-9],
         gzip.compress(b"\0\0\x0d" + whole[3:]), gzip.compress(whole[:3] + b"\xff" + whole[4:]),
         gzip.compress(whole[:4] + b"\xff" * 12 + whole[16:]),
+        gzip.compress(whole[:4] + bytes(4) + b"\xff" * 8), gzip.compress(whole[:8] + bytes(8)),
     ):  # fmt: skip
         (folder / "train-images-idx3-ubyte.gz").write_bytes(wrong)
         with pytest.raises(MasqueradeError):

@@ -137,7 +137,7 @@ def _receiver(
         files = {member.name: package.read(member.name) for member in package.manifest.members}
         package.finish()
     came = Handover.of(files)
-    public = pictures.load(Path(args.public))[0]
+    public = _labelled(Path(args.public), "train", came.classes)
     if args.labels is not None:
         known = np.arange(len(public.labels)) < args.labels
         public = Pictures(public.images, np.where(known, public.labels, -1))
@@ -145,7 +145,8 @@ def _receiver(
     full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
     if args.test:
-        test = pictures.load(Path(args.test), "t10k" if _has_test(Path(args.test)) else "train")[0]
+        part = "t10k" if _has_test(Path(args.test)) else "train"
+        test = _labelled(Path(args.test), part, came.classes)
         result |= {
             "accuracy_came": came.accuracy(test) if came.weights else None,
             "accuracy": full.accuracy(test),
@@ -153,6 +154,16 @@ def _receiver(
         if args.report:
             _report(args, full, test)
     return full, list(package.manifest.ledger), result
+
+
+def _labelled(folder: Path, part: str, classes: tuple[str, ...]) -> Pictures:
+    """Pictures whose labels count the classes of what came, whatever order or part of them a folder has."""
+    told, names = pictures.load(folder, part)
+    if names == pictures.UNNAMED or names == classes:
+        return told
+    if not set(names) <= set(classes):
+        raise BadInput("has classes that what came does not know, by these names", source=str(folder))
+    return Pictures(told.images, np.array([classes.index(name) for name in names])[told.labels])
 
 
 def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
