@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -177,6 +178,30 @@ def test_without_noise_a_step_is_the_clipped_mean() -> None:
     for value, old, name in zip(model.parameters(), before, ("weight", "bias"), strict=True):
         moved = (old - value.detach()) * plan.batch
         assert torch.allclose(moved, wanted.gradients[name], atol=1e-4)
+
+
+def test_a_record_changes_a_sum_over_a_million_by_no_more_than_is_paid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All gradients point one way, so that the sum is as large as it gets, and so is its rounding."""
+    sums: list[torch.Tensor] = []
+    finish = PrivateSteps.finish
+
+    def seen(self: PrivateSteps, step: int, clipped: Clipped) -> None:
+        sums.append(torch.cat([clipped.gradients[name].double().flatten() for name in ("weight", "bias")]))
+        finish(self, step, clipped)
+
+    monkeypatch.setattr(PrivateSteps, "finish", seen)
+    x = 1 + 0.01 * torch.randn(1 << 20, 16, generator=torch.Generator().manual_seed(0))
+    y = torch.zeros(len(x), dtype=torch.int64)
+    plan = replace(PLAN, examples=len(x), sample_rate=1.0, noise_multiplier=0.0, steps=1)
+    for gone in (0, 1, 2, 3):
+        layer = nn.Linear(16, 3)
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        run(layer, plan, data=(x[gone:], y[gone:]), ledger=None, key=None)
+    for whole, less in itertools.pairwise(sums):
+        assert (whole - less).norm() <= PLAN.l2_clip_norm * (1 + 2**-8)
 
 
 # -- the ledger ------------------------------------------------------------------------------------------

@@ -478,7 +478,9 @@ class _Gradient:
         self._by_hooks.close()
 
     def __call__(self, x: Tensor, y: Tensor, drawn: Tensor) -> Clipped:
-        total = self._by_hooks.nothing()
+        nothing = self._by_hooks.nothing()
+        # In float64: in float32 the rounding of a large sum grows with it, above what one record may change.
+        total = replace(nothing, gradients={n: value.double() for n, value in nothing.gradients.items()})
         for at in range(0, len(drawn), self._size):
             some = drawn[at : at + self._size]
             total += self._batch(x[some].to(self._device), y[some].to(self._device))
