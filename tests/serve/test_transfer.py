@@ -4,6 +4,7 @@ pictures."""
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from tests.transfer.test_recipes import PRIVATE, PUBLIC, TEST, Pictures
 
 from masquerade.errors import BadInput, MasqueradeError
 from masquerade.serve import pictures
+from masquerade.serve.books import FileStore
 
 
 def write_idx(folder: Path, told: Pictures, part: str = "train") -> None:
@@ -153,11 +155,69 @@ def test_what_is_missing_is_named(run: Any, sides: None) -> None:
     assert not Path("x").exists()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "--epsilon 0", "--epsilon -1", "--epsilon nan", "--epsilon inf", "--epsilon 50", "--delta 0",
+        "--delta nan", "--examples 0", "--examples -1", "--steps 0", "--batch 0", "--batch -1", "--rate 0",
+        "--rate -1", "--rate nan", "--rate inf", "--rate 1e300",
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_cost_nothing(run: Any, sides: None, wrong: str) -> None:
+    refused = owner(
+        run, "light", *"--epsilon 1 --budget 3 --ledger owner/ledger.db -q".split(), *wrong.split()
+    )
+    assert refused.code == 65 and refused.err.count("\n") == 1 and "fault" not in refused.err
+    assert not Path("owner/out.seal").exists()
+    entries = FileStore(Path("owner/ledger.db"))
+    with entries.locked() as store:
+        account = store.account(str(Path("owner/private").resolve()))
+    assert account is None or not account.events
+
+
+def test_a_ledger_of_ones_own(run: Any, sides: None) -> None:
+    paid = owner(run, "light", *"--epsilon 1 --ledger owner/ledger.db --json".split())
+    assert paid.code == 0
+    again = owner(run, "light", *"--epsilon 1 --ledger owner/ledger.db --force".split())
+    assert again.code == 69
+
+
+def test_all_accounts_that_paid_stand_in_the_package(run: Any, sides: None, home: Path) -> None:
+    """Two folders that were other data, and then the same, have an account each: a reader sees both."""
+    Path("owner/copy").mkdir()
+    for path in Path("owner/private").iterdir():
+        (Path("owner/copy") / path.name).write_bytes(path.read_bytes())
+    write_idx(Path("owner/private"), PUBLIC)
+    for folder in ("private", "copy"):
+        said = f"--epsilon 0.5 --budget 3 --ledger owner/ledger.db --data owner/{folder} --force -q"
+        assert owner(run, "light", *said.split()).code == 0
+    for path in Path("owner/copy").iterdir():
+        (Path("owner/private") / path.name).write_bytes(path.read_bytes())
+    said = "--epsilon 0.5 --budget 3 --ledger owner/ledger.db --force -q"
+    assert owner(run, "light", *said.split()).code == 0
+    shown = json.loads(run("inspect", "owner/out.seal", "--json").out)
+    assert len(shown["budget"]) == 2 and all(each["spent"] > 0.5 for each in shown["budget"])
+
+
 def test_the_command_loads_no_torch_until_it_trains() -> None:
     code = (
         "import sys, masquerade.serve.cli as c; c.main(['keys', '--help']); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def test_public_classes_are_known_by_their_names(run: Any, sides: None) -> None:
+    """In another order, and not all of them: their numbers are not those of what came."""
+    names = [f"class {i}" for i in range(int(PRIVATE.labels.max()) + 1)]
+    Path("owner/private/classes.txt").write_text("\n".join(names))
+    Path("receiver/public/classes.txt").write_text("\n".join(reversed(names)))
+    write_idx(Path("receiver/public"), Pictures(PUBLIC.images, len(names) - 1 - PUBLIC.labels))
+    write_idx(Path("receiver/public"), Pictures(TEST.images, len(names) - 1 - TEST.labels), "t10k")
+    assert owner(run, "light", *"--epsilon 2 -q".split()).code == 0
+    assert json.loads(receiver(run, "light").out.splitlines()[-1])["accuracy_came"] > 0.5
+    Path("receiver/public/classes.txt").write_text("\n".join(["other", *names[1:]]))
+    unknown = receiver(run, "light", "--force")
+    assert unknown.code == 65 and "does not know" in unknown.err
 
 
 # -- pictures --------------------------------------------------------------------------------------------
@@ -176,6 +236,15 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no picture") as caught:
         pictures.load(tmp_path)
     assert "canary" not in str(caught.value)
+
+
+def test_pictures_of_a_very_long_side_are_not_decoded() -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed to make pictures with")
+    for size in ((1, 16_385), (16_385, 1)):
+        file = io.BytesIO()
+        image.new("L", size).save(file, "PNG")
+        with pytest.raises(BadInput, match="a side of more than"):
+            pictures.reduced(file, 28, "it")
 
 
 def test_idx_files_with_names_of_classes(tmp_path: Path) -> None:
@@ -200,6 +269,7 @@ def test_files_that_are_damaged(tmp_path: Path) -> None:
         b"", b"\x1f\x8b", gzip.compress(b""), gzip.compress(whole[:-1]), gzip.compress(whole)[:-9],
         gzip.compress(b"\0\0\x0d" + whole[3:]), gzip.compress(whole[:3] + b"\xff" + whole[4:]),
         gzip.compress(whole[:4] + b"\xff" * 12 + whole[16:]),
+        gzip.compress(whole[:4] + bytes(4) + b"\xff" * 8), gzip.compress(whole[:8] + bytes(8)),
     ):  # fmt: skip
         (folder / "train-images-idx3-ubyte.gz").write_bytes(wrong)
         with pytest.raises(MasqueradeError):

@@ -75,7 +75,7 @@ def test_what_cannot_teach_is_refused(teacher: Handover) -> None:
     cut = {name: value[:1] for name, value in teacher.weights.items()}
     for wrong, why in (
         (lambda: distilled(definition), "only a model with weights"),
-        (lambda: distilled(teacher, replace(QUICK, side=32)), "32 x 32"),
+        (lambda: distilled(teacher, replace(QUICK, side=32)), "of this size"),
         (lambda: distilled(replace(teacher, weights=broken), QUICK), "no number"),
         (lambda: distilled(replace(teacher, weights=cut), QUICK), "another model"),
         (lambda: Distilling("vit"), "a student is"),  # type: ignore[arg-type]

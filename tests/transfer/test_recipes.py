@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -146,6 +147,9 @@ def test_what_does_not_fit_is_refused(owned: Handover) -> None:
         (lambda: zero_shot.receiver(owned, PUBLIC), "for the recipe light"),
         (lambda: light.receiver(replace(owned, stage="definition"), PUBLIC), "is a definition"),
         (lambda: light.owner(lambda: beyond, OWNING, a_ledger()), "names no class"),
+        (lambda: light.receiver(owned, beyond), "names no class"),
+        (lambda: zero_shot.receiver(replace(owned, recipe="zero-shot"), beyond), "names no class"),
+        (lambda: light.receiver(owned, Pictures(PUBLIC.images[:, :8, :8], PUBLIC.labels)), "of this size"),
         (lambda: Pictures(PRIVATE.images, PRIVATE.labels[:-1]), "one label each"),
         (lambda: replace(owned, classes=("a", "a", "b")), "by another name"),
         (lambda: replace(owned, weights={"weight": owned.weights["weight"]}).module(), "another model"),
@@ -175,6 +179,17 @@ def test_files_that_are_no_hand_over(owned: Handover) -> None:
         edited(files, lambda told: {**told, "model": {**told["model"], "more": 1}}),
         edited(files, lambda told: {**told, "features": {"kind": "hog", "run": "x"}}),
         edited(files, lambda told: {**told, "classes": 3}),
+        edited(files, lambda told: {**told, "seed": 1 << 63}),
+        edited(files, lambda told: {**told, "seed": -1}),
+        edited(files, lambda told: {**told, "seed": math.inf}),
+        *(
+            edited(files, lambda told, price=price: {**told, "privacy": {**told["privacy"], **price}})
+            for price in (
+                {"epsilon": "\x1b[31m0"}, {"epsilon": math.nan}, {"epsilon": -1}, {"epsilon": None},
+                {"epsilon": True}, {"delta": 1.0}, {"delta": "0"},
+            )
+        ),
+        replace(owned, weights={**owned.weights, "bias": owned.weights["bias"] * math.nan}).files(),
     ]  # fmt: skip
     for each in wrong:
         with pytest.raises(BadInput):
@@ -215,6 +230,7 @@ def test_shapes_that_are_none() -> None:
         {"kind": "x"}, {"inputs": 0}, {"inputs": True}, {"classes": -1}, {"dropout": 1.0},
         {"kind": "cnn", "inputs": 29},
         {"kind": "vit", "hidden": 6, "inputs": 28}, {"hidden": 1 << 20, "depth": 64},
+        {"inputs": 1 << 20, "classes": 1 << 15, "hidden": 1, "depth": 1},
     ):  # fmt: skip
         with pytest.raises(BadInput):
             Shape(**{"kind": "linear", "inputs": 28, "classes": 3, **wrong})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -136,6 +137,18 @@ def test_batches_of_a_fixed_size_take_each_record_once_an_epoch() -> None:
     assert replace(PLAN, sampling="fixed").epochs == 2
 
 
+@pytest.mark.parametrize("sampling", ["fixed", "poisson"])
+@pytest.mark.parametrize("records", [2, 21, 95])
+def test_a_record_that_is_taken_out_changes_no_place_of_another(sampling: Any, records: int) -> None:
+    """So a pass differs in one batch by one gradient, as it is priced: were batches of exactly one size, two
+    would differ, one of them by two gradients."""
+    plan = replace(PLAN, sampling=sampling, sample_rate=0.25)
+    steps = PrivateSteps(dict(network().named_parameters()), plan, KEY)
+    for step in range(12):
+        whole, less = steps.drawn(step, records), steps.drawn(step, records - 1)
+        assert set(whole) - {records - 1} == set(less)
+
+
 def test_noise_has_the_width_that_is_paid_for() -> None:
     layer = nn.Linear(300, 300)
     names = dict(layer.named_parameters())
@@ -165,6 +178,30 @@ def test_without_noise_a_step_is_the_clipped_mean() -> None:
     for value, old, name in zip(model.parameters(), before, ("weight", "bias"), strict=True):
         moved = (old - value.detach()) * plan.batch
         assert torch.allclose(moved, wanted.gradients[name], atol=1e-4)
+
+
+def test_a_record_changes_a_sum_over_a_million_by_no_more_than_is_paid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All gradients point one way, so that the sum is as large as it gets, and so is its rounding."""
+    sums: list[torch.Tensor] = []
+    finish = PrivateSteps.finish
+
+    def seen(self: PrivateSteps, step: int, clipped: Clipped) -> None:
+        sums.append(torch.cat([clipped.gradients[name].double().flatten() for name in ("weight", "bias")]))
+        finish(self, step, clipped)
+
+    monkeypatch.setattr(PrivateSteps, "finish", seen)
+    x = 1 + 0.01 * torch.randn(1 << 20, 16, generator=torch.Generator().manual_seed(0))
+    y = torch.zeros(len(x), dtype=torch.int64)
+    plan = replace(PLAN, examples=len(x), sample_rate=1.0, noise_multiplier=0.0, steps=1)
+    for gone in (0, 1, 2, 3):
+        layer = nn.Linear(16, 3)
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        run(layer, plan, data=(x[gone:], y[gone:]), ledger=None, key=None)
+    for whole, less in itertools.pairwise(sums):
+        assert (whole - less).norm() <= PLAN.l2_clip_norm * (1 + 2**-8)
 
 
 # -- the ledger ------------------------------------------------------------------------------------------
@@ -268,6 +305,50 @@ def test_checkpoints_that_do_not_fit() -> None:
             run(network(), resume=broken)
 
 
+def test_a_training_goes_on_with_its_own_data_alone() -> None:
+    """Over two sums that differ by one record the same noise would hide nothing."""
+    kept: list[bytes] = []
+    run(network(), keep=kept.append, every=10)
+    x, y = data()
+    other = x.clone()
+    other[5, 3] += 1
+    for changed in ((x[:-1], y[:-1]), (other, y), (x, 2 - y), (x.double(), y)):
+        with pytest.raises(BadInput, match="other data"):
+            run(network(), resume=kept[0], data=changed)
+    for how in ({"microbatch": 16}, {"autocast": torch.bfloat16}):
+        with pytest.raises(BadInput, match="other data, or of another microbatch"):
+            run(network(), resume=kept[0], **how)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"data": tuple(part[:-1] for part in data())},
+        {"plan": replace(PLAN, steps=1, l2_clip_norm=0.25)},
+        {"optimizer": lambda values: torch.optim.SGD(values, lr=0.25)},
+        {"model": 1},
+    ],
+)
+def test_one_key_makes_no_noise_twice_for_what_differs(
+    other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[bytes] = []
+    stream = PrivateSteps._stream
+
+    def seen(self: PrivateSteps, what: str, step: int, rank: int | None = None) -> Any:
+        made = stream(self, what, step, rank)
+        if what == "noise":
+            drawn.append(stream(self, what, step, rank).read(32))
+        return made
+
+    monkeypatch.setattr(PrivateSteps, "_stream", seen)
+    plan = replace(PLAN, steps=1)
+    for more in ({}, {}, other):
+        options = dict(more)
+        run(network(options.pop("model", 0)), options.pop("plan", plan), **options)
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------
 
 
@@ -279,6 +360,47 @@ def test_a_parameter_that_does_not_move_is_named() -> None:
         train(model, data(), PLAN, ledger=open_ledger(), optimizer=stale)
     with pytest.raises(BadInput, match=r"3\.bias did not move"):
         run(model, optimizer=lambda values: torch.optim.SGD(list(values)[:-1], lr=0.5))
+
+
+def shrunk(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x[:, :7], y
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "problem"),
+    [
+        (lambda: nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), {}, BadInput),
+        (network, {"average": -1.0}, BadInput),
+        (network, {"average": 1.5}, BadInput),
+        (network, {"losses": lambda model, x, y: model(x).mean()}, BadInput),
+        (network, {"data": shrunk(*data())}, RuntimeError),
+        (network, {"data": (data()[0], data()[1] + 4242)}, BadInput),
+        (lambda: nn.Linear(20, 3), {"data": (data()[0], data()[1] - 4242)}, BadInput),
+        (network, {"optimizer": lambda values: torch.optim.SGD(list(values)[:-1], lr=0.5)}, BadInput),
+    ],
+)
+def test_what_fails_before_the_first_step_costs_nothing(
+    model: Any, more: dict[str, Any], problem: type[Exception]
+) -> None:
+    ledger = open_ledger()
+    with pytest.raises(problem) as caught:
+        run(model(), ledger=ledger, **more)
+    assert ledger.spent == 0
+    assert "424" not in str(caught.value), "no label is shown"
+
+
+def test_a_linear_layer_whose_weight_is_made_of_others_takes_no_closed_form() -> None:
+    model = torch.nn.utils.weight_norm(nn.Linear(20, 3))
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    run(model, plan=replace(PLAN, noise_multiplier=0.0), ledger=None)
+    assert all(not torch.equal(value, before[name]) for name, value in model.named_parameters())
+
+
+@pytest.mark.parametrize("wrong", [{"examples": 0}, {"batch": 0}, {"batch": -1}, {"epochs": math.nan}])
+def test_calibrations_of_nothing(wrong: dict[str, Any]) -> None:
+    how = {"examples": 100, "batch": 10, "epochs": 1.0, **wrong}
+    with pytest.raises(BadInput):
+        Plan.calibrate(1.0, 1e-5, l2_clip_norm=1.0, parameters=10, **how)
 
 
 def test_poisoned_records_count_for_nothing() -> None:

@@ -22,10 +22,14 @@ from masquerade.serve.source import Unreadable
 from masquerade.transfer.recipes import Pictures
 
 SIDE = 28
+UNNAMED = tuple(map(str, range(10)))
+"""Classes of idx files without names."""
 _NAMES = "classes.txt"
 _MOST_CLASSES = 256
 _LARGEST = 1 << 31
 _MOST_PIXELS = 1 << 26
+_LONGEST = 1 << 14
+"""Of a side: a row or column of millions of pixels takes many times what as many in a square take."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
@@ -95,7 +99,7 @@ def classes_of(folder: Path, files: list[Path]) -> tuple[str, ...]:
         return tuple(sorted({path.parent.name for path in files}))
     path = folder / _NAMES
     if not path.is_file():
-        return tuple(map(str, range(10)))
+        return UNNAMED
     try:
         names = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError):
@@ -119,9 +123,12 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
         raise BadInput(f"{path} is no idx file of bytes")
     shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
     start = 4 + 4 * raw[3]
-    if int(np.prod(shape, dtype=object)) != len(raw) - start:
+    if int(np.prod(shape, dtype=object)) != len(raw) - start or 0 in shape[1:]:
         raise BadInput(f"{path} is damaged: it does not hold as much as it says")
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    except ValueError:  # none of a size that no array has
+        raise BadInput(f"{path} is damaged") from None
 
 
 def _unpacked(raw: bytes) -> bytes:
@@ -162,8 +169,8 @@ def reduced(
     becomes black. The orientation that a camera notes is metadata, and is left out with all other.
 
     Raises:
-        BadInput: no such picture, or one of more than ``most_pixels``, of which no pixel is decoded; the
-            message holds ``name`` and numbers only.
+        BadInput: no such picture, or one of more than ``most_pixels`` or of a very long side, of which no
+            pixel is decoded; the message holds ``name`` and numbers only.
         MissingPackage: Pillow is not installed.
     """
     try:
@@ -174,6 +181,8 @@ def reduced(
     try:
         with Image.open(file, formats=formats) as image:  # which reads no pixels yet
             pixels = image.width * image.height
+            if max(image.size) > _LONGEST:
+                raise BadInput(f"{name} has a side of more than {_LONGEST:,} pixels")
             if pixels <= most_pixels:
                 image.draft("L", (4 * side, 4 * side))  # JPEG alone: decoded no larger than it is needed
                 small = _eight_bits(image).resize(size, Image.Resampling.BILINEAR)

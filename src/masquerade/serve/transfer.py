@@ -124,8 +124,9 @@ def _owner(
     folder = Path(args.data)
     recipe = RECIPES[args.recipe]
     how = Owning(
-        args.epsilon or 1.0, args.delta, args.examples, _classes(folder), Features(args.features),
-        batch=args.batch, steps=args.steps or Owning.steps, rate=args.rate,
+        1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
+        Features(args.features), batch=args.batch, steps=Owning.steps if args.steps is None else args.steps,
+        rate=args.rate,
     )  # fmt: skip
     free = args.recipe == "zero-shot" and not (descriptions and args.epsilon)
     ledger = None if free else _ledger(args, folder)
@@ -142,7 +143,7 @@ def _owner(
         return handover, [], result
     # An account is called by where the data lie, which the other side needs not know.
     paid = [Paid.of("pictures", ledger.unit, account) for account in ledger.balance().values()]
-    return handover, paid[:1], {**result, "delta": args.delta, "left": ledger.left}
+    return handover, paid, {**result, "delta": args.delta, "left": ledger.left}
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -151,7 +152,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
     """The accounts that know these pictures, by their place or by what they hold; a new one if none does."""
-    store, name = FileStore(args.ledger or default_path()), str(folder.resolve())
+    store, name = FileStore(Path(args.ledger) if args.ledger else default_path()), str(folder.resolve())
     marks = [holding(pictures.digest_of(pictures.files_of(folder, "train")))]
     budget = Budget(args.epsilon if args.budget is None else args.budget, args.delta)
     with store.locked() as entries:
@@ -180,17 +181,16 @@ def _receiver(
             raise BadInput(f"what came is for the recipe {came.recipe}, and this is {args.recipe}")
         full = distilled(came, Distilling() if args.steps is None else Distilling(rounds=args.steps), told)
     else:
-        public = pictures.load(Path(args.public))[0]
+        public = _labelled(Path(args.public), "train", came.classes)
         if args.labels is not None:
             known = np.arange(len(public.labels)) < args.labels
             public = Pictures(public.images, np.where(known, public.labels, -1))
         how = Receiving() if args.steps is None else Receiving(steps=args.steps)
         full = RECIPES[args.recipe].receiver(came, public, how, told)
-    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy["epsilon"]}
+    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
     if args.test:
-        test, names = pictures.load(Path(args.test), "t10k" if _has_test(Path(args.test)) else "train")
-        if args.descriptions:
-            test = _renumbered(test, names, full.classes)
+        part = "t10k" if _has_test(Path(args.test)) else "train"
+        test = _labelled(Path(args.test), part, full.classes)
         result |= {
             "accuracy_came": came.accuracy(test) if came.weights else None,
             "accuracy": full.accuracy(test),
@@ -201,14 +201,20 @@ def _receiver(
 
 
 def _by_description(args: argparse.Namespace, came: Described, more: Descriptions) -> Handover:
-    public = None
-    if args.public:
-        public = _renumbered(*pictures.load(Path(args.public)), came.handover.classes)
+    public = _labelled(Path(args.public), "train", came.handover.classes, some=True) if args.public else None
     return described.receiver(came, more, public)
 
 
-def _renumbered(told: Pictures, names: tuple[str, ...], classes: tuple[str, ...]) -> Pictures:
-    """Labels as places in ``classes``; -1 where a name is not among these."""
+def _labelled(folder: Path, part: str, classes: tuple[str, ...], *, some: bool = False) -> Pictures:
+    """Pictures whose labels count ``classes``, whatever order or part of them a folder has.
+
+    With ``some``, pictures of other classes have no label; without, they are refused.
+    """
+    told, names = pictures.load(folder, part)
+    if names == pictures.UNNAMED or names == classes:
+        return told
+    if not some and not set(names) <= set(classes):
+        raise BadInput("has classes that what came does not know, by these names", source=str(folder))
     places = np.array([classes.index(name) if name in classes else -1 for name in names], np.int64)
     return Pictures(told.images, places[told.labels])
 
@@ -217,7 +223,7 @@ def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
     from masquerade.transfer.report import Measured, page
 
     scores = full.logits(test.images).softmax(1).numpy()
-    told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy["epsilon"])}
+    told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy.get("epsilon"))}
     html = page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
     with Landing(args.report, force=args.force) as landing:
         landing.write(html.encode())

@@ -53,7 +53,8 @@ class Shape:
             raise BadInput(f"a {self.kind} sees squares of 28 or 32 pixels")
         if self.kind == "vit" and self.hidden % 4:
             raise BadInput("the width of a vit is a multiple of 4")
-        if max(self.inputs, self.hidden) * self.hidden * self.depth > _MOST:
+        width = max(self.inputs, self.hidden)
+        if width * max(self.hidden * self.depth, self.classes) > _MOST:
             raise BadInput("this classifier is larger than 2^28 numbers")
 
     def told(self) -> dict[str, Any]:

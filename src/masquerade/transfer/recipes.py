@@ -39,13 +39,14 @@ from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
 from masquerade.transfer.features import Features
 from masquerade.transfer.models import Shape
-from masquerade.transfer.train import Plan, Progress, train
+from masquerade.transfer.train import Plan, Progress, check_labels, train
 
 FORMAT = 1
 _STAGES = ("definition", "trained", "full")
 _LARGEST_HEADER = 1 << 20
 _FLAT = 0.01
 """A feature that moves less than this over the public pictures is not blown up."""
+_FASTEST = 1e6
 Recipe = Literal["light", "zero-shot", "one-stage"]
 
 
@@ -85,6 +86,8 @@ class Handover:
     def __post_init__(self) -> None:
         if len(self.classes) != self.model.classes or len(set(self.classes)) < len(self.classes):
             raise BadInput("a hand-over names each class of its model, and each by another name")
+        if not 0 <= self.seed < 1 << 63:
+            raise BadInput("a seed is from 0 to 2^63 - 1")
 
     def module(self) -> nn.Module:
         """The model, with these weights or those of the seed."""
@@ -101,11 +104,19 @@ class Handover:
         return model.eval()
 
     def inputs(self, images: NDArray[Any], progress: Callable[[int], None] | None = None) -> Tensor:
-        """What the model is given for pictures: their features, or themselves from 0 to 1."""
+        """What the model is given for pictures: their features, or themselves from 0 to 1.
+
+        Raises:
+            BadInput: they have not as many as the model sees.
+        """
         if self.model.kind in ("cnn", "vit"):
             scale = 255 if images.dtype == np.uint8 else 1
-            return torch.from_numpy(images.astype(np.float32) / np.float32(scale))
-        return torch.from_numpy(self.features(images, dtype=np.float16, progress=progress))
+            inputs = images.astype(np.float32) / np.float32(scale)
+        else:
+            inputs = self.features(images, dtype=np.float16, progress=progress)
+        if inputs.shape[-1] != self.model.inputs:
+            raise BadInput("pictures of this size are not what this model sees")
+        return torch.from_numpy(inputs)
 
     def logits(self, images: NDArray[Any]) -> Tensor:
         """(n, k), for pictures."""
@@ -168,13 +179,24 @@ class Handover:
                 tuple(map(str, told["classes"])),
             )
             seed, privacy, card = int(told["seed"]), dict(told["privacy"]), str(told["card"])
-        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+            _check_told(privacy, weights)
+        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise BadInput("these files are no hand-over of a model") from None
         if not known:
             raise BadInput("this hand-over is of a later version, or of a recipe that is not known here")
         if not bounded:
             raise BadInput("the weights have a header larger than any model's")
         return cls(told["recipe"], told["stage"], features, shape, classes, seed, weights, privacy, card)
+
+
+def _check_told(privacy: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Raises ValueError for a price that is no number, or weights of which one is none."""
+    for name, below in (("epsilon", math.inf), ("delta", 1.0)):
+        price = privacy.get(name, 0)
+        if type(price) not in (int, float) or not 0 <= price < below:
+            raise ValueError("no price")
+    if not all(bool(value.float().isfinite().all()) for value in weights.values()):
+        raise ValueError("no number")
 
 
 # -- the owner -------------------------------------------------------------------------------------------
@@ -199,6 +221,12 @@ class Owning:
     seed: int = 0
     side: int = 28
     """Of a picture, which is a square: declared, so that a definition can be made without one."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.epsilon < math.inf and 0 < self.delta < 1):
+            raise BadInput("epsilon is above 0 and finite, delta between 0 and 1")
+        if not 0 < self.rate <= _FASTEST:
+            raise BadInput(f"the learning rate is above 0, and at most {_FASTEST:g}")
 
 
 def _train_light(
@@ -370,8 +398,7 @@ def _taught(handover: Handover, public: Pictures) -> Tensor:
 
 
 def _one_hot(labels: Tensor, handover: Handover) -> Tensor:
-    if len(labels) and int(labels.max()) >= len(handover.classes):
-        raise BadInput("a public label names no class of this model")
+    check_labels(labels, len(handover.classes))
     return F.one_hot(labels, len(handover.classes)).float()
 
 

@@ -47,7 +47,16 @@ Losses = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 def cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The loss of each example of a classifier."""
-    return F.cross_entropy(model(x), y, reduction="none")
+    logits: Tensor = model(x)
+    if y.ndim == 1 and not y.is_floating_point():
+        check_labels(y, logits.shape[-1])
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+def check_labels(labels: Tensor, classes: int) -> None:
+    """Refuse labels of no class, without showing one, as PyTorch would."""
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        raise BadInput("a label names no class: they go from 0 to the number of classes less one")
 
 
 # -- the plan --------------------------------------------------------------------------------------------
@@ -73,7 +82,9 @@ class Plan:
     """The bound on the gradient of one example."""
     delta: float = 1e-5
     sampling: Literal["poisson", "fixed"] = "poisson"
-    """``fixed``: batches of one size from a fresh order each epoch; these are paid without amplification."""
+    """``fixed``: each record takes part once in each pass, at a step that is drawn for it by itself; this is
+    paid without amplification. Batches are of about one size, and not of exactly one: were they, a record
+    that is taken out would move others between batches, and change more than its own."""
 
     def __post_init__(self) -> None:
         if self.examples < 1 or self.steps < 1 or not 0 < self.sample_rate <= 1:
@@ -115,6 +126,8 @@ class Plan:
         """
         if (epochs is None) == (steps is None):
             raise BadInput("say how long by epochs or by steps")
+        if examples < 1 or not 0 < batch < math.inf or not 0 <= (epochs or 0) < math.inf:
+            raise BadInput("a plan has 1 example or more, and more than none of them in a batch")
         rate = min(1.0, batch / examples)
         taken = steps if steps is not None else max(1, round((epochs or 0) / rate))
         plan = cls(examples, rate, taken, 1.0, l2_clip_norm, delta, sampling)
@@ -135,7 +148,7 @@ class Plan:
 
     @property
     def epochs(self) -> int:
-        """How often a record takes part at most, with batches of a fixed size."""
+        """How often a record takes part at most, where it does so once a pass."""
         return math.ceil(self.steps / math.ceil(1 / self.sample_rate))
 
     def mechanism(self, parameters: int) -> Mechanism:
@@ -172,18 +185,27 @@ class PrivateSteps:
     Args:
         names: the trainable parameters, by name.
         key: 32 secret bytes that all draws and all noise come from. With the same key, plan and data each
-            step is the same again. Never used for other data.
+            step is the same again.
+        run: what the noise is for: data, model and all else that the sums depend on. With the same key and
+            another run all noise is another, so that no two sums that differ ever have the same: their
+            difference would show what is under it. Without it, use a key once.
         rank: which of several processes this is, each with its own part of the data.
 
     ``repr`` shows the plan; pickling is refused.
     """
 
     def __init__(
-        self, names: dict[str, nn.Parameter], plan: Plan, key: bytes | None = None, *, rank: int = 0
+        self,
+        names: dict[str, nn.Parameter],
+        plan: Plan,
+        key: bytes | None = None,
+        *,
+        run: bytes = b"",
+        rank: int = 0,
     ) -> None:
         if not names:
             raise BadInput("no parameter of this model is trainable: all have requires_grad = False")
-        self.plan, self._names, self._rank = plan, names, rank
+        self.plan, self.run, self._names, self._rank = plan, run, names, rank
         self._key = crypto.random_bytes(crypto.KEY_BYTES) if key is None else key
         self.parameters = sum(value.numel() for value in names.values())
         self._mechanism = plan.mechanism(self.parameters) if plan.noise_multiplier else None
@@ -212,7 +234,7 @@ class PrivateSteps:
         a_pass = math.ceil(1 / self.plan.sample_rate)
         epoch, place = divmod(step, a_pass)
         words = np.frombuffer(self._stream("sample", epoch).read(8 * records), "<u8")
-        return np.sort(np.array_split(np.argsort(words, kind="stable"), a_pass)[place])
+        return np.flatnonzero(words % np.uint64(a_pass) == place)
 
     def finish(self, step: int, clipped: Clipped) -> None:
         """Add the noise of step ``step`` to a sum, divide, and leave it where optimizers look for it.
@@ -235,6 +257,7 @@ class PrivateSteps:
 
     def _stream(self, what: str, step: int, rank: int | None = None) -> crypto.Keystream:
         place = step.to_bytes(8, "big") + (self._rank if rank is None else rank).to_bytes(4, "big")
+        place += self.run if what == "noise" else b""
         key = crypto.derive(self._key, f"masquerade training {what}", place)
         return crypto.Keystream(key[: crypto.STREAM_KEY_BYTES])
 
@@ -315,34 +338,45 @@ def train(
         progress: is called after each step.
         keep: is given a checkpoint every so many steps, and after the last: bytes that hold the key, so they
             are as secret as the data.
-        resume: such a checkpoint: goes on exactly where it was, and pays nothing again.
-        key: see :class:`PrivateSteps`.
+        resume: such a checkpoint: goes on exactly where it was, with the same data, and pays nothing again.
+        key: see :class:`PrivateSteps`; for a training that is to be the same again. Other data, plan, start
+            or settings of the optimizer have other noise; other ``losses`` or ``schedule`` need another key.
 
     Raises:
-        BadInput: a parameter did not move at the first step (the optimizer holds another), sizes differ, or
-            the checkpoint is of another plan or model.
+        BadInput: a parameter cannot move at the first step (the optimizer holds another), sizes differ, the
+            model cannot be trained so, a label names no class, or the checkpoint is of another plan or model;
+            of these nothing was paid. Or one did not move, as with a learning rate of 0.
         BudgetExceeded: the ledger does not hold the price; nothing was computed.
     """
     x, y = data
     if len(x) != len(y):
         raise BadInput(f"{len(x):,} inputs and {len(y):,} labels: there is one label an input")
+    if not 0 <= average <= 1:
+        raise BadInput("average is a share of the steps, from 0 to 1")
     names = {name: value for name, value in model.named_parameters() if value.requires_grad}
     group = _Group()
-    start, poisoned = 0, 0
+    start, poisoned, origin, run = 0, 0, b"", b""
     mean = _Mean(names, round(plan.steps * average))
+    if group.many or any(each is not None for each in (key, keep, resume)):
+        origin = group.gathered(_fingerprint(f"{microbatch} {autocast}", x, y))
+        run = _fingerprint(origin.hex(), str(plan), *_beginning(model, optimizer))
     if resume is not None:
-        key, start, poisoned = _restore(resume, plan, mean, model, optimizer, schedule)
-    steps = PrivateSteps(names, plan, group.shared(key), rank=group.rank)
-    receipt = None
-    if resume is None and ledger is not None and group.rank == 0:
-        receipt = ledger.spend(steps.event, note)
-    elif resume is None and ledger is None and group.rank == 0 and plan.noise_multiplier:
+        key, start, poisoned, run = _restore(resume, plan, origin, mean, model, optimizer, schedule)
+    steps = PrivateSteps(names, plan, group.shared(key), run=group.shared(run) or b"", rank=group.rank)
+    receipt, payer = None, ledger if resume is None and group.rank == 0 else None
+    if payer is not None:
+        payer.check(steps.event)
+    elif resume is None and group.rank == 0 and plan.noise_multiplier:
         raise BadInput("a private training needs a ledger that pays for it")
+    _all_held(names, optimizer)
     gradient = _Gradient(model, plan, losses, autocast, microbatch, memory)
     with gradient:
         for step in range(start, plan.steps):
             drawn = torch.from_numpy(steps.drawn(step, len(x)))
-            clipped = group.summed(gradient(x, y, drawn))
+            own = gradient(x, y, drawn)
+            if step == 0 and payer is not None:  # now that nothing is wrong with model and data
+                receipt = payer.spend(steps.event, note)
+            clipped = group.summed(own)
             before = (
                 {name: value.detach().clone() for name, value in names.items()} if step == start == 0 else {}
             )
@@ -368,19 +402,30 @@ def train(
                     )
                 )
             if keep is not None and (done % every == 0 or done == plan.steps):
-                keep(_checkpoint(plan, steps.key, done, poisoned, mean, model, optimizer, schedule))
+                keep(_checkpoint(steps, origin, done, poisoned, mean, model, optimizer, schedule))
     mean.put()
     optimizer.zero_grad(set_to_none=True)
     return Trained(model, plan, steps.event, receipt, poisoned)
 
 
+def _all_held(names: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    held = {id(value) for some in optimizer.param_groups for value in some["params"]}
+    for name, value in names.items():
+        if id(value) not in held:
+            raise _unmoved(name)
+
+
+def _unmoved(name: str) -> BadInput:
+    return BadInput(
+        f"{name} did not move at the first step: the optimizer holds another parameter than the model (one "
+        "from before an adapter was put in?), or its learning rate is 0"
+    )
+
+
 def _all_moved(before: dict[str, Tensor], names: dict[str, nn.Parameter]) -> None:
     for name, value in before.items():
         if torch.equal(value, names[name].detach()):
-            raise BadInput(
-                f"{name} did not move at the first step: the optimizer holds another parameter than the "
-                "model (one from before an adapter was put in?), or its learning rate is 0"
-            )
+            raise _unmoved(name)
 
 
 class _Mean:
@@ -422,10 +467,9 @@ class _Gradient:
         self._device = next(model.parameters()).device
         options: dict[str, Any] = {} if memory is None else {"memory": memory}
         self._by_hooks = PerExample(model, plan.l2_clip_norm, **options)
-        plain = (
-            type(model) is nn.Linear and model.bias is not None and losses is cross_entropy and not autocast
-        )
-        self._linear = model if plain and all(value.requires_grad for value in model.parameters()) else None
+        trained = [name for name, value in model.named_parameters() if value.requires_grad]
+        whole = type(model) is nn.Linear and trained == ["weight", "bias"]
+        self._linear = model if whole and losses is cross_entropy and not autocast else None
 
     def __enter__(self) -> _Gradient:
         return self
@@ -434,7 +478,9 @@ class _Gradient:
         self._by_hooks.close()
 
     def __call__(self, x: Tensor, y: Tensor, drawn: Tensor) -> Clipped:
-        total = self._by_hooks.nothing()
+        nothing = self._by_hooks.nothing()
+        # In float64: in float32 the rounding of a large sum grows with it, above what one record may change.
+        total = replace(nothing, gradients={n: value.double() for n, value in nothing.gradients.items()})
         for at in range(0, len(drawn), self._size):
             some = drawn[at : at + self._size]
             total += self._batch(x[some].to(self._device), y[some].to(self._device))
@@ -445,6 +491,7 @@ class _Gradient:
             x = x.float()
         if self._linear is not None and x.ndim == 2:
             weight, bias = (value.detach() for value in self._linear.parameters())
+            check_labels(y, len(weight))
             return closed_form(x, y, weight, bias, self._plan.l2_clip_norm)
 
         def losses() -> Tensor:
@@ -464,9 +511,19 @@ class _Group:
 
         self._dist = dist if dist.is_available() and dist.is_initialized() else None
         self.rank = self._dist.get_rank() if self._dist else 0
+        self.many = self._dist is not None
+
+    def gathered(self, digest: bytes) -> bytes:
+        """One digest of those of all processes, the same in each."""
+        if self._dist is None:
+            return digest
+        own = torch.tensor(list(digest), dtype=torch.uint8)
+        found = [torch.empty_like(own) for _ in range(self._dist.get_world_size())]
+        self._dist.all_gather(found, own)
+        return _fingerprint(*found)
 
     def shared(self, key: bytes | None) -> bytes | None:
-        """The first process's key, or a fresh one of its, in all."""
+        """The first process's 32 bytes, or fresh ones of its, in all."""
         if self._dist is None:
             return key
         key = key or crypto.random_bytes(crypto.KEY_BYTES)
@@ -494,9 +551,34 @@ class _Group:
 # -- checkpoints -----------------------------------------------------------------------------------------
 
 
+def _fingerprint(*parts: Tensor | str) -> bytes:
+    """A digest of texts and tensors, with their types and shapes."""
+
+    def pieces() -> Iterator[bytes]:
+        for part in parts:
+            if isinstance(part, str):
+                yield f"{len(part)} {part}".encode()
+                continue
+            yield f"{part.dtype} {tuple(part.shape)} ".encode()
+            flat = part.detach().reshape(-1)
+            for at in range(0, len(flat), 1 << 22):
+                yield flat[at : at + (1 << 22)].cpu().contiguous().view(torch.uint8).numpy().tobytes()
+
+    return crypto.sha256_of(pieces())
+
+
+def _beginning(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tensor | str]:
+    """What a training starts from, as far as its sums depend on it: settings, chance, parameters, buffers."""
+    yield repr(optimizer.state_dict()["param_groups"])
+    yield torch.get_rng_state()
+    for name, value in _state(model):
+        yield name
+        yield value
+
+
 def _checkpoint(
-    plan: Plan,
-    key: bytes,
+    steps: PrivateSteps,
+    origin: bytes,
     step: int,
     poisoned: int,
     mean: _Mean,
@@ -517,9 +599,11 @@ def _checkpoint(
             else:
                 plain[f"{index}.{name}"] = value
     about = {
-        "masquerade": "training checkpoint 1",
-        "plan": asdict(plan),
-        "key": key.hex(),
+        "masquerade": "training checkpoint 2",
+        "plan": asdict(steps.plan),
+        "key": steps.key.hex(),
+        "origin": origin.hex(),
+        "run": steps.run.hex(),
         "step": step,
         "poisoned": poisoned,
         "averaged": mean.count,
@@ -546,11 +630,12 @@ def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _restore(
     checkpoint: bytes,
     plan: Plan,
+    origin: bytes,
     mean: _Mean,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: Any,
-) -> tuple[bytes, int, int]:
+) -> tuple[bytes, int, int, bytes]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -559,11 +644,17 @@ def _restore(
         length = int.from_bytes(checkpoint[:8], "little")
         about = json.loads(json.loads(checkpoint[8 : 8 + length])["__metadata__"]["about"])
         told, key, step = about["plan"], bytes.fromhex(about["key"]), int(about["step"])
+        run, began = bytes.fromhex(about["run"]), bytes.fromhex(about["origin"])
     except (SafetensorError, ValueError, KeyError, TypeError):
         raise BadInput("this is no checkpoint of a training, or it was cut") from None
     if told != asdict(plan) or about["averaged"] != mean.count:
         raise BadInput(
             "the checkpoint is of another plan: a training goes on as it began, or begins anew and pays"
+        )
+    if began != origin:
+        raise BadInput(
+            "the checkpoint is of other data, or of another microbatch or precision: a training goes on as "
+            "it began, for the same noise over two sums that differ hides neither"
         )
     state = dict(_state(model))
     if {name for name in tensors if name.startswith("model.")} != {f"model.{name}" for name in state}:
@@ -588,7 +679,7 @@ def _restore(
         schedule.load_state_dict(about["schedule"])
     chance = np.frombuffer(bytes.fromhex(about["chance"]), np.uint8).copy()
     torch.set_rng_state(torch.from_numpy(chance))
-    return key, step, int(about["poisoned"])
+    return key, step, int(about["poisoned"]), run
 
 
 # -- what it looks like from outside ---------------------------------------------------------------------
