@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -56,8 +57,12 @@ def receiver(run: Any, recipe: str, *more: str, package: str = "owner/out.seal")
 
 
 def test_light_goes_there_and_comes_back(run: Any, sides: None) -> None:
-    sent = owner(run, "light", "--epsilon", "2", "--json")
+    sent = owner(run, "light", "--epsilon", "2", "--json", "--plot", "owner/curves.svg")
     lines = [json.loads(line) for line in sent.out.splitlines()]
+    drawn = ElementTree.parse("owner/curves.svg").getroot()
+    curves = {line[0].text: len(line.get("points").split()) for line in drawn.iter("{http://www.w3.org/2000/svg}polyline")}
+    assert curves == {"loss": 60, "accuracy": 60, "epsilon": 4}
+    assert lines[-2]["accuracy"] > 0.5
     assert sent.code == 0 and lines[-1]["epsilon"] <= 2 and lines[-1]["left"] < 0.01
     assert lines[-2]["step"] == 60 and lines[-2]["epsilon"] == pytest.approx(lines[-1]["epsilon"])
     shown = json.loads(run("inspect", "owner/out.seal", "--from", "owner/id.recipient", "--json").out)

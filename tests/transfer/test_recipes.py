@@ -24,7 +24,7 @@ from masquerade.transfer.recipes import Fitting, Handover, Owning, Pictures, Rec
 
 CLASSES = ("cross", "bar", "square")
 OWNING = Owning(2.0, 1e-5, 3000, CLASSES, Features("pixels"), batch=300, steps=60, l2_clip_norm=0.5, rate=4.0)
-RECEIVING = Receiving(hidden=64, steps=60, rate=2e-3)
+RECEIVING = Receiving(features=None, hidden=64, steps=60, rate=2e-3)
 
 
 def drawn(n: int, seed: int) -> Pictures:
@@ -77,6 +77,12 @@ def test_light(owned: Handover) -> None:
     assert light.receiver(came, PUBLIC, RECEIVING).accuracy(TEST) > before, "labels help, where they are"
     assert [each.step for each in told] == list(range(1, 61))
     assert through(full).accuracy(TEST) == full.accuracy(TEST)
+
+
+def test_the_full_model_sees_more_than_the_light_one(owned: Handover) -> None:
+    full = light.receiver(owned, PARTLY, Receiving(hidden=64, steps=60, rate=2e-3))
+    assert full.features.kind == "all" and full.model.inputs == 1225 + 3969
+    assert through(full).accuracy(TEST) > owned.accuracy(TEST)
 
 
 def test_one_stage(owned: Handover) -> None:

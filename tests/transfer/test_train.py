@@ -486,6 +486,8 @@ ledger = Ledger(Budget(100.0, 1e-5), unit="record") if noise and rank == 0 else 
 train(model, (x[rank::2], y[rank::2]), plan, ledger=ledger, key=bytes(range(32)) if rank == 0 else None,
       optimizer=torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9))
 torch.save([value.detach() for value in model.parameters()], f"{folder}/{rank}.pt")
+dist.barrier()  # who leaves early tears the line of the other
+dist.destroy_process_group()
 """
 
 

@@ -22,9 +22,8 @@ def train_options(parser: argparse.ArgumentParser) -> None:
     add("--examples", type=int, metavar="N", help="owner: about how many pictures there are: a public number")
     add(
         "--features",
-        choices=("pixels", "hog", "scattering"),
-        default="hog",
-        help="owner (default: %(default)s)",
+        choices=("pixels", "hog", "scattering", "all"),
+        help="what a model sees (default: hog for the owner's, all for the receiver's)",
     )
     add(
         "--steps",
@@ -50,5 +49,6 @@ def train_options(parser: argparse.ArgumentParser) -> None:
     add("--labels", type=int, metavar="N", help="receiver: use the labels of the first N only")
     add("--test", metavar="FOLDER", help="receiver: public pictures to measure the full model on")
     add("--report", metavar="HTML", help="receiver: a page on the full model, with pictures of --test")
+    add("--plot", metavar="FILE.svg", help="learning curves; the owner's are of private data, and stay there")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("--json", action="store_true", help="print JSON, a line for what happens and one for the result")

@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ from masquerade.dp.ledger import Budget, Ledger, holding, paying
 from masquerade.errors import BadInput
 from masquerade.keys import Identity
 from masquerade.seal import Paid, Recipient
-from masquerade.serve import keyfile, pictures, sealing
+from masquerade.serve import chart, keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
 from masquerade.serve.source import Unreadable, Usage
@@ -39,6 +40,8 @@ from masquerade.transfer.train import Progress
 
 UNIT = "picture"
 _LARGEST_HANDOVER = 1 << 30
+_PRICED = 20
+"""Steps from one price to the next, which takes a moment to compute."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,12 +61,21 @@ def run(args: argparse.Namespace) -> int:
             raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
     if args.report and not args.test:
         raise Usage("a report is on pictures with labels: give --test")
+    if args.plot and Path(args.plot).suffix.lower() != ".svg":
+        raise Usage("curves are drawn as SVG: give --plot a name that ends with .svg")
     recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
     identity = keyfile.load_identity(Path(args.sign))
     descriptions = _descriptions(args)
-    with Landing(args.output, force=args.force) as landing, _shown(args) as told:
+    with contextlib.ExitStack() as stack:
+        landing = stack.enter_context(Landing(args.output, force=args.force))
+        plot = stack.enter_context(Landing(args.plot, force=args.force)) if args.plot else None
+        told = stack.enter_context(_shown(args))
+        curves = _Curves(told)
         side = _owner if args.role == "owner" else _receiver
-        handover, paid, result = side(args, descriptions, told)
+        handover, paid, result = side(args, descriptions, curves)
+        if plot is not None:
+            plot.write(curves.drawn(f"{args.recipe} transfer, the {args.role}'s side").encode())
+            plot.land()
         files = handover.files()
         if args.role == "owner" and descriptions:
             files = Described(handover, descriptions).files()
@@ -125,8 +137,8 @@ def _owner(
     recipe = RECIPES[args.recipe]
     how = Owning(
         1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
-        Features(args.features), batch=args.batch, steps=Owning.steps if args.steps is None else args.steps,
-        rate=args.rate,
+        Features(args.features or "hog"), batch=args.batch, rate=args.rate,
+        steps=Owning.steps if args.steps is None else args.steps,
     )  # fmt: skip
     free = args.recipe == "zero-shot" and not (descriptions and args.epsilon)
     ledger = None if free else _ledger(args, folder)
@@ -185,7 +197,7 @@ def _receiver(
         if args.labels is not None:
             known = np.arange(len(public.labels)) < args.labels
             public = Pictures(public.images, np.where(known, public.labels, -1))
-        how = Receiving() if args.steps is None else Receiving(steps=args.steps)
+        how = Receiving(Features(args.features or "all"), steps=args.steps or Receiving.steps)
         full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
     if args.test:
@@ -270,8 +282,29 @@ def _shown(args: argparse.Namespace) -> Iterator[Callable[[Any], None]]:
         yield moved
 
 
+class _Curves:
+    """Passes on what is told, and remembers it for a plot."""
+
+    def __init__(self, told: Callable[[Any], None]) -> None:
+        self._told = told
+        self._panels: dict[str, list[tuple[float, float]]] = {}
+
+    def __call__(self, told: Progress | Fitting) -> None:
+        stage = f" ({told.stage})" if isinstance(told, Fitting) else ""
+        for name, value in _fields(told).items():
+            if name not in ("stage", "step"):
+                self._panels.setdefault(f"{name}{stage}", []).append((told.step, value))
+        self._told(told)
+
+    def drawn(self, title: str) -> str:
+        return chart.curves(self._panels, title, "step")
+
+
 def _fields(told: Progress | Fitting) -> dict[str, Any]:
+    """What a person or a plot is shown of it; of numbers, those that are some."""
     if isinstance(told, Fitting):
         return {"stage": told.stage, "step": told.step, "loss": told.loss}
-    fields: dict[str, Any] = {"step": told.step, "loss": told.loss}
-    return {**fields, "epsilon": told.epsilon} if told.step % 20 == 0 or told.step == told.steps else fields
+    fields = {"step": told.step, "loss": told.loss, "accuracy": told.accuracy}
+    if told.step % _PRICED == 0 or told.step in (1, told.steps):
+        fields["epsilon"] = told.epsilon
+    return {name: value for name, value in fields.items() if math.isfinite(value)}

@@ -334,16 +334,17 @@ def group_norm(features: Floats, channels: int, groups: int) -> Floats:
 class Features:
     """Which features of pictures a model sees: public, without data in it, and rebuilt from JSON."""
 
-    kind: Literal["pixels", "hog", "scattering"] = "hog"
-    """``hog``: histograms of oriented gradients, and the pixels beside them, both less their mean."""
+    kind: Literal["pixels", "hog", "scattering", "all"] = "hog"
+    """``hog``: histograms of oriented gradients, and the pixels beside them, both less their mean; ``all``:
+    these and ``scattering``."""
     pixels: float = 7.0
-    """``pixels`` and ``hog``: the L2 norm of a picture's pixels, once their mean is taken away; 0: none."""
+    """Of all but ``scattering``: the L2 norm of a picture's pixels, less their mean; 0: none."""
     groups: int = 27
-    """``scattering``: groups of the group norm."""
+    """Of ``scattering``: groups of the group norm."""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("pixels", "hog", "scattering"):
-            raise BadInput("features are 'pixels', 'hog' or 'scattering'")
+        if self.kind not in ("pixels", "hog", "scattering", "all"):
+            raise BadInput("features are 'pixels', 'hog', 'scattering' or 'all'")
         if not (math.isfinite(self.pixels) and self.pixels >= (self.kind == "pixels")):
             raise BadInput("the norm of the pixels is 0 or more, and not 0 where there is nothing else")
         if self.groups < 1 or CHANNELS % self.groups:
@@ -369,9 +370,12 @@ class Features:
         return self._of(images).astype(dtype) if out is None else out
 
     def _of(self, images: Images) -> Floats:
+        scattered = self.kind in ("scattering", "all")
+        parts = [group_norm(scattering(images), CHANNELS, self.groups)] if scattered else []
         if self.kind == "scattering":
-            return group_norm(scattering(images), CHANNELS, self.groups)
-        parts = [] if self.kind == "pixels" else [_centred(hog(images))]
+            return parts[0]
+        if self.kind != "pixels":
+            parts.append(_centred(hog(images)))
         if self.pixels:
             flat = _centred(images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32))
             norms = np.linalg.norm(flat, axis=1, keepdims=True)

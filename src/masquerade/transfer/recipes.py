@@ -299,6 +299,8 @@ class Receiving:
     The defaults were chosen on pictures that were neither private, public nor test (``bench/recipes.py``).
     """
 
+    features: Features | None = field(default_factory=lambda: Features("all"))
+    """What the full model sees; None: the features of what came."""
     hidden: int = 512
     depth: int = 2
     steps: int = 800
@@ -322,14 +324,16 @@ class Fitting:
     loss: float
 
 
-def _full(handover: Handover, how: Receiving) -> Handover:
+def _full(handover: Handover, how: Receiving, side: int) -> Handover:
     """The full model, fresh from the seed.
 
     It does not begin as the light one: what is taught by its own words has nothing to learn. A fresh one
     cannot follow the noise in them, and does better than its teacher.
     """
-    shape = replace(handover.model, kind="mlp", hidden=how.hidden, depth=how.depth)
-    return replace(handover, model=shape, weights={}, seed=how.seed)
+    features = how.features or handover.features
+    width = features(np.zeros((1, side, side), np.uint8)).shape[1]
+    shape = Shape("mlp", width, len(handover.classes), how.hidden, how.depth)
+    return replace(handover, features=features, model=shape, weights={}, seed=how.seed)
 
 
 def _trained_fully(
@@ -339,7 +343,7 @@ def _trained_fully(
     how: Receiving,
     progress: Callable[[Fitting], None] | None,
 ) -> Handover:
-    full = _full(handover, how)
+    full = _full(handover, how, images.shape[1])
     model, inputs = full.module(), full.inputs(images)
     scale = _Scale.of(inputs)
     _fit(model, inputs, targets, how, "full", progress, scale)

@@ -41,6 +41,9 @@ from masquerade.transfer.gradient import Clipped, PerExample, closed_form
 _ROUNDING = 1 + 2.0**-8
 """What summing in float32 may add to the sensitivity: some units in the last place of each summand."""
 
+_TRIED = 1024
+"""Records of a microbatch whose labels are compared, where that is not free."""
+
 Losses = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """From the model and a batch to the loss of each example, (B,)."""
 
@@ -279,6 +282,9 @@ class Progress(NamedTuple):
     steps: int
     loss: float
     """The mean over the step's sample; NaN of an empty one."""
+    accuracy: float
+    """How many of the sample's labels the model told before the step, as a share of those that were tried: of
+    this process's records, all or some; NaN of none, and with ``losses`` of one's own."""
     clipped: int
     poisoned: int
     """Records whose loss or gradient was not finite, in this step; they counted for nothing."""
@@ -395,6 +401,7 @@ def train(
                         done,
                         plan.steps,
                         clipped.loss,
+                        gradient.accuracy,
                         clipped.clipped,
                         clipped.poisoned,
                         plan,
@@ -470,6 +477,7 @@ class _Gradient:
         trained = [name for name, value in model.named_parameters() if value.requires_grad]
         whole = type(model) is nn.Linear and trained == ["weight", "bias"]
         self._linear = model if whole and losses is cross_entropy and not autocast else None
+        self._right, self._tried = 0, 0
 
     def __enter__(self) -> _Gradient:
         return self
@@ -477,7 +485,18 @@ class _Gradient:
     def __exit__(self, *exc: object) -> None:
         self._by_hooks.close()
 
+    @property
+    def accuracy(self) -> float:
+        """Of the last sample, as far as it was tried."""
+        return self._right / self._tried if self._tried else math.nan
+
+    def _tell(self, told: Tensor, y: Tensor) -> None:
+        if told.ndim == 2 and y.ndim == 1:
+            self._right += int((told.argmax(1) == y).sum())
+            self._tried += len(y)
+
     def __call__(self, x: Tensor, y: Tensor, drawn: Tensor) -> Clipped:
+        self._right, self._tried = 0, 0
         nothing = self._by_hooks.nothing()
         # In float64: in float32 the rounding of a large sum grows with it, above what one record may change.
         total = replace(nothing, gradients={n: value.double() for n, value in nothing.gradients.items()})
@@ -492,13 +511,21 @@ class _Gradient:
         if self._linear is not None and x.ndim == 2:
             weight, bias = (value.detach() for value in self._linear.parameters())
             check_labels(y, len(weight))
+            self._tell(F.linear(x[:_TRIED], weight, bias), y[:_TRIED])
             return closed_form(x, y, weight, bias, self._plan.l2_clip_norm)
+
+        def seen(x: Tensor) -> Tensor:
+            told: Tensor = self._model(x)
+            self._tell(told.detach(), y)
+            return told
+
+        model: Any = seen if self._losses is cross_entropy else self._model
 
         def losses() -> Tensor:
             if self._autocast is None:
-                return self._losses(self._model, x, y)
+                return self._losses(model, x, y)
             with torch.autocast(x.device.type, self._autocast):
-                return self._losses(self._model, x, y).float()
+                return self._losses(model, x, y).float()
 
         return self._by_hooks(losses)
 
