@@ -60,7 +60,10 @@ def test_light_goes_there_and_comes_back(run: Any, sides: None) -> None:
     sent = owner(run, "light", "--epsilon", "2", "--json", "--plot", "owner/curves.svg")
     lines = [json.loads(line) for line in sent.out.splitlines()]
     drawn = ElementTree.parse("owner/curves.svg").getroot()
-    curves = {line[0].text: len(line.get("points").split()) for line in drawn.iter("{http://www.w3.org/2000/svg}polyline")}
+    curves = {
+        line[0].text: len(line.get("points").split())
+        for line in drawn.iter("{http://www.w3.org/2000/svg}polyline")
+    }
     assert curves == {"loss": 60, "accuracy": 60, "epsilon": 4}
     assert lines[-2]["accuracy"] > 0.5
     assert sent.code == 0 and lines[-1]["epsilon"] <= 2 and lines[-1]["left"] < 0.01
