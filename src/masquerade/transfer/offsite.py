@@ -445,7 +445,8 @@ def _descend(
         raise BadInput("there is no public text to train on")
     orders = crypto.Keystream(how.seed.to_bytes(crypto.STREAM_KEY_BYTES, "little"))  # public, the same again
     optimizer = torch.optim.AdamW(values, lr=how.rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, how.epochs * -(-len(public) // how.batch))
+    steps = how.epochs * -(-len(public) // how.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, steps, 0.1, cycle_momentum=False)
     for epoch in range(how.epochs):
         order = torch.from_numpy(np.argsort(np.frombuffer(orders.read(8 * len(public)), "<u8")))
         total = 0.0
