@@ -1,22 +1,22 @@
-"""Offsite tuning: a language model fits itself to private text without leaving its maker, or the text its owner.
+"""Offsite tuning: a language model fits itself to private text, and neither leaves its place.
 
-    receiver   full model           ->  emulate   a few of its first and last blocks as they are (the adapter),
-                                                  and between them a middle with blocks dropped, distilled to
-                                                  do what the whole middle does on public text
+    receiver   full model           ->  emulate   its last blocks as they are (the adapter; or its first, too)
+                                                  behind a middle with blocks dropped, distilled to do on
+                                                  public text what the whole middle does
     owner      emulator             ->  tune      trains the adapter alone, with privacy, through the emulator
-    receiver   full model, adapter  ->  plug      the adapter in its place: no block of the middle was touched
+    receiver   full model, adapter  ->  plug      puts the adapter in its place; no other weight was touched
 
-Xiao, Lin and Han, "Offsite-Tuning: Transfer Learning without Full Model", 2023. What passes between the two is
-a :class:`Handover`: files without code, to be sealed (:mod:`masquerade.seal`).
+Xiao, Lin and Han, "Offsite-Tuning: Transfer Learning without Full Model", 2023. What passes between the two
+is a :class:`Handover`: files without code, to be sealed (:mod:`masquerade.seal`).
 
-The guarantee, for the owner: one sequence (a line of text), added or removed, changes what is told of the
-adapter that leaves by (epsilon, delta), which the ledger pays before the first step. This holds for every
-emulator, also one that was made to spy: each sequence's gradient is clipped, and its code is ours. Plugging is
+The guarantee, for the owner: one sequence (a line of text), added or removed, changes the adapter that leaves
+by (epsilon, delta) at most, which the ledger pays before the first step. It holds for every emulator, also
+one that was made to spy: the code is ours, and each sequence's gradient is clipped. Plugging in is
 post-processing.
 
-For the receiver there is **no formal promise**. The owner gets the adapter's blocks, the embeddings and the
-head as they are, and an emulator from which some of the middle can be learnt; more of it with more queries
-than any bound here counts. What is held back is the rest of the middle, and so how well the full model does.
+For the receiver there is **no formal promise**: offsite tuning has none by itself. The owner gets embeddings,
+head and the adapter's blocks as they are, and an emulator that was taught by the rest. What is held back is
+that rest, and how well the full model does; not what can be learnt from the emulator.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -38,103 +37,15 @@ from masquerade import crypto
 from masquerade.dp.accountant import to_json
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
+from masquerade.transfer.models import Decoder, Transformer
 from masquerade.transfer.recipes import Fitting
 from masquerade.transfer.train import Plan, Progress, train
 
 FORMAT = 1
 NOTHING = -1
 """The token after the end of a text: it is not learnt."""
-_MOST = 1 << 28
 _LARGEST_HEADER = 1 << 20
 Stage = Literal["full", "emulator", "adapter"]
-
-
-# -- the model -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """Which causal transformer: public, and all there is to it but its weights.
-
-    Raises:
-        BadInput: a number is out of its range, as in a description that somebody else sent.
-    """
-
-    vocabulary: int = 256
-    """256: the bytes of UTF-8."""
-    length: int = 64
-    """Tokens that it sees at most."""
-    width: int = 64
-    heads: int = 4
-    blocks: int = 8
-
-    def __post_init__(self) -> None:
-        sizes = (self.vocabulary, self.length, self.width, self.heads, self.blocks)
-        if not all(type(size) is int and 0 < size <= 1 << 20 for size in sizes):
-            raise BadInput("the sizes of a language model are whole numbers from 1 to 2^20")
-        if self.blocks > 256 or self.length > 4096 or self.width % self.heads:
-            raise BadInput("a language model has up to 256 blocks and 4096 places, and heads divide its width")
-        if self.width * (12 * self.width * self.blocks + 2 * self.vocabulary + self.length) > _MOST:
-            raise BadInput("this language model is larger than 2^28 numbers")
-
-    def build(self, seed: int = 0) -> Transformer:
-        """The model, its weights drawn from a public seed: the same wherever it is built."""
-        with _drawn_from(seed):
-            return Transformer(self)
-
-
-class _Block(nn.Module):
-    """Attention to what came before, then an MLP; each normalises first and adds to what it was given."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.seen, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self._heads = heads
-
-    def forward(self, x: Tensor) -> Tensor:
-        parts = self.seen(self.before(x)).chunk(3, -1)
-        q, k, v = (part.unflatten(-1, (self._heads, -1)).transpose(1, 2) for part in parts)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.mixed(mixed.transpose(1, 2).flatten(2))
-        out: Tensor = x + self.narrow(F.gelu(self.wide(self.after(x))))
-        return out
-
-
-class Transformer(nn.Module):
-    """(n, t) tokens to (n, t, vocabulary): what comes next, by what stands before."""
-
-    def __init__(self, shape: Decoder) -> None:
-        super().__init__()
-        self.tokens = nn.Embedding(shape.vocabulary, shape.width)
-        self.places = nn.Embedding(shape.length, shape.width)
-        self.blocks = nn.ModuleList(_Block(shape.width, shape.heads) for _ in range(shape.blocks))
-        self.norm = nn.LayerNorm(shape.width)
-        self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
-        for layer in (self.tokens, self.places, self.head):
-            nn.init.normal_(layer.weight, std=0.02)
-        for block in self.blocks:
-            for layer in (block.mixed, block.narrow):  # what blocks add up to stays of one size
-                nn.init.normal_(cast("Tensor", layer.weight), std=0.02 / math.sqrt(2 * shape.blocks))
-
-    def forward(self, x: Tensor) -> Tensor:
-        places = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
-        inner = self.tokens(x) + self.places(places)
-        for block in self.blocks:
-            inner = block(inner)
-        out: Tensor = self.head(self.norm(inner))
-        return out
-
-
-@contextmanager
-def _drawn_from(seed: int) -> Iterator[None]:
-    before = torch.get_rng_state()
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before)
 
 
 # -- text ------------------------------------------------------------------------------------------------
@@ -153,7 +64,7 @@ def encoded(texts: Iterable[str], length: int) -> Tensor:
     return torch.from_numpy(tokens)
 
 
-def _pairs(tokens: Tensor) -> tuple[Tensor, Tensor]:
+def pairs(tokens: Tensor) -> tuple[Tensor, Tensor]:
     return tokens[:, :-1].clamp(min=0), tokens[:, 1:]
 
 
@@ -169,7 +80,7 @@ def perplexity(model: nn.Module, tokens: Tensor, batch: int = 256) -> float:
     total, count = 0.0, 0
     with torch.no_grad():
         for at in range(0, len(tokens), batch):
-            x, y = _pairs(tokens[at : at + batch])
+            x, y = pairs(tokens[at : at + batch])
             many = (y != NOTHING).sum(1)
             total += float((by_sequence(model, x, y) * many).sum())
             count += int(many.sum())
@@ -187,15 +98,18 @@ class Cut:
         BadInput: a number is no count of blocks.
     """
 
-    first: int = 1
-    last: int = 1
-    """These blocks are the adapter."""
+    first: int = 0
+    """Blocks at the input that are tuned. With none the middle is given what it was taught on, and what is
+    tuned fits the full model better (``bench/offsite.py``); the paper tunes two here."""
+    last: int = 2
+    """Blocks at the output that are tuned."""
     kept: int = 2
     """How many blocks the emulator keeps of those between."""
 
     def __post_init__(self) -> None:
-        if not all(type(n) is int and 1 <= n <= 256 for n in (self.first, self.last, self.kept)):
-            raise BadInput("the adapter has first and last blocks, and the emulator keeps one at least")
+        sizes = (self.first, self.last, self.kept)
+        if not all(type(n) is int and 0 <= n <= 256 for n in sizes) or not (self.last and self.kept):
+            raise BadInput("an adapter has a last block, and the emulator keeps one of the others, at least")
 
     @property
     def blocks(self) -> int:
@@ -203,7 +117,7 @@ class Cut:
         return self.first + self.kept + self.last
 
     def of(self, blocks: int) -> list[int]:
-        """Which of so many blocks are in the emulator: of the middle, evenly, its first and last among them."""
+        """Which of so many blocks the emulator has: of the middle, evenly, its first and last among them."""
         between = blocks - self.first - self.last
         if self.kept > between:
             raise BadInput(f"of {blocks} blocks {max(between, 0)} are in the middle, and not {self.kept}")
@@ -233,9 +147,7 @@ def dropped(model: nn.Module, cut: Cut, blocks: str = "blocks") -> nn.Module:
     return copied
 
 
-def plugged(
-    model: nn.Module, weights: Mapping[str, Tensor], cut: Cut, blocks: str = "blocks"
-) -> nn.Module:
+def plugged(model: nn.Module, weights: Mapping[str, Tensor], cut: Cut, blocks: str = "blocks") -> nn.Module:
     """A copy of ``model`` with this adapter in its place.
 
     Raises:
@@ -283,11 +195,15 @@ def _given_by(block: nn.Module, model: nn.Module, x: Tensor) -> Tensor:
 
 
 def _fill(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-    if {name: value.shape for name, value in own.items()} != {n: w.shape for n, w in weights.items()}:
-        raise BadInput("the weights are those of another model")
+    _same(own, weights)
     with torch.no_grad():
         for name, value in weights.items():
             own[name].copy_(value)
+
+
+def _same(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    if {name: value.shape for name, value in own.items()} != {n: w.shape for n, w in weights.items()}:
+        raise BadInput("the weights are those of another model")
 
 
 def _weights(own: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
@@ -317,15 +233,14 @@ class Handover:
     recipe = "offsite"
 
     def __post_init__(self) -> None:
-        if self.stage == "full" if self.cut else self.stage != "full":
+        if (self.stage == "full") == (self.cut is not None):
             raise BadInput("an emulator and its adapter say where they were cut, and a full model does not")
         if self.cut and self.cut.blocks != self.model.blocks:
             raise BadInput("the emulator has another number of blocks than its cut leaves")
         with torch.device("meta"):
             shell = Transformer(self.model)
         own = adapter(shell, self.cut) if self.cut and self.stage == "adapter" else _named(shell)
-        if {name: value.shape for name, value in own.items()} != {n: w.shape for n, w in self.weights.items()}:
-            raise BadInput("the weights are those of another model")
+        _same(own, self.weights)
         if not all(w.dtype == torch.float32 and bool(torch.isfinite(w).all()) for w in self.weights.values()):
             raise BadInput("the weights are finite numbers of 32 bits")
 
@@ -399,22 +314,26 @@ def fit(
     """A full model, from nothing but public text: (n, length + 1) tokens, as :func:`encoded` gives."""
     model = shape.build(how.seed)
     _descend(
-        list(model.parameters()), lambda some: by_sequence(model, *_pairs(some)).mean(), public, how, "full",
+        list(model.parameters()), lambda some: by_sequence(model, *pairs(some)).mean(), public, how, "full",
         progress,
     )  # fmt: skip
     return Handover("full", shape, _weights(model.named_parameters()), card="Trained on public text.")
 
 
 def emulate(
-    full: Handover, cut: Cut, public: Tensor, how: Receiving, progress: Callable[[Fitting], None] | None = None
+    full: Handover,
+    cut: Cut,
+    public: Tensor,
+    how: Receiving,
+    progress: Callable[[Fitting], None] | None = None,
 ) -> Handover:
     """What goes to the owner: the adapter as it is, around a middle that is smaller, and distilled."""
     model = full.module()
     smaller = dropped(model, cut)
-    distil(smaller, model, _pairs(public)[0], cut, how, progress)
+    distil(smaller, model, pairs(public)[0], cut, how, progress)
     why = "made of the receiver's model and public text; what it tells of that model is not bounded"
     shape = replace(full.model, blocks=cut.blocks)
-    card = f"An emulator: {cut.first} first and {cut.last} last blocks to be tuned, {cut.kept} between them."
+    card = f"An emulator: {cut.first} first and {cut.last} last blocks to be tuned, and {cut.kept} others."
     return Handover("emulator", shape, _weights(smaller.named_parameters()), cut, {"why": why}, card)
 
 
@@ -440,17 +359,18 @@ def _descend(
     stage: str,
     progress: Callable[[Fitting], None] | None,
 ) -> None:
-    """Plain training of some parameters on public data: AdamW, a cosine to 0."""
+    """Plain training of some parameters on public data: AdamW, up and down again."""
     if not len(public):
         raise BadInput("there is no public text to train on")
     orders = crypto.Keystream(how.seed.to_bytes(crypto.STREAM_KEY_BYTES, "little"))  # public, the same again
     optimizer = torch.optim.AdamW(values, lr=how.rate, weight_decay=0.01)
     steps = how.epochs * -(-len(public) // how.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, steps, 0.1, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, steps, cycle_momentum=False)
     for epoch in range(how.epochs):
         order = torch.from_numpy(np.argsort(np.frombuffer(orders.read(8 * len(public)), "<u8")))
         total = 0.0
-        for some in order.split(how.batch):
+        for at in range(0, len(order), how.batch):
+            some = order[at : at + how.batch]
             found = loss(public[some])
             gradients = torch.autograd.grad(found, values)
             for value, gradient in zip(values, gradients, strict=True):
@@ -518,7 +438,7 @@ def tune(
     if len(tokens) and not NOTHING <= tokens.min() <= tokens.max() < came.model.vocabulary:
         raise BadInput("a token is not in the emulator's vocabulary")
     trained = train(
-        model, _pairs(tokens), plan, ledger=ledger, losses=by_sequence, note="offsite tuning", microbatch=256,
+        model, pairs(tokens), plan, ledger=ledger, losses=by_sequence, note="offsite tuning", microbatch=256,
         optimizer=torch.optim.Adam(tuned.values(), lr=how.rate), average=how.average, progress=progress,
     )  # fmt: skip
     privacy = {
