@@ -1,5 +1,5 @@
-"""Offsite tuning of a small language model: how well it does with an adapter tuned through an emulator, beside
-the emulator itself, and beside the model tuned where the text is.
+"""Offsite tuning of a small language model: how well it does with an adapter that was tuned through an
+emulator, beside the emulator itself, and beside the model tuned where the text is.
 
 Perplexity a word, of notes about people that no note was tuned on. Model and texts are made here
 (``notes.py``): profiles are public, notes are private. What is varied is chosen on other notes
@@ -29,7 +29,7 @@ DISTILLED = Receiving(epochs=1, rate=2e-3)
 CUTS = {"last 2 blocks": Cut(0, 2, 2), "first and last block": Cut(1, 1, 2)}
 PUBLIC, PRIVATE, HELD, DELTA = 8000, 6000, 2000, 1e-5
 BATCH, STEPS, BOUND = 512, 30, 0.3
-RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
 CHOSEN = {"adapter": 1e-3, "all": 1e-3}
 """The learning rate of Adam, by what is tuned."""
 

@@ -25,7 +25,7 @@ import copy
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -284,11 +284,17 @@ class Handover:
                 raise BadInput("this hand-over is of a later version, or of another recipe")
             if int.from_bytes(raw[:8], "little") > _LARGEST_HEADER:
                 raise BadInput("the weights have a header larger than any model's")
-            cut = None if told["cut"] is None else Cut(**told["cut"])
-            model, privacy, card = Decoder(**told["model"]), dict(told["privacy"]), str(told["card"])
-            return cls(told["stage"], model, load(raw), cut, privacy, card)
-        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+            cut = None if told["cut"] is None else Cut(**_complete(Cut, told["cut"]))
+            model = Decoder(**_complete(Decoder, told["model"]))
+            return cls(told["stage"], model, load(raw), cut, dict(told["privacy"]), str(told["card"]))
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BadInput("these files are no hand-over of offsite tuning") from None
+
+
+def _complete(kind: type[Cut | Decoder], told: dict[str, Any]) -> dict[str, Any]:
+    if told.keys() != {each.name for each in fields(kind)}:
+        raise ValueError("this describes no such thing of this version")
+    return told
 
 
 def _named(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -344,7 +350,7 @@ def plug(full: Handover, tuned: Handover) -> Handover:
         BadInput: what came is no adapter, or one of another model.
     """
     if tuned.stage != "adapter" or tuned.cut is None or full.stage != "full":
-        raise BadInput(f"an adapter is plugged into a full model: what came is a {tuned.stage}")
+        raise BadInput(f"an adapter is plugged into a full model: what came is of stage {tuned.stage!r}")
     if replace(tuned.model, blocks=full.model.blocks) != full.model or full.model.blocks < tuned.cut.blocks:
         raise BadInput("the adapter is that of another model")
     model = plugged(full.module(), tuned.weights, tuned.cut)
@@ -421,7 +427,7 @@ def tune(
         BadInput: what came is no emulator, or a token is not in its vocabulary.
     """
     if came.stage != "emulator" or came.cut is None:
-        raise BadInput(f"an emulator is what is tuned: what came is a {came.stage}")
+        raise BadInput(f"an emulator is what is tuned: what came is of stage {came.stage!r}")
     model = came.module().train().requires_grad_(False)
     tuned = adapter(model, came.cut)
     for value in tuned.values():
