@@ -8,41 +8,69 @@ import argparse
 def train_options(parser: argparse.ArgumentParser) -> None:
     """Those of ``masquerade train``."""
     add = parser.add_argument
-    add("--recipe", required=True, choices=("light", "zero-shot", "one-stage"), help="how the model goes")
+    add(
+        "--recipe",
+        required=True,
+        choices=("light", "zero-shot", "one-stage", "offsite"),
+        help="how the model goes",
+    )
     add("--role", required=True, choices=("owner", "receiver"), help="which side this is")
     add("--to", required=True, action="append", metavar="FILE", help="a recipient's public file; repeatable")
     add("--sign", required=True, metavar="FILE", help="your identity: see  masquerade keys new")
     add("-o", "--output", required=True, metavar="OUT", help="the sealed package")
     add("--name", metavar="NAME", help="what it is called (default: by recipe and role)")
     add("--force", action="store_true", help="write over a file that is there")
-    add("--data", metavar="FOLDER", help="owner: the private pictures")
+    add("--data", metavar="PATH", help="owner: the private pictures; offsite: lines of text")
     add("--epsilon", type=float, metavar="E", help="owner: what the training may cost")
     add("--delta", type=float, default=1e-5, metavar="D", help="of that price and budget (default: 1e-5)")
     add("--budget", type=float, metavar="E", help="of data that is new to the ledger (default: --epsilon)")
-    add("--examples", type=int, metavar="N", help="owner: about how many pictures there are: a public number")
+    add("--examples", type=int, metavar="N", help="owner: about how many there are: a public number")
     add(
         "--features",
         choices=("pixels", "hog", "scattering"),
         default="hog",
         help="owner (default: %(default)s)",
     )
-    add("--steps", type=int, default=280, metavar="N", help="owner (default: %(default)s)")
-    add(
-        "--batch",
-        type=int,
-        default=8192,
-        metavar="N",
-        help="owner: expected, a step (default: %(default)s)",
-    )
-    add("--rate", type=float, default=32.0, metavar="X", help="owner: learning rate (default: %(default)s)")
+    add("--steps", type=int, metavar="N", help="owner (default: 280; offsite: 100)")
+    add("--batch", type=int, metavar="N", help="owner: expected, a step (default: 8192; offsite: 1024)")
+    add("--rate", type=float, metavar="X", help="owner: learning rate (default: 32; offsite: 0.002)")
     add("--ledger", metavar="FILE", help="owner: where budgets are kept (default: ledger.db by the key file)")
-    add("--package", metavar="FILE", help="receiver: what the owner sealed")
-    add("--key", metavar="FILE", help="receiver: your identity to open it with (default: --sign)")
-    add("--from", dest="signer", metavar="FILE", help="receiver: the owner's public file")
-    add("--public", metavar="FOLDER", help="receiver: public, masked or synthetic pictures")
+    add("--package", metavar="FILE", help="what the other side sealed")
+    add("--key", metavar="FILE", help="your identity to open it with (default: --sign)")
+    add("--from", dest="signer", metavar="FILE", help="the other side's public file")
+    add("--public", metavar="PATH", help="receiver: public, masked or synthetic pictures, or lines")
     add("--labels", type=int, metavar="N", help="receiver: use the labels of the first N only")
-    add("--test", metavar="FOLDER", help="receiver: public pictures to measure the full model on")
+    add("--test", metavar="PATH", help="receiver: public pictures or lines to measure the model on")
     add("--report", metavar="HTML", help="receiver: a page on the full model, with pictures of --test")
     add("--epochs", type=int, default=10, metavar="N", help="receiver (default: %(default)s)")
+    add("--model", metavar="FILE", help="offsite, receiver: your full model, as you sealed it")
+    add(
+        "--kept",
+        type=int,
+        default=2,
+        metavar="N",
+        help="offsite: blocks of its middle that the emulator keeps",
+    )
+    add(
+        "--blocks",
+        type=int,
+        default=8,
+        metavar="N",
+        help="offsite: of a new full model (default: %(default)s)",
+    )
+    add(
+        "--width",
+        type=int,
+        default=64,
+        metavar="N",
+        help="offsite: of a new full model (default: %(default)s)",
+    )
+    add(
+        "--length",
+        type=int,
+        default=64,
+        metavar="N",
+        help="offsite: bytes of a line that it sees (default: 64)",
+    )
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("--json", action="store_true", help="print JSON, a line for what happens and one for the result")

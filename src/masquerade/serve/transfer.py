@@ -3,6 +3,13 @@
     owner       private pictures -> a hand-over, sealed for the receiver; the ledger file pays
     receiver    a sealed hand-over, and public pictures -> the full model, sealed for whom it is for
 
+and with ``--recipe offsite``, for a language model and a file of texts, a line each:
+
+    receiver    public lines -> a full model, sealed for the receiver
+    receiver    public lines, full model -> an emulator, sealed for the owner
+    owner       private lines, emulator -> an adapter, sealed for the receiver; the ledger file pays
+    receiver    full model, adapter -> the full model with the adapter in it
+
 What passes between the two is a sealed package and nothing else.
 """
 
@@ -20,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from masquerade import seal
 from masquerade.dp.ledger import Budget, Ledger, holding, paying
@@ -29,8 +37,10 @@ from masquerade.seal import Paid, Recipient
 from masquerade.serve import keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
-from masquerade.serve.source import Usage
+from masquerade.serve.source import Unreadable, Usage
+from masquerade.transfer import offsite
 from masquerade.transfer.features import Features
+from masquerade.transfer.models import Decoder
 from masquerade.transfer.recipes import RECIPES, Fitting, Handover, Owning, Pictures, Receiving
 from masquerade.transfer.train import Progress
 
@@ -40,19 +50,16 @@ _LARGEST_HANDOVER = 1 << 30
 
 def run(args: argparse.Namespace) -> int:
     """One side; the exit code is 0."""
-    needed = {"owner": ("data", "examples"), "receiver": ("package", "signer", "public")}[args.role]
-    if args.role == "owner" and args.recipe != "zero-shot":
-        needed = (*needed, "epsilon")
-    for name in needed:
+    for name in _needed(args):
         if getattr(args, name) is None:
             option = {"signer": "from"}.get(name, name)
             raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
-    if args.report and not args.test:
+    if args.report and (args.recipe == "offsite" or not args.test):
         raise Usage("a report is on pictures with labels: give --test")
     recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
     identity = keyfile.load_identity(Path(args.sign))
     with Landing(args.output, force=args.force) as landing, _shown(args) as told:
-        handover, paid, result = _owner(args, told) if args.role == "owner" else _receiver(args, told)
+        handover, paid, result = _SIDES[args.recipe == "offsite", args.role](args, told)
         landing.write(_sealed(handover, paid, recipients, args, identity))
         landing.land()
     if args.json:
@@ -62,12 +69,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _needed(args: argparse.Namespace) -> tuple[str, ...]:
+    if args.role == "owner":
+        came = ("package", "signer") if args.recipe == "offsite" else ()
+        return ("data", "examples", *came, *(() if args.recipe == "zero-shot" else ("epsilon",)))
+    if args.recipe == "offsite":
+        return ("model", "signer") if args.package else ("public",)
+    return ("package", "signer", "public")
+
+
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _sealed(
-    handover: Handover, paid: list[Paid], to: list[Recipient], args: argparse.Namespace, identity: Identity
+    handover: Handover | offsite.Handover,
+    paid: list[Paid],
+    to: list[Recipient],
+    args: argparse.Namespace,
+    identity: Identity,
 ) -> bytes:
     files = handover.files()
     entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
@@ -97,45 +117,50 @@ def _owner(
     recipe = RECIPES[args.recipe]
     how = Owning(
         args.epsilon or 1.0, args.delta, args.examples, _classes(folder), Features(args.features),
-        batch=args.batch, steps=args.steps, rate=args.rate,
+        **_chosen(args),
     )  # fmt: skip
-    ledger = None if args.recipe == "zero-shot" else _ledger(args, folder)
+    ledger = None
+    if args.recipe != "zero-shot":
+        ledger = _ledger(args, folder, pictures.files_of(folder, "train"), UNIT)
     handover = recipe.owner(lambda: pictures.load(folder)[0], how, ledger, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": handover.privacy["epsilon"]}
     if ledger is None:
         return handover, [], result
+    return handover, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left}
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, Any]:
+    """What was said of how to train; for the rest a recipe has its own defaults."""
+    told = {name: getattr(args, name) for name in ("batch", "steps", "rate")}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _paid(ledger: Ledger, name: str) -> list[Paid]:
     # An account is called by where the data lie, which the other side needs not know.
-    paid = [Paid.of("pictures", ledger.unit, account) for account in ledger.balance().values()]
-    return handover, paid[:1], {**result, "delta": args.delta, "left": ledger.left}
+    return [Paid.of(name, ledger.unit, account) for account in ledger.balance().values()][:1]
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
     return pictures.classes_of(folder, pictures.files_of(folder, "train"))
 
 
-def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
-    """The accounts that know these pictures, by their place or by what they hold; a new one if none does."""
-    store, name = FileStore(args.ledger or default_path()), str(folder.resolve())
-    marks = [holding(pictures.digest_of(pictures.files_of(folder, "train")))]
+def _ledger(args: argparse.Namespace, place: Path, files: list[Path], unit: str) -> Ledger:
+    """The accounts that know these data, by their place or by what they hold; a new one if none does."""
+    store, name = FileStore(args.ledger or default_path()), str(place.resolve())
+    marks = [holding(pictures.digest_of(files))]
     budget = Budget(args.epsilon if args.budget is None else args.budget, args.delta)
     with store.locked() as entries:
-        names = paying(entries, name, marks, unit=UNIT, budget=budget)
+        names = paying(entries, name, marks, unit=unit, budget=budget)
         units = {account.unit for each in names if (account := entries.account(each)) is not None}
     if len(units) > 1:
-        raise Usage(f"these pictures keep their budgets by several units: {', '.join(sorted(units))}")
+        raise Usage(f"these data keep their budgets by several units: {', '.join(sorted(units))}")
     return Ledger(None, tuple(names), unit=units.pop(), store=store)
 
 
 def _receiver(
     args: argparse.Namespace, told: Callable[[Any], None]
 ) -> tuple[Handover, list[Paid], dict[str, Any]]:
-    key = keyfile.load_identity(Path(args.key or args.sign))
-    with sealing.opened(args.package) as file:
-        package = seal.open(file, key, sealing.signer_of(args.signer))
-        if package.manifest.size > _LARGEST_HANDOVER:
-            raise BadInput("this package is larger than any hand-over")
-        files = {member.name: package.read(member.name) for member in package.manifest.members}
-        package.finish()
+    files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
     came = Handover.of(files)
     public = pictures.load(Path(args.public))[0]
     if args.labels is not None:
@@ -152,7 +177,19 @@ def _receiver(
         }
         if args.report:
             _report(args, full, test)
-    return full, list(package.manifest.ledger), result
+    return full, paid, result
+
+
+def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str, bytes], list[Paid]]:
+    """The files of a package that is for us, and what was paid for them."""
+    key = keyfile.load_identity(Path(args.key or args.sign))
+    with sealing.opened(path) as file:
+        package = seal.open(file, key, signer)
+        if package.manifest.size > _LARGEST_HANDOVER:
+            raise BadInput("this package is larger than any hand-over")
+        files = {member.name: package.read(member.name) for member in package.manifest.members}
+        package.finish()
+    return files, list(package.manifest.ledger)
 
 
 def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
@@ -168,6 +205,64 @@ def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
 
 def _has_test(folder: Path) -> bool:
     return any(folder.glob("t10k-images-idx3-ubyte*"))
+
+
+# -- offsite tuning --------------------------------------------------------------------------------------
+
+
+def _tuning(
+    args: argparse.Namespace, told: Callable[[Any], None]
+) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+    path = Path(args.data)
+    came = offsite.Handover.of(_opened(args, args.package, sealing.signer_of(args.signer))[0])
+    how = offsite.Owning(args.epsilon, args.delta, args.examples, **_chosen(args))
+    ledger = _ledger(args, path, [path], "line")
+    back = offsite.tune(came, lambda: _lines(args.data, came.model.length), how, ledger, told)
+    result = {"recipe": args.recipe, "stage": back.stage, "epsilon": back.privacy["epsilon"]}
+    return back, _paid(ledger, "lines"), {**result, "delta": args.delta, "left": ledger.left}
+
+
+def _making(
+    args: argparse.Namespace, told: Callable[[Any], None]
+) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+    """The full model of public lines, its emulator, or it with an adapter: by what is given."""
+    paid: list[Paid] = []
+    how = offsite.Receiving(epochs=args.epochs)
+    if args.model is None:
+        shape = Decoder(length=args.length, width=args.width, blocks=args.blocks)
+        made = offsite.fit(shape, _lines(args.public, shape.length), how, told)
+    else:
+        own = keyfile.load_identity(Path(args.sign)).public
+        full = offsite.Handover.of(_opened(args, args.model, own)[0])
+        if args.package is None:
+            public = _lines(args.public, full.model.length)
+            made = offsite.emulate(full, offsite.Cut(kept=args.kept), public, how, told)
+        else:
+            files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
+            made = offsite.plug(full, offsite.Handover.of(files))
+    result: dict[str, Any] = {"recipe": args.recipe, "stage": made.stage}
+    if args.test:
+        result["perplexity"] = offsite.perplexity(made.module(), _lines(args.test, made.model.length))
+    return made, paid, result
+
+
+def _lines(path: str, length: int) -> Tensor:
+    """The lines of a file of UTF-8 that hold something, each cut off at ``length`` bytes."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as problem:
+        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is no text in UTF-8") from None
+    return offsite.encoded((line for line in text.splitlines() if line.strip()), length)
+
+
+_SIDES: dict[tuple[bool, str], Callable[..., tuple[Any, list[Paid], dict[str, Any]]]] = {
+    (False, "owner"): _owner,
+    (False, "receiver"): _receiver,
+    (True, "owner"): _tuning,
+    (True, "receiver"): _making,
+}
 
 
 # -- what is shown ---------------------------------------------------------------------------------------
