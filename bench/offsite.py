@@ -30,10 +30,15 @@ CUTS = {"last 2 blocks": Cut(0, 2, 2), "first and last block": Cut(1, 1, 2)}
 PUBLIC, PRIVATE, HELD, DELTA = 8000, 6000, 2000, 1e-5
 BATCH, STEPS, BOUND = 512, 30, 0.3
 RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
-CHOSEN = {"adapter": 1e-3, "all": 1e-3}
-"""The learning rate of Adam, by what is tuned."""
-
-Parameters = list[torch.nn.Parameter]
+CHOSEN: dict[tuple[str, float | None], tuple[float, float]] = {
+    ("last 2 blocks", None): (1e-3, 5e-4),
+    ("last 2 blocks", 8.0): (2e-3, 5e-4),
+    ("last 2 blocks", 2.0): (2e-3, 1e-3),
+    ("first and last block", None): (5e-4, 5e-4),
+    ("first and last block", 8.0): (1e-3, 5e-4),
+    ("first and last block", 2.0): (1e-3, 1e-3),
+}
+"""The learning rates of Adam, for the adapter and for all of the model, by adapter and price."""
 
 
 def drawn(texts: Iterator[str], count: int) -> torch.Tensor:
@@ -113,7 +118,7 @@ def main() -> None:
         }
         for epsilon in prices:
             for rate in RATES if told.search else (None,):
-                rates = (rate or CHOSEN["adapter"], rate or CHOSEN["all"])
+                rates = (rate, rate) if rate else CHOSEN.get((name, epsilon), (1e-3, 5e-4))
                 row = measured(full, emulator, private, epsilon, rates, found)
                 rows.append({**before, "epsilon": epsilon, "rates": rates, **row})
                 if told.search:

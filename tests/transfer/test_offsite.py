@@ -267,6 +267,7 @@ def test_what_does_not_fit_is_refused(full: Handover, emulator: Handover, public
         (lambda: offsite.plug(other, back), "another model"),
         (back.module, "plug it"),
         (lambda: offsite.emulate(full, Cut(0, 2, 6), public, Receiving()), "in the middle"),
+        (lambda: offsite.emulate(emulator, Cut(0, 2, 1), public, Receiving()), "of a full model"),
         (lambda: offsite.fit(SMALL, public[:0], Receiving()), "no public text"),
         (lambda: replace(emulator, cut=None), "where they were cut"),
         (lambda: replace(full, cut=CUT), "where they were cut"),

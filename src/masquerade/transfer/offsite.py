@@ -334,6 +334,8 @@ def emulate(
     progress: Callable[[Fitting], None] | None = None,
 ) -> Handover:
     """What goes to the owner: the adapter as it is, around a middle that is smaller, and distilled."""
+    if full.stage != "full":
+        raise BadInput(f"an emulator is made of a full model: this is of stage {full.stage!r}")
     model = full.module()
     smaller = dropped(model, cut)
     distil(smaller, model, pairs(public)[0], cut, how, progress)
