@@ -53,7 +53,7 @@ CORE = {"mask", "dp", "compute", "seal", "wire", "transfer"}
 """Rooms without side effects."""
 
 _SUMMING = "field sharing graph messages protocol questions split tree aggregators noise".split()
-_TRAINING = "features gradient models recipes train".split()
+_TRAINING = "datafree described features gradient models offsite recipes train".split()
 ARRAYS = {
     "masquerade.mask.array": {"numpy"},
     "masquerade.mask.content": {"numpy", "torch"},  # torch inside one function, when a tensor goes in or out
@@ -62,10 +62,7 @@ ARRAYS = {
     "masquerade.mask.formulas": {"numpy"},
     "masquerade.mask.fpe": {"numpy"},
     **{f"masquerade.compute.{name}": {"numpy"} for name in _SUMMING},
-    **{
-        f"masquerade.transfer.{name}": {"numpy", "torch"}
-        for name in "datafree described features gradient models recipes train".split()
-    },
+    **{f"masquerade.transfer.{name}": {"numpy", "torch"} for name in _TRAINING},
     "masquerade.transfer.report": {"numpy"},
     "masquerade.dp.sampler": {"numpy"},
     "masquerade.dp.mechanism": {"numpy"},

@@ -284,3 +284,80 @@ def test_files_that_are_damaged(tmp_path: Path) -> None:
             pictures.load(folder)
     with pytest.raises(MasqueradeError, match="no pictures"):
         pictures.load(tmp_path)
+
+
+# -- offsite tuning --------------------------------------------------------------------------------------
+
+_SIZES = "--blocks 4 --width 16 --length 24 --steps 1"
+
+
+@pytest.fixture
+def lines(run: Any, home: Path) -> Any:
+    """The steps of both sides by name; each in its own folder, a sealed package between them."""
+    for name in ("owner", "receiver"):
+        Path(name).mkdir()
+        assert run("keys", "new", f"{name}/id").code == 0
+    Path("receiver/public.txt").write_text("a public line\nanother of them\n\n" * 40, encoding="utf-8")
+    Path("owner/private.txt").write_text("the canary sings\ncanary 4111\n" * 40, encoding="utf-8")
+    mine = "--role receiver --sign receiver/id"
+    known = {
+        "full": f"{mine} --public receiver/public.txt {_SIZES} --to receiver/id.recipient -o receiver/full",
+        "emulator": f"""{mine} --public receiver/public.txt --model receiver/full --kept 1 --steps 1
+            --to owner/id.recipient -o receiver/emulator""",
+        "adapter": """--role owner --sign owner/id --data owner/private.txt --examples 80 --epsilon 8
+            --batch 80 --steps 3 --package receiver/emulator --from receiver/id.recipient
+            --to receiver/id.recipient -o owner/adapter""",
+        "plugged": f"""{mine} --model receiver/full --package owner/adapter --from owner/id.recipient
+            --to receiver/id.recipient -o receiver/tuned --test receiver/public.txt""",
+    }  # fmt: skip
+    return lambda name, *more: run("train", "--recipe", "offsite", *known[name].split(), *more)
+
+
+def test_offsite_tuning_in_four_steps(run: Any, lines: Any) -> None:
+    told = {}
+    for name in ("full", "emulator", "adapter", "plugged"):
+        done = lines(name, "--json")
+        assert done.code == 0, done.err
+        told[name] = json.loads(done.out.splitlines()[-1])
+    assert [each["stage"] for each in told.values()] == ["full", "emulator", "adapter", "full"]
+    assert 7 < told["adapter"]["epsilon"] <= 8 and told["adapter"]["left"] < 1
+    assert told["plugged"]["perplexity"] > 1
+    shown = json.loads(run("inspect", "receiver/tuned", "--from", "receiver/id.recipient", "--json").out)
+    assert shown["title"] == "offsite transfer, full" and 7 < shown["budget"][0]["spent"] <= 8
+    opened = "open owner/adapter --key receiver/id --from owner/id.recipient -o back -q"
+    assert run(*opened.split()).code == 0
+    for path in [*Path("back").rglob("*"), *Path("receiver").iterdir()]:
+        assert path.is_dir() or b"canary" not in path.read_bytes()
+    assert (Path("back/model.safetensors").stat().st_size) < 40_000, "the adapter, and no more"
+    again = lines("adapter", "--force")
+    assert again.code == 69 and "does not pay" in again.err
+
+
+def test_offsite_packages_go_where_they_belong(lines: Any) -> None:
+    assert lines("full", "-q").code == 0
+    stranger = lines("adapter", "--package", "receiver/full")
+    assert stranger.code != 0 and "KeyProblem" not in stranger.err, "the full model is not for the owner"
+    assert lines("emulator", "-q").code == 0
+    wrong = lines("plugged", "--package", "receiver/emulator")
+    assert wrong.code != 0 and not Path("receiver/tuned").exists()
+    for name, value in (("--data", "owner/none.txt"), ("--data", "owner/id.recipient.none")):
+        missing = lines("adapter", name, value)
+        assert missing.code == 66 and not Path("owner/adapter").exists()
+    Path("owner/private.txt").write_bytes(b"\xff\xfe canary")
+    damaged = lines("adapter")
+    assert damaged.code == 65 and "UTF-8" in damaged.err
+
+
+def test_what_offsite_tuning_lacks_is_named(run: Any, lines: Any) -> None:
+    common = "--recipe offsite --to receiver/id.recipient --sign owner/id -o x".split()
+    for said, option in (
+        ("--role receiver", "--public"),
+        ("--role receiver --model y", "--public"),
+        ("--role receiver --package y", "--model"),
+        ("--role receiver --package y --model z", "--from"),
+        ("--role owner --data y --examples 9 --epsilon 1", "--package"),
+        ("--role owner --data y --examples 9 --package z --from w", "--epsilon"),
+        ("--role receiver --public y --report z --test w", "pictures"),
+    ):
+        refused = run("train", *common, *said.split())
+        assert refused.code == 2 and option in refused.err

@@ -3,6 +3,13 @@
     owner       private pictures -> a hand-over, sealed for the receiver; the ledger file pays
     receiver    a sealed hand-over, and public pictures -> the full model, sealed for whom it is for
 
+and with ``--recipe offsite``, for a language model and a file of texts, a line each:
+
+    receiver    public lines -> a full model, sealed for the receiver
+    receiver    public lines, full model -> an emulator, sealed for the owner
+    owner       private lines, emulator -> an adapter, sealed for the receiver; the ledger file pays
+    receiver    full model, adapter -> the full model with the adapter in it
+
 What passes between the two is a sealed package and nothing else.
 """
 
@@ -15,12 +22,13 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from masquerade import seal
 from masquerade.dp.ledger import Budget, Ledger, holding, paying
@@ -31,10 +39,11 @@ from masquerade.serve import chart, keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
 from masquerade.serve.source import Unreadable, Usage
-from masquerade.transfer import described
+from masquerade.transfer import described, offsite
 from masquerade.transfer.datafree import Distilling, distilled
 from masquerade.transfer.described import Described, Descriptions
 from masquerade.transfer.features import Features
+from masquerade.transfer.models import Decoder
 from masquerade.transfer.recipes import RECIPES, Fitting, Handover, Owning, Pictures, Receiving
 from masquerade.transfer.train import Progress
 
@@ -46,46 +55,45 @@ _PRICED = 20
 
 def run(args: argparse.Namespace) -> int:
     """One side; the exit code is 0."""
-    needed: tuple[str, ...] = ("data", "examples") if args.role == "owner" else ("package", "signer")
-    if args.role == "owner" and args.recipe != "zero-shot":
-        needed = (*needed, "epsilon")
-    if args.role == "receiver" and not (args.synthetic or args.descriptions):
-        needed = (*needed, "public")
+    for name in _needed(args):
+        if getattr(args, name) is None:
+            option = {"signer": "from"}.get(name, name)
+            raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
     if args.synthetic and (args.public or (args.role, args.recipe) != ("receiver", "light")):
         raise Usage("--synthetic is of the receiver's side of light, and in place of --public")
     if args.descriptions and args.recipe != "zero-shot":
         raise Usage("--descriptions are of the recipe zero-shot")
-    for name in needed:
-        if getattr(args, name) is None:
-            option = {"signer": "from"}.get(name, name)
-            raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
-    if args.report and not args.test:
+    if args.report and (args.recipe == "offsite" or not args.test):
         raise Usage("a report is on pictures with labels: give --test")
     if args.plot and Path(args.plot).suffix.lower() != ".svg":
         raise Usage("curves are drawn as SVG: give --plot a name that ends with .svg")
     recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
     identity = keyfile.load_identity(Path(args.sign))
-    descriptions = _descriptions(args)
     with contextlib.ExitStack() as stack:
         landing = stack.enter_context(Landing(args.output, force=args.force))
         plot = stack.enter_context(Landing(args.plot, force=args.force)) if args.plot else None
-        told = stack.enter_context(_shown(args))
-        curves = _Curves(told)
-        side = _owner if args.role == "owner" else _receiver
-        handover, paid, result = side(args, descriptions, curves)
+        curves = _Curves(stack.enter_context(_shown(args)))
+        handover, paid, result = _SIDES[args.recipe == "offsite", args.role](args, curves)
         if plot is not None:
             plot.write(curves.drawn(f"{args.recipe} transfer, the {args.role}'s side").encode())
             plot.land()
-        files = handover.files()
-        if args.role == "owner" and descriptions:
-            files = Described(handover, descriptions).files()
-        landing.write(_sealed(handover, files, paid, recipients, args, identity))
+        landing.write(_sealed(handover, paid, recipients, args, identity))
         landing.land()
     if args.json:
         print(json.dumps(result))
     elif not args.quiet:
         print("  ".join(f"{name} {_short(value)}" for name, value in result.items()))
     return 0
+
+
+def _needed(args: argparse.Namespace) -> tuple[str, ...]:
+    if args.role == "owner":
+        came = ("package", "signer") if args.recipe == "offsite" else ()
+        return ("data", "examples", *came, *(() if args.recipe == "zero-shot" else ("epsilon",)))
+    if args.recipe == "offsite":
+        return ("model", "signer") if args.package else ("public",)
+    other = args.synthetic or args.descriptions
+    return ("package", "signer", *(() if other else ("public",)))
 
 
 def _short(value: Any) -> str:
@@ -103,13 +111,14 @@ def _descriptions(args: argparse.Namespace) -> Descriptions:
 
 
 def _sealed(
-    handover: Handover,
-    files: Mapping[str, bytes],
+    made: Handover | Described | offsite.Handover,
     paid: list[Paid],
     to: list[Recipient],
     args: argparse.Namespace,
     identity: Identity,
 ) -> bytes:
+    handover = made.handover if isinstance(made, Described) else made
+    files = made.files()
     entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
     out = io.BytesIO()
     seal.seal(
@@ -131,63 +140,67 @@ def _sealed(
 
 
 def _owner(
-    args: argparse.Namespace, descriptions: Descriptions, told: Callable[[Any], None]
-) -> tuple[Handover, list[Paid], dict[str, Any]]:
-    folder = Path(args.data)
-    recipe = RECIPES[args.recipe]
+    args: argparse.Namespace, told: Callable[[Any], None]
+) -> tuple[Handover | Described, list[Paid], dict[str, Any]]:
+    folder, descriptions = Path(args.data), _descriptions(args)
     how = Owning(
         1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
-        Features(args.features or "hog"), batch=args.batch, rate=args.rate,
-        steps=Owning.steps if args.steps is None else args.steps,
+        Features(args.features or "hog"), **_chosen(args),
     )  # fmt: skip
     free = args.recipe == "zero-shot" and not (descriptions and args.epsilon)
-    ledger = None if free else _ledger(args, folder)
+    ledger = None if free else _ledger(args, folder, pictures.files_of(folder, "train"), UNIT)
 
     def read() -> Pictures:
         return pictures.load(folder)[0]
 
+    made: Handover | Described
     if descriptions:
-        handover = described.owner(read, how, descriptions, ledger, told).handover
+        made = described.owner(read, how, descriptions, ledger, told)
+        privacy = made.handover.privacy
     else:
-        handover = recipe.owner(read, how, ledger, told)
-    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": handover.privacy["epsilon"]}
+        made = RECIPES[args.recipe].owner(read, how, ledger, told)
+        privacy = made.privacy
+    result: dict[str, Any] = {"recipe": args.recipe, "epsilon": privacy["epsilon"]}
     if ledger is None:
-        return handover, [], result
+        return made, [], result
+    return made, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left}
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, Any]:
+    """What was said of how to train; for the rest a recipe has its own defaults."""
+    told = {name: getattr(args, name) for name in ("batch", "steps", "rate")}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _paid(ledger: Ledger, name: str) -> list[Paid]:
     # An account is called by where the data lie, which the other side needs not know.
-    paid = [Paid.of("pictures", ledger.unit, account) for account in ledger.balance().values()]
-    return handover, paid, {**result, "delta": args.delta, "left": ledger.left}
+    return [Paid.of(name, ledger.unit, account) for account in ledger.balance().values()]
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
     return pictures.classes_of(folder, pictures.files_of(folder, "train"))
 
 
-def _ledger(args: argparse.Namespace, folder: Path) -> Ledger:
-    """The accounts that know these pictures, by their place or by what they hold; a new one if none does."""
-    store, name = FileStore(Path(args.ledger) if args.ledger else default_path()), str(folder.resolve())
-    marks = [holding(pictures.digest_of(pictures.files_of(folder, "train")))]
+def _ledger(args: argparse.Namespace, place: Path, files: list[Path], unit: str) -> Ledger:
+    """The accounts that know these data, by their place or by what they hold; a new one if none does."""
+    store, name = FileStore(Path(args.ledger) if args.ledger else default_path()), str(place.resolve())
+    marks = [holding(pictures.digest_of(files))]
     budget = Budget(args.epsilon if args.budget is None else args.budget, args.delta)
     with store.locked() as entries:
-        names = paying(entries, name, marks, unit=UNIT, budget=budget)
+        names = paying(entries, name, marks, unit=unit, budget=budget)
         units = {account.unit for each in names if (account := entries.account(each)) is not None}
     if len(units) > 1:
-        raise Usage(f"these pictures keep their budgets by several units: {', '.join(sorted(units))}")
+        raise Usage(f"these data keep their budgets by several units: {', '.join(sorted(units))}")
     return Ledger(None, tuple(names), unit=units.pop(), store=store)
 
 
 def _receiver(
-    args: argparse.Namespace, descriptions: Descriptions, told: Callable[[Any], None]
+    args: argparse.Namespace, told: Callable[[Any], None]
 ) -> tuple[Handover, list[Paid], dict[str, Any]]:
-    key = keyfile.load_identity(Path(args.key or args.sign))
-    with sealing.opened(args.package) as file:
-        package = seal.open(file, key, sealing.signer_of(args.signer))
-        if package.manifest.size > _LARGEST_HANDOVER:
-            raise BadInput("this package is larger than any hand-over")
-        files = {member.name: package.read(member.name) for member in package.manifest.members}
-        package.finish()
+    files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
     came = Handover.of(files)
     if args.descriptions:
-        full = _by_description(args, Described.of(files), descriptions)
+        full = _by_description(args, Described.of(files))
     elif args.synthetic:
         if came.recipe != args.recipe:
             raise BadInput(f"what came is for the recipe {came.recipe}, and this is {args.recipe}")
@@ -209,12 +222,24 @@ def _receiver(
         }
         if args.report:
             _report(args, full, test)
-    return full, list(package.manifest.ledger), result
+    return full, paid, result
 
 
-def _by_description(args: argparse.Namespace, came: Described, more: Descriptions) -> Handover:
+def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str, bytes], list[Paid]]:
+    """The files of a package that is for us, and what was paid for them."""
+    key = keyfile.load_identity(Path(args.key or args.sign))
+    with sealing.opened(path) as file:
+        package = seal.open(file, key, signer)
+        if package.manifest.size > _LARGEST_HANDOVER:
+            raise BadInput("this package is larger than any hand-over")
+        files = {member.name: package.read(member.name) for member in package.manifest.members}
+        package.finish()
+    return files, list(package.manifest.ledger)
+
+
+def _by_description(args: argparse.Namespace, came: Described) -> Handover:
     public = _labelled(Path(args.public), "train", came.handover.classes, some=True) if args.public else None
-    return described.receiver(came, more, public)
+    return described.receiver(came, _descriptions(args), public)
 
 
 def _labelled(folder: Path, part: str, classes: tuple[str, ...], *, some: bool = False) -> Pictures:
@@ -244,6 +269,64 @@ def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
 
 def _has_test(folder: Path) -> bool:
     return any(folder.glob("t10k-images-idx3-ubyte*"))
+
+
+# -- offsite tuning --------------------------------------------------------------------------------------
+
+
+def _tuning(
+    args: argparse.Namespace, told: Callable[[Any], None]
+) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+    path = Path(args.data)
+    came = offsite.Handover.of(_opened(args, args.package, sealing.signer_of(args.signer))[0])
+    how = offsite.Owning(args.epsilon, args.delta, args.examples, **_chosen(args))
+    ledger = _ledger(args, path, [path], "line")
+    back = offsite.tune(came, lambda: _lines(args.data, came.model.length), how, ledger, told)
+    result = {"recipe": args.recipe, "stage": back.stage, "epsilon": back.privacy["epsilon"]}
+    return back, _paid(ledger, "lines"), {**result, "delta": args.delta, "left": ledger.left}
+
+
+def _making(
+    args: argparse.Namespace, told: Callable[[Any], None]
+) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+    """The full model of public lines, its emulator, or it with an adapter: by what is given."""
+    paid: list[Paid] = []
+    how = offsite.Receiving() if args.steps is None else offsite.Receiving(epochs=args.steps)
+    if args.model is None:
+        shape = Decoder(length=args.length, width=args.width, blocks=args.blocks)
+        made = offsite.fit(shape, _lines(args.public, shape.length), how, told)
+    else:
+        own = keyfile.load_identity(Path(args.sign)).public
+        full = offsite.Handover.of(_opened(args, args.model, own)[0])
+        if args.package is None:
+            public = _lines(args.public, full.model.length)
+            made = offsite.emulate(full, offsite.Cut(kept=args.kept), public, how, told)
+        else:
+            files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
+            made = offsite.plug(full, offsite.Handover.of(files))
+    result: dict[str, Any] = {"recipe": args.recipe, "stage": made.stage}
+    if args.test:
+        result["perplexity"] = offsite.perplexity(made.module(), _lines(args.test, made.model.length))
+    return made, paid, result
+
+
+def _lines(path: str, length: int) -> Tensor:
+    """The lines of a file of UTF-8 that hold something, each cut off at ``length`` bytes."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as problem:
+        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is no text in UTF-8") from None
+    return offsite.encoded((line for line in text.splitlines() if line.strip()), length)
+
+
+_SIDES: dict[tuple[bool, str], Callable[..., tuple[Any, list[Paid], dict[str, Any]]]] = {
+    (False, "owner"): _owner,
+    (False, "receiver"): _receiver,
+    (True, "owner"): _tuning,
+    (True, "receiver"): _making,
+}
 
 
 # -- what is shown ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The model goes to the data: private training, and three recipes by which a model is handed over.
 
-    light, zero_shot, one_stage    each has an ``owner`` and a ``receiver``
+    light, zero_shot, one_stage    each has an ``owner`` and a ``receiver``; ``offsite.py`` is for text
 
 They load PyTorch (the extra ``transfer``) when they are first asked for.
 """

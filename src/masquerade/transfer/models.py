@@ -1,18 +1,21 @@
-"""Classifiers that are rebuilt from a description in JSON: no code and no pickle ever goes between two sides.
+"""Models that are rebuilt from a description in JSON: no code and no pickle ever goes between two sides.
 
 linear   what private training does best on good features
 mlp      two layers or more, and beside them a linear head
 cnn      Papernot and others' small one for 28x28, with tanh ("Tempered Sigmoid Activations for Deep Learning
          with Differential Privacy", AAAI 2021, table 1)
 vit      a small vision transformer, its positions and class token as embeddings
+
+and :class:`Decoder`, a language model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +24,7 @@ from torch.nn import functional as F
 from masquerade.errors import BadInput
 
 _MOST = 1 << 28
+_Model = TypeVar("_Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,16 @@ class Shape:
 
     def build(self, seed: int = 0) -> nn.Module:
         """The classifier, its weights drawn from a public seed: the same wherever it is built."""
-        before = torch.get_rng_state()
-        torch.manual_seed(seed)
-        try:
-            return _MADE[self.kind](self)
-        finally:
-            torch.set_rng_state(before)
+        return _drawn(seed, lambda: _MADE[self.kind](self))
+
+
+def _drawn(seed: int, make: Callable[[], _Model]) -> _Model:
+    before = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        return make()
+    finally:
+        torch.set_rng_state(before)
 
 
 def _linear(shape: Shape) -> nn.Module:
@@ -159,3 +167,82 @@ class _Vit(nn.Module):
 
 
 _MADE = {"linear": _linear, "mlp": Mlp, "cnn": _cnn, "vit": _Vit}
+
+
+# -- language models --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Which causal transformer: public, and all there is to it but its weights.
+
+    Raises:
+        BadInput: a number is out of its range, as in a description that somebody else sent.
+    """
+
+    vocabulary: int = 256
+    """256: the bytes of UTF-8."""
+    length: int = 64
+    """Tokens that it sees at most."""
+    width: int = 64
+    heads: int = 4
+    blocks: int = 8
+
+    def __post_init__(self) -> None:
+        sizes = (self.vocabulary, self.length, self.width, self.heads, self.blocks)
+        if not all(type(size) is int and 0 < size <= 1 << 20 for size in sizes):
+            raise BadInput("the sizes of a language model are whole numbers from 1 to 2^20")
+        if self.blocks > 256 or self.length > 4096 or self.width % self.heads:
+            raise BadInput(
+                "a language model has up to 256 blocks and 4096 places, and heads divide its width"
+            )
+        if self.width * (12 * self.width * self.blocks + 2 * self.vocabulary + self.length) > _MOST:
+            raise BadInput("this language model is larger than 2^28 numbers")
+
+    def build(self, seed: int = 0) -> Transformer:
+        """The model, its weights drawn from a public seed: the same wherever it is built."""
+        return _drawn(seed, lambda: Transformer(self))
+
+
+class _Block(nn.Module):
+    """Attention to what came before, then an MLP; each normalises first and adds to what it was given."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.seen, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self._heads = heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.seen(self.before(x)).chunk(3, -1)
+        q, k, v = (part.unflatten(-1, (self._heads, -1)).transpose(1, 2) for part in parts)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.mixed(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = x + self.narrow(F.gelu(self.wide(self.after(x))))
+        return out
+
+
+class Transformer(nn.Module):
+    """(n, t) tokens to (n, t, vocabulary): what comes next, by what stands before."""
+
+    def __init__(self, shape: Decoder) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(shape.vocabulary, shape.width)
+        self.places = nn.Embedding(shape.length, shape.width)
+        self.blocks = nn.ModuleList(_Block(shape.width, shape.heads) for _ in range(shape.blocks))
+        self.norm = nn.LayerNorm(shape.width)
+        self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        for name, value in self.named_parameters():
+            if name.endswith(("mixed.weight", "narrow.weight")):  # what blocks add up to stays of one size
+                nn.init.normal_(value, std=0.02 / math.sqrt(2 * shape.blocks))
+            elif name in ("tokens.weight", "places.weight", "head.weight"):
+                nn.init.normal_(value, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
+        inner = self.tokens(x) + self.places(places)
+        for block in self.blocks:
+            inner = block(inner)
+        out: Tensor = self.head(self.norm(inner))
+        return out
