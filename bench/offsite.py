@@ -29,12 +29,12 @@ DISTILLED = Receiving(epochs=1, rate=2e-3)
 CUTS = {"last 2 blocks": Cut(0, 2, 2), "first and last block": Cut(1, 1, 2)}
 PUBLIC, PRIVATE, HELD, DELTA = 8000, 6000, 2000, 1e-5
 BATCH, STEPS, BOUND = 512, 30, 0.3
-RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
+RATES = (1.25e-4, 2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
 CHOSEN: dict[tuple[str, float | None], tuple[float, float]] = {
-    ("last 2 blocks", None): (1e-3, 5e-4),
+    ("last 2 blocks", None): (1e-3, 2.5e-4),
     ("last 2 blocks", 8.0): (2e-3, 5e-4),
     ("last 2 blocks", 2.0): (2e-3, 1e-3),
-    ("first and last block", None): (5e-4, 5e-4),
+    ("first and last block", None): (5e-4, 2.5e-4),
     ("first and last block", 8.0): (1e-3, 5e-4),
     ("first and last block", 2.0): (1e-3, 1e-3),
 }

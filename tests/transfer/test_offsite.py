@@ -2,7 +2,7 @@
 
 The model is real and small: trained here from nothing on made-up profiles, tuned on made-up notes. Figures
 found (seeds as here, perplexity a word of notes about others): zero-shot 3.66; tuned at epsilon 8 emulator
-2.92, plug-in 2.65, all of the model 2.55 (at the rate that is best for it).
+2.92, plug-in 2.65, all of the model 2.54 (at the rate that is best for it).
 """
 
 from __future__ import annotations
