@@ -99,8 +99,8 @@ class Cut:
     """
 
     first: int = 0
-    """Blocks at the input that are tuned. With none the middle is given what it was taught on, and what is
-    tuned fits the full model better (``bench/offsite.py``); the paper tunes two here."""
+    """Blocks at the input that are tuned. With none, what is tuned fitted the full model better
+    (``bench/offsite.py``); the paper tunes two here."""
     last: int = 2
     """Blocks at the output that are tuned."""
     kept: int = 2
