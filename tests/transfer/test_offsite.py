@@ -77,6 +77,7 @@ def emulator(full: Handover, public: Any) -> Handover:
 # -- what it is for --------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_what_was_tuned_far_away_fits_the_full_model() -> None:
     """Private throughout: the full model with the adapter is better than before, better than the emulator
     that the owner has, and nearly as good as if all of it had been tuned on the notes at that price."""
