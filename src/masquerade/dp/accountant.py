@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from masquerade.errors import BadInput, MissingPackage
@@ -283,7 +282,6 @@ def _reach(atom: _Atom) -> float:
 
 def _rdp(bare: tuple[tuple[_Atom, int], ...], delta: float) -> float:
     dp = _dp_accounting("dp_event")
-    _quiet()
     accountant = _dp_accounting("rdp").RdpAccountant()
     for atom, count in bare:
         match atom:
@@ -296,12 +294,6 @@ def _rdp(bare: tuple[tuple[_Atom, int], ...], delta: float) -> float:
                 event = dp.ZCDpEvent(epsilon**2 / 2)
         accountant.compose(event, count)
     return float(accountant.get_epsilon(delta))
-
-
-@cache
-def _quiet() -> None:
-    """An order that the library cannot compute is left out, which makes no price too low: no news for a user."""
-    logging.getLogger("absl").addFilter(lambda record: not str(record.msg).startswith("_compute_log_a"))
 
 
 def _dp_accounting(module: str) -> Any:
