@@ -67,6 +67,9 @@ _WORTH = 85
 
 _SHORTER = 1 - 1e-6
 
+_TRIES = 8
+"""How often a batch is run until its calls are ones that were checked."""
+
 
 @dataclass(frozen=True)
 class Clipped:
@@ -167,12 +170,14 @@ class PerExample:
         """Run the model and go back once.
 
         ``losses`` runs the model and returns one loss an example, of shape (B,): a loss with
-        ``reduction="none"``, averaged over whatever else it has but never over examples.
+        ``reduction="none"``, averaged over whatever else it has but never over examples. For the first batch
+        of each shape of calls it is run two more times, from the same random state, to see that examples do
+        not mix: so it must do the same again.
 
         Raises:
             BadInput: the losses have another shape; a layer sees a number of rows that is not that of the
-            batch;
-                examples were seen to mix; a parameter is used where it cannot be followed.
+                batch; examples were seen to mix; a parameter is used where it cannot be followed; the model
+                calls other layers each time.
         """
         if not self._open:
             raise BadInput("this is closed: make a new one")
@@ -184,18 +189,34 @@ class PerExample:
                 "(LoRA added afterwards, a layer replaced, frozen or thawed?): set it up again, after "
                 "the change"
             )
-        tape = _Tape(self._trained, self._axes)
-        try:
-            return self._run(tape, losses)
-        finally:
-            tape.forget()
+        chance = _Chance(next(iter(self._trained.values())).device)
+        for _ in range(_TRIES):
+            found = self._run(losses)
+            if isinstance(found, Clipped):
+                return found
+            chance.again()
+            if self._run(losses, check=1) == found:
+                self._checked.add(found)
+            chance.again()
+        raise BadInput("the model calls other layers each time that it is given the same batch")
 
     def nothing(self) -> Clipped:
         """What a batch without examples gives."""
         zeros = {n: torch.zeros_like(p, dtype=torch.float32).detach() for n, p in self._trained.items()}
         return Clipped(zeros, 0, 0, 0, math.nan, self.l2_clip_norm)
 
-    def _run(self, tape: _Tape, losses: Callable[[], Tensor]) -> Clipped:
+    def _run(self, losses: Callable[[], Tensor], check: int | None = None) -> Clipped | tuple[Any, ...]:
+        """The clipped sum; or one of two checks, which gives what was called, and of itself the first one if
+        calls of that shape were not checked before."""
+        tape = _Tape(self._trained, self._axes)
+        try:
+            return self._taped(tape, losses, check)
+        finally:
+            tape.forget()
+
+    def _taped(
+        self, tape: _Tape, losses: Callable[[], Tensor], check: int | None
+    ) -> Clipped | tuple[Any, ...]:
         with self._shims.during(tape), _escapes(self._trained), _watched(self.model, tape):
             with torch.enable_grad(), _still(self.model), tape:
                 values = losses()
@@ -210,28 +231,29 @@ class PerExample:
                     raise BadInput(
                         "the losses were detached from the model: there is nothing to go back from"
                     )
+                form = tape.form()
+                if check is None and len(values) > 1 and form not in self._checked:
+                    check = 0
                 with torch.autocast(values.device.type, enabled=False), torch.no_grad():
-                    self._check(tape, values)
-                    return self._clip(tape, values)
+                    if check is None:
+                        return self._clip(tape, values)
+                    self._check(tape, values, check)
+                    return form
         if len(values):
             raise BadInput(
                 "no trained parameter has a part in these losses: is the model run inside `losses`?"
             )
         return self.nothing()
 
-    def _check(self, tape: _Tape, values: Tensor) -> None:
-        """Go back from half of the losses, in two ways: no gradient may reach the rows of the others."""
-        form = tape.form()
-        if len(values) < 2 or form in self._checked:
-            return
+    def _check(self, tape: _Tape, values: Tensor, check: int) -> None:
+        """Go back from half of the losses, in one of two ways: no gradient may reach the rows of the others.
+
+        The graph is let go of on the way, so that this needs no more memory than a step does.
+        """
         places = torch.arange(len(values), device=values.device)
-        for half in (places % 2 == 0, places >= len(values) // 2):
-            tape.others = ~half
-            torch.autograd.backward(values, half.to(values.dtype), retain_graph=True)
-        tape.others = None
-        for leaf in tape.leaves:
-            leaf.grad = None
-        self._checked.add(form)
+        half = (places % 2 == 0, places >= len(values) // 2)[check]
+        tape.others = ~half
+        torch.autograd.backward(values, half.to(values.dtype))
 
     def _clip(self, tape: _Tape, values: Tensor) -> Clipped:
         finite = values.isfinite()
@@ -248,6 +270,20 @@ class PerExample:
         kept = int(good.sum())
         loss = float(torch.where(good, values, 0).sum(dtype=torch.float64)) / kept if kept else math.nan
         return Clipped(gradients, len(values), int(over.sum()), len(values) - kept, loss, self.l2_clip_norm)
+
+
+class _Chance:
+    """The state that dropout draws from, to be had again."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._cpu = torch.get_rng_state()
+        self._cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def again(self) -> None:
+        torch.set_rng_state(self._cpu)
+        if self._cuda is not None:
+            torch.cuda.set_rng_state(self._cuda, self._device)
 
 
 # -- the model, looked at before it runs ------------------------------------------------------------------
@@ -630,6 +666,7 @@ class _Call:
         tape = self._tape
         if tape.others is not None:
             self._check(g, tape.others)
+            self.forget()
         elif tape.book is not None:
             for tensor, version in self._kept:
                 if tensor._version != version:
