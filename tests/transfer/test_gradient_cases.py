@@ -691,3 +691,11 @@ def test_a_model_that_mixes_only_while_it_is_trained() -> None:
         model.train()
         with pytest.raises(BadInput, match=r"examples|mix"):
             private(lambda: losses_of(model, x, y))
+
+
+def test_hooks_of_a_layer_without_a_rule_run_once() -> None:
+    model = nn.Sequential(nn.Linear(7, 10), nn.PReLU(10), nn.PReLU(10))
+    model[1].register_forward_pre_hook(lambda module, args: (args[0] * 2 + 1,))
+    model[2].register_forward_hook(lambda module, args, out: out * 2 - 1)
+    check(model, torch.randn(6, 7), torch.randint(0, 10, (6,)))
+    assert len(model[1]._forward_pre_hooks) == len(model[2]._forward_hooks) == 1

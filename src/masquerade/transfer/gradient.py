@@ -36,6 +36,7 @@ Nothing here depends on the device. CPU was tested.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -443,7 +444,8 @@ class _Shims:
             tape = self._tape
             if tape is None or tape.within is module or not torch.is_grad_enabled():
                 return plain(*args, **kwargs)
-            return way(tape, name, module, plain, args, kwargs)
+            with _hooked_once(module):
+                return way(tape, name, module, plain, args, kwargs)
 
         return forward
 
@@ -459,6 +461,28 @@ class _Shims:
         for module in self._modules:
             vars(module).pop("forward", None)
         self._modules = []
+
+
+@contextmanager
+def _hooked_once(module: nn.Module) -> Iterator[None]:
+    """While this is open, hooks do not change what goes in or comes out: they did so, or will, outside.
+
+    Those that run before still run: a weight may be made by one.
+    """
+    after, before = module._forward_hooks, module._forward_pre_hooks
+    module._forward_hooks = OrderedDict()
+    module._forward_pre_hooks = OrderedDict((key, _mute(hook)) for key, hook in before.items())
+    try:
+        yield
+    finally:
+        module._forward_hooks, module._forward_pre_hooks = after, before
+
+
+def _mute(hook: Callable[..., Any]) -> Callable[..., None]:
+    def muted(*given: Any) -> None:
+        hook(*given)
+
+    return muted
 
 
 def _leaf(
