@@ -699,3 +699,20 @@ def test_hooks_of_a_layer_without_a_rule_run_once() -> None:
     model[2].register_forward_hook(lambda module, args, out: out * 2 - 1)
     check(model, torch.randn(6, 7), torch.randint(0, 10, (6,)))
     assert len(model[1]._forward_pre_hooks) == len(model[2]._forward_hooks) == 1
+
+
+@pytest.mark.parametrize("way", ["autograd", "func"])
+def test_gradients_of_gradients_are_refused(way: str) -> None:
+    """A parameter's part in them goes past its layer's call."""
+    model, x = nn.Sequential(nn.Linear(7, 7), nn.Tanh(), nn.Linear(7, 10)), torch.randn(6, 7)
+
+    def losses() -> Tensor:
+        if way == "func":
+            inner = torch.func.grad(lambda x: model(x).square().sum())(x)
+        else:
+            given = x.clone().requires_grad_()
+            inner = torch.autograd.grad(model(given).square().sum(), given, create_graph=True)[0]
+        return model(x).sum(1) + inner.square().sum(1)
+
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="penalty"):
+        private(losses)

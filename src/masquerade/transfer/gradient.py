@@ -679,7 +679,12 @@ class _Call:
         tape = self._tape
         if tape.others is not None:
             self._check(g, tape.others)
-        elif tape.book is not None:
+        elif tape.book is None:
+            raise BadInput(
+                f"{self._name}: a gradient is taken while the losses are computed (a penalty on gradients?); "
+                "what it owes to parameters cannot be followed: leave it out"
+            )
+        else:
             for tensor, version in self._kept:
                 if tensor._version != version:
                     raise BadInput(f"the input of {self._name}'s layer was changed in place after it ran")
