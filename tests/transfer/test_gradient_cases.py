@@ -636,3 +636,83 @@ def test_own_parameters_under_autocast() -> None:
     with PerExample(model, 0.5) as private:
         found = private(losses)
     close(found.gradients, one_by_one(model, x, y, 0.5)[0], 0.05)
+
+
+def test_a_poisoned_example_does_not_end_the_checks() -> None:
+    """It makes all of a batch that mixes no numbers, in which nothing is seen."""
+    model, x, y = Across(lambda out: out - out.mean(0)), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    poisoned = x.clone()
+    poisoned[0] = math.nan
+    with PerExample(model, 1.0) as private:
+        private(lambda: losses_of(model, poisoned, y))
+        with pytest.raises(BadInput, match=r"examples|mix"):
+            private(lambda: losses_of(model, x, y))
+
+
+class Gated(nn.Module):
+    """Mixes examples behind a layer that starts at zero."""
+
+    def __init__(self, beside: bool) -> None:
+        super().__init__()
+        self.inner, self.gate, self.beside = nn.Linear(7, 10), nn.Linear(10, 10), beside
+        nn.init.zeros_(self.gate.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.inner(x)
+        return self.gate(out - out.mean(0)) + (out if self.beside else 0)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_layer_that_starts_at_zero_does_not_end_the_checks(beside: bool) -> None:
+    model, x, y = Gated(beside), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    with PerExample(model, 1.0) as private:
+        private(lambda: losses_of(model, x, y))
+        nn.init.normal_(model.gate.weight)
+        with pytest.raises(BadInput, match=r"examples|mix"):
+            private(lambda: losses_of(model, x, y))
+
+
+def test_examples_that_lie_near_and_in_one_half_are_told_apart() -> None:
+    model = Across(
+        lambda out: out + out.view(2, 2, 2, 10).sum(1, keepdim=True).expand(2, 2, 2, 10).flatten(0, 2)
+    )
+    x, y = torch.randn(8, 7), torch.randint(0, 10, (8,))
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match=r"examples|mix"):
+        private(lambda: losses_of(model, x, y))
+
+
+def test_a_model_that_mixes_only_while_it_is_trained() -> None:
+    model, x, y = Across(lambda out: out), torch.randn(6, 7), torch.randint(0, 10, (6,))
+    model.how = lambda out: out - out.mean(0) if model.training else out
+    model.eval()
+    with PerExample(model, 1.0) as private:
+        for _ in range(4):
+            private(lambda: losses_of(model, x, y))
+        model.train()
+        with pytest.raises(BadInput, match=r"examples|mix"):
+            private(lambda: losses_of(model, x, y))
+
+
+def test_hooks_of_a_layer_without_a_rule_run_once() -> None:
+    model = nn.Sequential(nn.Linear(7, 10), nn.PReLU(10), nn.PReLU(10))
+    model[1].register_forward_pre_hook(lambda module, args: (args[0] * 2 + 1,))
+    model[2].register_forward_hook(lambda module, args, out: out * 2 - 1)
+    check(model, torch.randn(6, 7), torch.randint(0, 10, (6,)))
+    assert len(model[1]._forward_pre_hooks) == len(model[2]._forward_hooks) == 1
+
+
+@pytest.mark.parametrize("way", ["autograd", "func"])
+def test_gradients_of_gradients_are_refused(way: str) -> None:
+    """A parameter's part in them goes past its layer's call."""
+    model, x = nn.Sequential(nn.Linear(7, 7), nn.Tanh(), nn.Linear(7, 10)), torch.randn(6, 7)
+
+    def losses() -> Tensor:
+        if way == "func":
+            inner = torch.func.grad(lambda x: model(x).square().sum())(x)
+        else:
+            given = x.clone().requires_grad_()
+            inner = torch.autograd.grad(model(given).square().sum(), given, create_graph=True)[0]
+        return model(x).sum(1) + inner.square().sum(1)
+
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="penalty"):
+        private(losses)

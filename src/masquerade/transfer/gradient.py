@@ -22,9 +22,12 @@ A parameter that is used more than once (tied weights, a layer called twice) has
 all uses; the norm is that of the sum, cross terms included.
 
 What must hold of the model, and cannot always be checked: the loss of one example depends on that example
-alone. A first batch of each shape of calls is checked by going back from half of the losses, twice: a
-gradient that reaches the rows of the other half is an error. What mixes examples without a gradient
-(statistics taken from detached values, a batch standardised before the first trained layer) is not seen.
+alone. A first batch of each shape of calls is run again and checked by going back from half of the losses,
+for as many halves as tell any two examples apart: a gradient that reaches the rows of the other half is an
+error. Weights change, so the 2nd, 3rd, 5th, 9th ... are checked again by one half; or by all, as long as a
+gradient of zero (behind a layer that starts at zero) or none (of a poisoned example) has told nothing.
+What mixes examples without a gradient (statistics taken from detached values, a batch standardised before the
+first trained layer) is not seen.
 
 Norms are exact up to float32 rounding; a scaled gradient is shortened by 1e-6 of its length for that.
 Nothing here depends on the device. CPU was tested.
@@ -33,11 +36,12 @@ Nothing here depends on the device. CPU was tested.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from masquerade.errors import BadInput, MissingPackage
 
@@ -150,7 +154,7 @@ class PerExample:
             raise BadInput("the model has no parameter that requires a gradient: nothing would be trained")
         self._axes = _axes(model, axis or {})
         self._shims = _Shims(_survey(model))
-        self._checked: set[tuple[Any, ...]] = set()
+        self._seen: dict[tuple[Any, ...], _Seen] = {}
         self._open = True
 
     def __enter__(self) -> PerExample:
@@ -170,9 +174,9 @@ class PerExample:
         """Run the model and go back once.
 
         ``losses`` runs the model and returns one loss an example, of shape (B,): a loss with
-        ``reduction="none"``, averaged over whatever else it has but never over examples. For the first batch
-        of each shape of calls it is run two more times, from the same random state, to see that examples do
-        not mix: so it must do the same again.
+        ``reduction="none"``, averaged over whatever else it has but never over examples. For some batches it
+        is run more than once, from the same random state, to see that examples do not mix: so it must do the
+        same again.
 
         Raises:
             BadInput: the losses have another shape; a layer sees a number of rows that is not that of the
@@ -195,28 +199,37 @@ class PerExample:
             if isinstance(found, Clipped):
                 return found
             chance.again()
-            if self._run(losses, check=1) == found:
-                self._checked.add(found)
-            chance.again()
+            self._examine(losses, found, chance)
         raise BadInput("the model calls other layers each time that it is given the same batch")
+
+    def _examine(self, losses: Callable[[], Tensor], look: _Look, chance: _Chance) -> None:
+        """Check the batch at hand: by all halves, until one batch showed all; then by one."""
+        seen, found = self._seen[look.form], list(look.largest)
+        for half in _halves(look.examples, seen.batches if seen.clear else 0):
+            again = self._run(losses, half)
+            chance.again()
+            if not isinstance(again, _Look) or again.form != look.form:
+                return
+            for i, largest in enumerate(again.largest):
+                if largest is not None:
+                    found[i] = (found[i] or 0.0) + largest  # 0 and what is no number stay so
+        seen.clear = seen.clear or all(each is None or 0 < each < math.inf for each in found)
+        seen.passed = True
 
     def nothing(self) -> Clipped:
         """What a batch without examples gives."""
         zeros = {n: torch.zeros_like(p, dtype=torch.float32).detach() for n, p in self._trained.items()}
         return Clipped(zeros, 0, 0, 0, math.nan, self.l2_clip_norm)
 
-    def _run(self, losses: Callable[[], Tensor], check: int | None = None) -> Clipped | tuple[Any, ...]:
-        """The clipped sum; or one of two checks, which gives what was called, and of itself the first one if
-        calls of that shape were not checked before."""
+    def _run(self, losses: Callable[[], Tensor], half: Tensor | None = None) -> Clipped | _Look:
+        """The clipped sum, or what the batch looks like: if it is to be checked first, or is, by ``half``."""
         tape = _Tape(self._trained, self._axes)
         try:
-            return self._taped(tape, losses, check)
+            return self._taped(tape, losses, half)
         finally:
             tape.forget()
 
-    def _taped(
-        self, tape: _Tape, losses: Callable[[], Tensor], check: int | None
-    ) -> Clipped | tuple[Any, ...]:
+    def _taped(self, tape: _Tape, losses: Callable[[], Tensor], half: Tensor | None) -> Clipped | _Look:
         with self._shims.during(tape), _escapes(self._trained), _watched(self.model, tape):
             with torch.enable_grad(), _still(self.model), tape:
                 values = losses()
@@ -231,29 +244,30 @@ class PerExample:
                     raise BadInput(
                         "the losses were detached from the model: there is nothing to go back from"
                     )
-                form = tape.form()
-                if check is None and len(values) > 1 and form not in self._checked:
-                    check = 0
+                form = (*tape.form(), *(module.training for module in self.model.modules()))
+                if half is None and len(values) > 1:
+                    seen = self._seen.setdefault(form, _Seen())
+                    if seen.due:
+                        return _Look(form, len(values), tape.largest())
+                    seen.batches, seen.passed = seen.batches + 1, False
                 with torch.autocast(values.device.type, enabled=False), torch.no_grad():
-                    if check is None:
+                    if half is None:
                         return self._clip(tape, values)
-                    self._check(tape, values, check)
-                    return form
+                    self._check(tape, values, half)
+                    return _Look(form, len(values), tape.largest())
         if len(values):
             raise BadInput(
                 "no trained parameter has a part in these losses: is the model run inside `losses`?"
             )
         return self.nothing()
 
-    def _check(self, tape: _Tape, values: Tensor, check: int) -> None:
-        """Go back from half of the losses, in one of two ways: no gradient may reach the rows of the others.
+    def _check(self, tape: _Tape, values: Tensor, half: Tensor) -> None:
+        """Go back from half of the losses: no gradient may reach the rows of the others.
 
         The graph is let go of on the way, so that this needs no more memory than a step does.
         """
-        places = torch.arange(len(values), device=values.device)
-        half = (places % 2 == 0, places >= len(values) // 2)[check]
-        tape.others = ~half
-        torch.autograd.backward(values, half.to(values.dtype))
+        tape.others = ~half.to(values.device)
+        torch.autograd.backward(values, (~tape.others).to(values.dtype))
 
     def _clip(self, tape: _Tape, values: Tensor) -> Clipped:
         finite = values.isfinite()
@@ -284,6 +298,37 @@ class _Chance:
         torch.set_rng_state(self._cpu)
         if self._cuda is not None:
             torch.cuda.set_rng_state(self._cuda, self._device)
+
+
+class _Look(NamedTuple):
+    """What was called for a batch, for how many examples, and the largest gradient seen at each call."""
+
+    form: tuple[Any, ...]
+    examples: int
+    largest: list[float | None]
+
+
+@dataclass
+class _Seen:
+    """How often calls of one form came, and how far they were checked."""
+
+    batches: int = 0
+    clear: bool = False
+    """Every call that a check came to had a gradient, and each a number: so all was seen."""
+    passed: bool = False
+    """The batch at hand was checked."""
+
+    @property
+    def due(self) -> bool:
+        return not self.passed and not self.batches & (self.batches - 1)
+
+
+def _halves(examples: int, before: int) -> Iterator[Tensor]:
+    """At first as many halves as tell any two examples apart, by the digits of their places; later one."""
+    digits = range((examples - 1).bit_length())
+    ways = [(digit, way) for digit in digits for way in (0, 1)]
+    for digit, way in ways[before.bit_length() % len(ways) :][:1] if before else ways:
+        yield (torch.arange(examples) >> digit) % 2 == way
 
 
 # -- the model, looked at before it runs ------------------------------------------------------------------
@@ -464,7 +509,8 @@ class _Shims:
             tape = self._tape
             if tape is None or tape.within is module or not torch.is_grad_enabled():
                 return plain(*args, **kwargs)
-            return way(tape, name, module, plain, args, kwargs)
+            with _hooked_once(module):
+                return way(tape, name, module, plain, args, kwargs)
 
         return forward
 
@@ -480,6 +526,28 @@ class _Shims:
         for module in self._modules:
             vars(module).pop("forward", None)
         self._modules = []
+
+
+@contextmanager
+def _hooked_once(module: nn.Module) -> Iterator[None]:
+    """While this is open, hooks do not change what goes in or comes out: they did so, or will, outside.
+
+    Those that run before still run: a weight may be made by one.
+    """
+    after, before = module._forward_hooks, module._forward_pre_hooks
+    module._forward_hooks = OrderedDict()
+    module._forward_pre_hooks = OrderedDict((key, _mute(hook)) for key, hook in before.items())
+    try:
+        yield
+    finally:
+        module._forward_hooks, module._forward_pre_hooks = after, before
+
+
+def _mute(hook: Callable[..., Any]) -> Callable[..., None]:
+    def muted(*given: Any) -> None:
+        hook(*given)
+
+    return muted
 
 
 def _leaf(
@@ -622,6 +690,10 @@ class _Tape(TorchFunctionMode):
             call.forget()
         self._calls, self.leaves, self.book = [], [], None
 
+    def largest(self) -> list[float | None]:
+        """Of each call, the largest part of a gradient that a check saw there; None where it did not come."""
+        return [None if call.most is None else float(call.most) for call in self._calls]
+
     def form(self) -> tuple[Any, ...]:
         """What was called, in which order, on inputs of which kind of shape: not how long they were."""
         return tuple(call.form(self.examples) for call in self._calls)
@@ -639,6 +711,7 @@ class _Call:
         self._uses: list[tuple[str, Callable[[Tensor], Any]]] = []
         self._kept: list[tuple[Tensor, int]] = []
         self._shape: tuple[int, ...] = ()
+        self.most: Tensor | None = None
 
     def keep(self, tensor: Tensor) -> Tensor:
         """``tensor``, detached, of which it is checked later that nobody wrote into it."""
@@ -667,7 +740,12 @@ class _Call:
         if tape.others is not None:
             self._check(g, tape.others)
             self.forget()
-        elif tape.book is not None:
+        elif tape.book is None:
+            raise BadInput(
+                f"{self._name}: a gradient is taken while the losses are computed (a penalty on gradients?); "
+                "what it owes to parameters cannot be followed: leave it out"
+            )
+        else:
             for tensor, version in self._kept:
                 if tensor._version != version:
                     raise BadInput(f"the input of {self._name}'s layer was changed in place after it ran")
@@ -678,6 +756,7 @@ class _Call:
 
     def _check(self, g: Tensor, others: Tensor) -> None:
         most = torch.linalg.vector_norm(self.rows(g, 0), math.inf, dim=1)  # NaN or inf: poisoned, not mixed
+        self.most = most.max() if self.most is None else torch.maximum(self.most, most.max())
         if bool(((most != 0) & most.isfinite() & others).any()):
             raise BadInput(
                 f"{self._name}: the loss of one example depends on rows of others. Either the model mixes "
