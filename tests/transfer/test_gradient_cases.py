@@ -738,3 +738,18 @@ def test_what_rounding_leaves_of_huge_opposite_steps_is_bounded(memory: int, ste
             return (layer(x) * towards).mean((1, 2))
 
         assert moved_by_the_last(layer, x, losses, memory) <= 1 + 2**-8
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p, x: F.embedding(x.long() % 7, p["table"], max_norm=0.1).mean(1),
+        lambda p, x: F.embedding(x.long() % 7, p["table"], scale_grad_by_freq=True).mean(1),
+        lambda p, x: F.instance_norm(x[..., None], x[0], x[0].abs(), p["scale"], None, False)[..., 0],
+    ],
+    ids=["max_norm", "scale_grad_by_freq", "statistics that run"],
+)  # fmt: skip
+def test_options_that_no_rule_knows_are_refused(call: Any) -> None:
+    model, x = nn.ParameterDict({"table": torch.randn(7, 10), "scale": torch.randn(4)}), torch.randn(6, 4)
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="no trained parameter"):
+        private(lambda: call(model, x).square().sum(1))

@@ -851,7 +851,7 @@ def _embed(
     sparse: bool = False,
 ) -> Any:
     w = tape.name(weight)
-    if not w:
+    if not w or max_norm is not None or scale_grad_by_freq:
         return NotImplemented
     axis = tape.axis(weight)
     expected = tape.expected
@@ -914,6 +914,8 @@ def _instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Any:
+    if running_mean is not None or running_var is not None or not use_input_stats:
+        return NotImplemented
     return _normal(
         tape,
         input,
