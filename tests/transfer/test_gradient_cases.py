@@ -716,3 +716,40 @@ def test_gradients_of_gradients_are_refused(way: str) -> None:
 
     with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="penalty"):
         private(losses)
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 40])
+@pytest.mark.parametrize("steps", [2, 6, 200])
+@pytest.mark.parametrize("near", [0, 1e-8, 1e-7])
+def test_what_rounding_leaves_of_huge_opposite_steps_is_bounded(memory: int, steps: int, near: float) -> None:
+    """All that is left is rounding, and the norm is rounded otherwise than the sum."""
+    for seed in range(4):
+        torch.manual_seed(seed)
+        layer, x, half, towards = (
+            nn.Linear(64, 64, bias=False),
+            torch.randn(4, steps, 64),
+            steps // 2,
+            torch.randn(64),
+        )
+        x[3, :half] *= 1e9
+        x[3, half:] = -x[3, :half] * (1 + near * torch.randn(64))
+
+        def losses(x: Tensor, layer: nn.Module = layer, towards: Tensor = towards) -> Tensor:
+            return (layer(x) * towards).mean((1, 2))
+
+        assert moved_by_the_last(layer, x, losses, memory) <= 1 + 2**-8
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p, x: F.embedding(x.long() % 7, p["table"], max_norm=0.1).mean(1),
+        lambda p, x: F.embedding(x.long() % 7, p["table"], scale_grad_by_freq=True).mean(1),
+        lambda p, x: F.instance_norm(x[..., None], x[0], x[0].abs(), p["scale"], None, False)[..., 0],
+    ],
+    ids=["max_norm", "scale_grad_by_freq", "statistics that run"],
+)  # fmt: skip
+def test_options_that_no_rule_knows_are_refused(call: Any) -> None:
+    model, x = nn.ParameterDict({"table": torch.randn(7, 10), "scale": torch.randn(4)}), torch.randn(6, 4)
+    with PerExample(model, 1.0) as private, pytest.raises(BadInput, match="no trained parameter"):
+        private(lambda: call(model, x).square().sum(1))

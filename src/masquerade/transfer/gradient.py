@@ -912,7 +912,7 @@ def _embed(
     sparse: bool = False,
 ) -> Any:
     w = tape.name(weight)
-    if not w:
+    if not w or max_norm is not None or scale_grad_by_freq:
         return NotImplemented
     axis = tape.axis(weight)
     expected = tape.expected
@@ -975,6 +975,8 @@ def _instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Any:
+    if running_mean is not None or running_var is not None or not use_input_stats:
+        return NotImplemented
     return _normal(
         tape,
         input,
@@ -1287,6 +1289,8 @@ class _Book:
     """Gradients of every example, (examples, numbers)."""
     outers: dict[str, list[_Outer]] = field(default_factory=dict)
     merged: dict[str, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict)
+    apart: dict[str, list[int]] = field(default_factory=dict)
+    """Examples that are done one after the other, for most of what is added up cancels."""
     waiting: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -1325,8 +1329,13 @@ class _Book:
             ) if len(lookups) > 1 else lookups[0]  # fmt: skip
             example, _, rows = self.merged[name] = lookup.merged()
             square = rows.new_zeros(len(lookup.index)).index_add_(0, example, rows.square().sum(1))
-            self._add(square if not outers else _tied(outers, lookup, square))
             self.outers[name] = outers
+            if outers:
+                length, (_, p, d) = sum(outer.sizes[0] for outer in outers), outers[0].sizes
+                others, summands = _norms(outers, length * (p + d) < p * d)
+                summands, square = square + summands, square + others + _cross(outers, lookup)
+                square = self._again(name, square, summands)
+            self._add(square)
         elif outers:
             self._weigh(name, outers)
 
@@ -1350,11 +1359,35 @@ class _Book:
             self._keep(name, _instantiated(outers, 0, examples))
             return
         self.outers[name] = outers
-        self._add(_norms(outers, ghost))
+        self._add(self._again(name, *_norms(outers, ghost)))
+
+    def _again(self, name: str, square: Tensor, summands: Tensor) -> Tensor:
+        """``square``, where little remains of ``summands`` taken of the gradient itself.
+
+        So is its part of the sum later: rounded in another way it could pass the bound.
+        """
+        self.apart[name] = (square < _CANCELLED * summands).nonzero().flatten().tolist()
+        for i in self.apart[name]:
+            square[i] = self._whole(name, i).square().sum()
+        return square
+
+    def _whole(self, name: str, i: int) -> Tensor:
+        """The gradient of one example."""
+        whole = _instantiated([outer.some(i, i + 1) for outer in self.outers[name]], 0, 1)
+        if name in self.merged:
+            example, entry, rows = self.merged[name]
+            of = example == i
+            whole.view(-1, rows.shape[1]).index_add_(0, entry[of], rows[of].to(whole.dtype))
+        return whole
 
     def weighted(self, name: str, p: Tensor, scale: Tensor, bad: Tensor) -> Tensor:
         """The sum of the parameter's gradients, each times its ``scale``, without those of ``bad``."""
         total = torch.zeros(p.shape, dtype=torch.float32, device=p.device)
+        if apart := self.apart.pop(name, None):
+            for i in apart:
+                if not bad[i]:
+                    total += (self._whole(name, i) * scale[i]).view(p.shape)
+            bad = bad.index_fill(0, torch.tensor(apart, device=bad.device), True)
         if name in self.kept:
             gradients = self.kept.pop(name)
             if bool(bad.any()):
@@ -1389,46 +1422,21 @@ def _joined(outers: Sequence[_Outer], lo: int, hi: int) -> tuple[Tensor, Tensor]
     return torch.cat([f[0] for f in factors], 2), torch.cat([f[1] for f in factors], 2)
 
 
-def _norms(outers: Sequence[_Outer], ghost: bool) -> Tensor:
-    """Squares of the norms of all examples, piece by piece, nothing kept."""
+def _norms(outers: Sequence[_Outer], ghost: bool) -> tuple[Tensor, Tensor]:
+    """Squares of the norms of all examples, piece by piece, nothing kept; and of what was added up."""
     groups, (_, p, d) = outers[0].groups, outers[0].sizes
     length = sum(outer.sizes[0] for outer in outers)
     each = 2 * length * length if ghost else p * d
     if outers[0].window:
         each += length * d
-    squares = []
+    squares, summands = [], []
     for lo, hi in _pieces(len(outers[0].left), 4 * groups * each):
-        if not ghost:
-            squares.append(_squares(_instantiated(outers, lo, hi)))
-            continue
         left, right = _joined(outers, lo, hi)
-        square = _ghost(left, right).view(hi - lo, -1).sum(1)
-        if length > 1:
-            summands = (left.norm(dim=1) * right.norm(dim=1)).sum(1)
-            rest = square < _CANCELLED * summands.square().view(hi - lo, -1).sum(1)
-            square = _again(square, rest, [outer.some(lo, hi) for outer in outers], [])
-        squares.append(square)
-    return torch.cat(squares)
-
-
-def _tied(outers: Sequence[_Outer], lookup: _Lookup, square: Tensor) -> Tensor:
-    """Squares of the norms of a matrix that is an embedding (``square``) and a layer's weight at once."""
-    length, (_, p, d) = sum(outer.sizes[0] for outer in outers), outers[0].sizes
-    summands = square + _norms(outers, length * (p + d) < p * d)
-    total = summands + _cross(outers, lookup)
-    return _again(total, total < _CANCELLED * summands, outers, [lookup])
-
-
-def _again(square: Tensor, which: Tensor, outers: Sequence[_Outer], lookups: Sequence[_Lookup]) -> Tensor:
-    """``square``, with those of some examples taken of the gradients themselves, one after the other."""
-    for i in which.nonzero().flatten().tolist():
-        whole = _instantiated([outer.some(i, i + 1) for outer in outers], 0, 1)
-        for lookup in lookups:
-            whole = whole + _spread(
-                _Lookup(lookup.index[i : i + 1], lookup.rows[i : i + 1], lookup.entries, None)
-            )
-        square[i] = whole.square().sum()
-    return square
+        square = _ghost(left, right) if ghost else (left @ right.mT).square().sum((1, 2))
+        added = (left.norm(dim=1) * right.norm(dim=1)).sum(1).square() if length > 1 else square
+        squares.append(square.view(hi - lo, -1).sum(1))
+        summands.append(added.view(hi - lo, -1).sum(1))
+    return torch.cat(squares), torch.cat(summands)
 
 
 def _ghost(left: Tensor, right: Tensor) -> Tensor:
