@@ -27,7 +27,8 @@ halves as tell any two examples apart: a gradient that reaches the rows of the o
 gradient of zero (behind a layer that starts at zero) or none (of a poisoned example) tells nothing, so the
 next batch is checked too; and weights change, so the 2nd, 3rd, 5th, 9th ... are checked by one half again.
 What mixes examples without a gradient (statistics taken from detached values, a batch standardised before the
-first trained layer) is not seen.
+first trained layer) is not seen, nor what does so in single batches between those that are checked (rows put
+in an order that depends on the data).
 
 Norms are exact up to float32 rounding; a scaled gradient is shortened by 1e-6 of its length for that.
 Nothing here depends on the device. CPU was tested.
@@ -151,7 +152,7 @@ class PerExample:
             raise BadInput("the model has no parameter that requires a gradient: nothing would be trained")
         self._axes = _axes(model, axis or {})
         self._shims = _Shims(_survey(model))
-        self._checked: dict[tuple[Any, ...], int] = {}
+        self._checked: dict[tuple[Any, ...], tuple[int, bool]] = {}
         self._open = True
 
     def __enter__(self) -> PerExample:
@@ -228,18 +229,19 @@ class PerExample:
         if len(values) < 2:
             return
         form = (*tape.form(), *(module.training for module in self.model.modules()))
-        before = self._checked.get(form, 0)
-        self._checked[form] = before + 1
-        if before & (before - 1):
+        batches, proven = self._checked.get(form, (0, False))
+        self._checked[form] = batches + 1, proven
+        if proven and batches & (batches - 1):
             return
-        for half in _halves(len(values), before):
+        for half in _halves(len(values), batches):
             tape.others = ~half.to(values.device)
             torch.autograd.backward(values, (~tape.others).to(values.dtype), retain_graph=True)
+            if proven or (batches and not tape.told()):
+                break
         tape.others = None
         for leaf in tape.leaves:
             leaf.grad = None
-        if not tape.told():
-            self._checked[form] = 0
+        self._checked[form] = batches + 1, proven or tape.told()
 
     def _clip(self, tape: _Tape, values: Tensor) -> Clipped:
         finite = values.isfinite()
@@ -258,12 +260,12 @@ class PerExample:
         return Clipped(gradients, len(values), int(over.sum()), len(values) - kept, loss, self.l2_clip_norm)
 
 
-def _halves(examples: int, before: int) -> Iterator[Tensor]:
-    """At first as many halves as tell any two examples apart, by the digits of their places; later one."""
-    digits = range((examples - 1).bit_length())
-    ways = [(digit, way) for digit in digits for way in (0, 1)]
-    for digit, way in ways[before.bit_length() % len(ways) :][:1] if before else ways:
-        yield (torch.arange(examples) >> digit) % 2 == way
+def _halves(examples: int, first: int) -> Iterator[Tensor]:
+    """As many halves as tell any two examples apart, by the digits of their places; another ``first``."""
+    ways = [(digit, bit) for digit in range((examples - 1).bit_length()) for bit in (0, 1)]
+    for i in range(len(ways)):
+        digit, bit = ways[(first + i) % len(ways)]
+        yield (torch.arange(examples) >> digit) % 2 == bit
 
 
 # -- the model, looked at before it runs ------------------------------------------------------------------
