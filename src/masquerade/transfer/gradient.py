@@ -27,7 +27,8 @@ for as many halves as tell any two examples apart: a gradient that reaches the r
 error. Weights change, so the 2nd, 3rd, 5th, 9th ... are checked again by one half; or by all, as long as a
 gradient of zero (behind a layer that starts at zero) or none (of a poisoned example) has told nothing.
 What mixes examples without a gradient (statistics taken from detached values, a batch standardised before the
-first trained layer) is not seen.
+first trained layer) is not seen, nor what does so in single batches between those that are checked (rows put
+in an order that depends on the data).
 
 Norms are exact up to float32 rounding; a scaled gradient is shortened by 1e-6 of its length for that.
 Nothing here depends on the device. CPU was tested.

@@ -279,6 +279,7 @@ class Handover:
 
         try:
             told, raw = json.loads(files["configuration.json"]), files["model.safetensors"]
+            json.dumps(told, ensure_ascii=False).encode()  # raises for half a character: files() would later
             known = (told["masquerade"], told["recipe"]) == (FORMAT, cls.recipe)
             if not known or told["stage"] not in ("full", "emulator", "adapter"):
                 raise BadInput("this hand-over is of a later version, or of another recipe")

@@ -169,6 +169,7 @@ class Handover:
 
         try:
             told = json.loads(files["configuration.json"])
+            json.dumps(told, ensure_ascii=False).encode()  # raises for half a character: files() would later
             known = told["masquerade"] == FORMAT and told["recipe"] in RECIPES and told["stage"] in _STAGES
             raw = files.get("model.safetensors", b"")
             bounded = int.from_bytes(raw[:8], "little") <= _LARGEST_HEADER
