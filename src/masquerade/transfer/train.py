@@ -539,22 +539,24 @@ class _Group:
         self._dist = dist if dist.is_available() and dist.is_initialized() else None
         self.rank = self._dist.get_rank() if self._dist else 0
         self.many = self._dist is not None
+        by_gpu = self._dist is not None and self._dist.get_backend() == "nccl"
+        self._device = torch.device("cuda", torch.cuda.current_device()) if by_gpu else torch.device("cpu")
 
     def gathered(self, digest: bytes) -> bytes:
         """One digest of those of all processes, the same in each."""
         if self._dist is None:
             return digest
-        own = torch.tensor(list(digest), dtype=torch.uint8)
+        own = torch.tensor(list(digest), dtype=torch.uint8, device=self._device)
         found = [torch.empty_like(own) for _ in range(self._dist.get_world_size())]
         self._dist.all_gather(found, own)
-        return _fingerprint(*found)
+        return _fingerprint(*(each.cpu() for each in found))
 
     def shared(self, key: bytes | None) -> bytes | None:
         """The first process's 32 bytes, or fresh ones of its, in all."""
         if self._dist is None:
             return key
         key = key or crypto.random_bytes(crypto.KEY_BYTES)
-        given = torch.tensor(list(key), dtype=torch.uint8)
+        given = torch.tensor(list(key), dtype=torch.uint8, device=self._device)
         self._dist.broadcast(given, 0)
         return bytes(given.tolist())
 
@@ -568,6 +570,7 @@ class _Group:
         counts = torch.tensor(
             [clipped.examples, clipped.clipped, clipped.poisoned, clipped.loss * good if good else 0.0],
             dtype=torch.float64,
+            device=self._device,
         )
         self._dist.all_reduce(counts)
         examples, above, poisoned = (int(number) for number in counts[:3])
