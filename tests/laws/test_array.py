@@ -136,6 +136,17 @@ def test_any_change_is_refused(data: st.DataObject, plain: bytes) -> None:
             list(pieces)
 
 
+@pytest.mark.parametrize("size", [0, 17, 31, 32, 33, 64])
+def test_bytes_behind_the_last_piece_are_refused(size: int) -> None:
+    """Also as few as make no other number of pieces likely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "PIECE_BYTES", 32)
+        message = RANDOM.mask(bytes(size)).tobytes()
+        for more in range(1, 50):
+            with pytest.raises(MasqueradeError):
+                RANDOM.unmask(message + bytes(more))
+
+
 # -- differences -----------------------------------------------------------------------------------------
 
 WHOLE = st.one_of(npst.integer_dtypes(), npst.unsigned_integer_dtypes()).flatmap(

@@ -114,6 +114,8 @@ class RandomMask:
         total = left - crypto.TAG_BYTES * max(1, -(-left // (PIECE_BYTES + crypto.TAG_BYTES)))
         if total < 0:
             raise Tampered("the message ends before its data does: it was cut")
+        if left != total + crypto.TAG_BYTES * max(1, -(-total // PIECE_BYTES)):
+            raise Tampered("the message has bytes behind its last piece, or lacks some")
         target, result = target_of(content, total, out)
         _keep_apart(target, view)
         try:
