@@ -16,7 +16,7 @@ from masquerade.mask.patterns import ROWS
 from masquerade.mask.policy import Policy, _rule_scores
 from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import _PLAUSIBLE
-from masquerade.serve.cli import _parser
+from masquerade.serve.cli import command_line
 from masquerade.wire import openai
 from masquerade.wire.openai import How, Names, Only, Refuse, Rule
 
@@ -146,7 +146,7 @@ def _field(rule: Rule, path: str, passed: list[str]) -> Iterator[tuple[str, str]
 
 def commands() -> Iterator[str]:
     """Every verb and action with its arguments."""
-    for name, parser in verbs(_parser()):
+    for name, parser in verbs(command_line()):
         told = [action for action in parser._actions if action.help and action.dest != "help"]
         rows = [action for action in told if not isinstance(action, argparse._SubParsersAction)]
         required = [str(a.metavar) for a in rows if not a.option_strings and a.nargs != "?"]
@@ -178,7 +178,7 @@ def exit_codes() -> Iterator[str]:
     """The exit codes, as `masquerade --help` ends with them."""
     yield "| code | meaning |"
     yield "| --- | --- |"
-    for code, meaning in re.findall(r"^ +(\d+) +(\S.*)$", str(_parser().epilog), re.MULTILINE):
+    for code, meaning in re.findall(r"^ +(\d+) +(\S.*)$", str(command_line().epilog), re.MULTILINE):
         yield f"| {code} | {meaning} |"
 
 
