@@ -10,7 +10,6 @@ anything is measured, the peers must give the same ciphertexts as we do.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from common import console, dump, machine, middle, number, options, table, version
+from common import console, dump, machine, middle, number, options, rounds, table, version
 from masquerade.keys import Key
 from masquerade.mask.array import DifferenceMask, Digits, Integers, PrivacyMask, RandomMask, Table
 from masquerade.mask.fpe import FF1
@@ -31,26 +30,12 @@ OURS = "Masquerade"
 SECRET = bytes(range(32))
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
-
-
-def rounds(
+def rates_of(
     tasks: dict[str, Callable[[], object]], amounts: dict[str, float], turns: int, seed: int
 ) -> dict[str, list[float]]:
-    """For each task, its amount a CPU second in every round, after one that warms up."""
-    rates: dict[str, list[float]] = {name: [] for name in tasks}
-    order = list(tasks)
-    for turn in range(turns + 1):
-        random.Random(f"{seed} {turn}").shuffle(order)
-        for name in order:
-            spent = seconds(tasks[name])
-            if turn:
-                rates[name].append(amounts[name] / spent)
-    return rates
+    """For each task, its amount a CPU second in every round."""
+    spent = rounds(tasks, turns, seed)
+    return {name: [amounts[name] / each for each in times] for name, times in spent.items()}
 
 
 def against(ours: list[float], theirs: list[float]) -> float:
@@ -105,7 +90,7 @@ def memory(size: int, turns: int, seed: int) -> dict[str, Any]:
         f"{OURS}: mask": lambda: mask.mask(data, out=room),
         f"{OURS}: unmask": lambda: mask.unmask(message, out=back),
     }
-    rates = rounds(tasks, dict.fromkeys(tasks, size / 1e9), turns, seed)
+    rates = rates_of(tasks, dict.fromkeys(tasks, size / 1e9), turns, seed)
     ours = rates[f"{OURS}: mask"]
     return {
         "bytes": size,
@@ -156,7 +141,7 @@ def columns(count: int, turns: int, seed: int) -> dict[str, Any]:
     for name, encrypt in others.items():
         tasks[name] = lambda encrypt=encrypt: [encrypt(text) for text in few]  # type: ignore[misc]
         amounts[name] = float(len(few))
-    rates = rounds(tasks, amounts, turns, seed)
+    rates = rates_of(tasks, amounts, turns, seed)
     ours = rates[f"{OURS}: column of strings"]
     return {
         "values": count,
@@ -185,7 +170,7 @@ def others(count: int, turns: int, seed: int) -> dict[str, float]:
         "table of 1,000 values": lambda: listed.mask(small),
     }
     amounts = dict.fromkeys(tasks, float(count)) | {"cards with their check digit": float(len(cards))}
-    return {name: middle(figures) for name, figures in rounds(tasks, amounts, turns, seed).items()}
+    return {name: middle(figures) for name, figures in rates_of(tasks, amounts, turns, seed).items()}
 
 
 def _luhn(text: str) -> bool:

@@ -7,10 +7,11 @@ import importlib.metadata
 import json
 import os
 import platform
+import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -59,6 +60,26 @@ def middle(values: Iterable[float]) -> float:
     """The median; not a number when there are no values."""
     values = list(values)
     return median(values) if values else float("nan")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def rounds(tasks: Mapping[str, Callable[[], object]], turns: int, seed: int) -> dict[str, list[float]]:
+    """CPU seconds of each task in every round, after one that warms up; each round in another order."""
+    found: dict[str, list[float]] = {name: [] for name in tasks}
+    order = list(tasks)
+    for turn in range(turns + 1):
+        random.Random(f"{seed} {turn}").shuffle(order)
+        for name in order:
+            spent = seconds(tasks[name])
+            if turn:
+                found[name].append(spent)
+    return found
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> None:

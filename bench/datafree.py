@@ -12,11 +12,10 @@ import logging
 import time
 from typing import Any
 
-import numpy as np
 import torch
 
 import common
-from fashion import CHOSEN, DELTA, labels, load
+from fashion import CHOSEN, DELTA, cut, pictures
 from masquerade.dp.ledger import Budget, Ledger
 from masquerade.transfer import light
 from masquerade.transfer.datafree import Distilling, distilled
@@ -57,11 +56,9 @@ def main() -> None:
     told = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)  # of the accountant, about orders that it leaves out
-    whole = Pictures(load("train-images-idx3"), labels("train-labels-idx1").numpy())
-    test = Pictures(load("t10k-images-idx3"), labels("t10k-labels-idx1").numpy())
+    whole, test = pictures("train"), pictures("t10k")
     if told.search:
-        parts = np.s_[:50_000], np.s_[50_000:]
-        train, test = (Pictures(whole.images[at], whole.labels[at]) for at in parts)
+        train, test = cut(whole, 0, 50_000), cut(whole, 50_000)
         teacher = owned(train, 3.0)
         common.dump({"rows": [row(teacher, test, how) for how in SEARCHED]})
         return

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 import common
-from fashion import CHOSEN, DELTA, labels, load
+from fashion import CHOSEN, DELTA, cut, pictures
 from masquerade.dp.ledger import Budget, Ledger
 from masquerade.transfer import described
 from masquerade.transfer.features import Features
@@ -134,12 +134,9 @@ def main() -> None:
     told = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)  # of the accountant, about orders that it leaves out
-    whole = Pictures(load("train-images-idx3"), labels("train-labels-idx1").numpy())
-    test = Pictures(load("t10k-images-idx3"), labels("t10k-labels-idx1").numpy())
+    whole, test = pictures("train"), pictures("t10k")
     if told.search:
-        train, test = (
-            Pictures(whole.images[at], whole.labels[at]) for at in (np.s_[:50_000], np.s_[50_000:])
-        )
+        train, test = cut(whole, 0, 50_000), cut(whole, 50_000)
         ridges = list(product((0.4, 4.0, 40.0), (0.1, 1.0, 10.0)))
         found = list(rows(train, test, PAIRS[::5], None, ridges))
         common.dump({"rows": [summed(row, PAIRS[::5]) for row in found]})

@@ -21,6 +21,7 @@ import torch
 import common
 from masquerade.dp.ledger import Budget, Ledger
 from masquerade.transfer.features import Features
+from masquerade.transfer.recipes import Pictures
 from masquerade.transfer.train import Plan, accuracy, train
 
 SEARCHED = {
@@ -47,6 +48,15 @@ def load(name: str) -> np.ndarray[Any, Any]:
 
 def labels(name: str) -> torch.Tensor:
     return torch.from_numpy(load(name).astype(np.int64))
+
+
+def pictures(part: str) -> Pictures:
+    """Those to train on (``train``), or the test set (``t10k``)."""
+    return Pictures(load(f"{part}-images-idx3"), load(f"{part}-labels-idx1").astype(np.int64))
+
+
+def cut(whole: Pictures, begin: int, end: int | None = None) -> Pictures:
+    return Pictures(whole.images[begin:end], whole.labels[begin:end])
 
 
 def once(

@@ -38,11 +38,9 @@ class Split(NamedTuple):
 
 
 def split(private: int, test: bool) -> Split:
-    images, labels = fashion.load("train-images-idx3"), fashion.load("train-labels-idx1").astype(np.int64)
-    told = Pictures(fashion.load("t10k-images-idx3"), fashion.load("t10k-labels-idx1").astype(np.int64))
-    at, end = private, private + 10_000
-    last = told if test else Pictures(images[end:], labels[end:])
-    return Split(Pictures(images[:at], labels[:at]), Pictures(images[at:end], labels[at:end]), last)
+    whole, end = fashion.pictures("train"), private + 10_000
+    measured = fashion.pictures("t10k") if test else fashion.cut(whole, end)
+    return Split(fashion.cut(whole, 0, private), fashion.cut(whole, private, end), measured)
 
 
 def known(public: Pictures, labels: int) -> Pictures:

@@ -15,12 +15,11 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import console, dump, machine, middle, number, options, table, version
+from common import console, dump, machine, middle, number, options, rounds, table, version
 from masquerade import crypto, seal
 from masquerade.crypto import Kem
 from masquerade.keys import Identity
@@ -60,25 +59,6 @@ class Null:
         return offset
 
     def flush(self) -> None: ...
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
-
-
-def rounds(tasks: dict[str, Callable[[], object]], turns: int, seed: int) -> dict[str, list[float]]:
-    """CPU seconds of each task in every round, after one that warms up."""
-    found: dict[str, list[float]] = {name: [] for name in tasks}
-    order = list(tasks)
-    for turn in range(turns + 1):
-        random.Random(f"{seed} {turn}").shuffle(order)
-        for name in order:
-            spent = seconds(tasks[name])
-            if turn:
-                found[name].append(spent)
-    return found
 
 
 def sealed(size: int, recipients: int = 1) -> bytes:

@@ -8,8 +8,7 @@ found (seeds as here, perplexity a word of notes about others): zero-shot 3.66; 
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -29,6 +28,7 @@ from masquerade.transfer.models import Decoder  # noqa: E402
 from masquerade.transfer.offsite import Cut, Handover, Owning, Receiving, perplexity  # noqa: E402
 from masquerade.transfer.recipes import Fitting  # noqa: E402
 from masquerade.transfer.train import Plan, Progress, train  # noqa: E402
+from tests.transfer.files import edited  # noqa: E402
 
 CUT = Cut(first=0, last=2, kept=2)
 OWNING = Owning(8.0, 1e-5, 6000, batch=512, steps=30, rate=1e-3)
@@ -277,11 +277,6 @@ def test_what_does_not_fit_is_refused(full: Handover, emulator: Handover, public
     ):  # fmt: skip
         with pytest.raises(BadInput, match=why):
             wrong()
-
-
-def edited(files: dict[str, bytes], change: Callable[[Any], Any]) -> dict[str, bytes]:
-    told = json.loads(files["configuration.json"])
-    return {**files, "configuration.json": json.dumps(change(told)).encode()}
 
 
 def test_files_that_are_no_hand_over(emulator: Handover) -> None:

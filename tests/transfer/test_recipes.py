@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from masquerade.transfer import light, one_stage, zero_shot  # noqa: E402
 from masquerade.transfer.features import Features  # noqa: E402
 from masquerade.transfer.models import Shape  # noqa: E402
 from masquerade.transfer.recipes import Fitting, Handover, Owning, Pictures, Receiving, head_stage  # noqa: E402
+from tests.transfer.files import edited  # noqa: E402
 
 CLASSES = ("cross", "bar", "square")
 OWNING = Owning(2.0, 1e-5, 3000, CLASSES, Features("pixels"), batch=300, steps=60, l2_clip_norm=0.5, rate=4.0)
@@ -162,11 +162,6 @@ def test_what_does_not_fit_is_refused(owned: Handover) -> None:
     ):  # fmt: skip
         with pytest.raises(BadInput, match=why):
             wrong()
-
-
-def edited(files: dict[str, bytes], change: Callable[[Any], Any]) -> dict[str, bytes]:
-    told = json.loads(files["configuration.json"])
-    return {**files, "configuration.json": json.dumps(change(told)).encode()}
 
 
 def test_files_that_are_no_hand_over(owned: Handover) -> None:

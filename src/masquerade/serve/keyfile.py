@@ -20,6 +20,7 @@ from typing import NamedTuple, TextIO
 from masquerade.errors import KeyProblem
 from masquerade.keys import Identity, Key
 from masquerade.seal.recipient import Recipient
+from masquerade.serve.landing import sync_folder
 
 ENVIRONMENT = "MASQUERADE_KEY"
 """The variable that holds the key itself; several keys are parted by white space, the active one first."""
@@ -111,7 +112,7 @@ def rotate(path: Path | None = None, environ: Mapping[str, str] | None = None) -
             key = _parse(path, text).rotate()
             file.write(_HEADER + _dated(key) + text.removeprefix(_HEADER))
         new.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise KeyProblem(
             f"another rotation is under way; if none is, one was cut short: remove {new} and try again"
@@ -269,16 +270,7 @@ def _new_file(path: Path) -> Iterator[TextIO]:
         except BaseException:
             path.unlink()
             raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _dated(key: Key) -> str:

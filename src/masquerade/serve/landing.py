@@ -224,7 +224,7 @@ class FolderLanding:
         """Put it in place."""
         with writing(self.name):
             for folder in (self._path, *self._made):
-                _sync(folder)
+                sync_folder(folder)
         with alone([self._final.parent]), writing(self.name):
             old = None
             if self._force and self._final.exists():
@@ -238,7 +238,7 @@ class FolderLanding:
                 if old is not None:
                     old.rename(self._final)
                 raise
-            _sync(self._final.parent)
+            sync_folder(self._final.parent)
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -288,7 +288,8 @@ def _sweep_folder(path: Path) -> None:
             os.close(descriptor)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """See to it that names in ``folder`` outlast a loss of power."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from masquerade import crypto
-from masquerade.dp.accountant import to_json
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
 from masquerade.transfer.models import Decoder, Transformer
@@ -450,11 +449,8 @@ def tune(
         model, pairs(tokens), plan, ledger=ledger, losses=by_sequence, note="offsite tuning", microbatch=256,
         optimizer=torch.optim.Adam(tuned.values(), lr=how.rate), average=how.average, progress=progress,
     )  # fmt: skip
-    privacy = {
-        "epsilon": plan.epsilon(size), "delta": plan.delta, "unit": ledger.unit, "plan": asdict(plan),
-        "event": json.loads(to_json(trained.event)),
-        "why": "the adapter comes from this training alone; plugging it in later is post-processing",
-    }  # fmt: skip
+    why = "the adapter comes from this training alone; plugging it in later is post-processing"
+    privacy = trained.price(ledger.unit, why)
     card = f"Its adapter was tuned with differential privacy: epsilon {privacy['epsilon']:.4g}, "
     card += f"delta {plan.delta:g}, for one sequence, added or removed."
     return replace(came, stage="adapter", weights=_weights(tuned.items()), privacy=privacy, card=card)

@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from masquerade import crypto
-from masquerade.dp.accountant import to_json
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
 from masquerade.transfer.features import Features
@@ -256,11 +255,8 @@ def _train_light(
         model, data, plan, ledger=ledger, optimizer=optimizer, note=f"{recipe} transfer", microbatch=4096,
         average=how.average, progress=progress,
     )  # fmt: skip
-    privacy = {
-        "epsilon": plan.epsilon(size), "delta": plan.delta, "unit": ledger.unit, "plan": asdict(plan),
-        "event": json.loads(to_json(trained.event)),
-        "why": "the weights come from this training alone; what is made of them later is post-processing",
-    }  # fmt: skip
+    why = "the weights come from this training alone; what is made of them later is post-processing"
+    privacy = trained.price(ledger.unit, why)
     weights = _weights(model)
     return replace(
         definition,

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from masquerade import crypto
-from masquerade.dp.accountant import Event, Gaussian, Repeated, Sampled, noise_for, price
+from masquerade.dp.accountant import Event, Gaussian, Repeated, Sampled, noise_for, price, to_json
 from masquerade.dp.ledger import Ledger, Receipt
 from masquerade.dp.mechanism import Mechanism, gaussian, vector_sensitivity
 from masquerade.errors import BadInput
@@ -308,6 +308,12 @@ class Trained(NamedTuple):
     """What that did to the ledger; None for a training that was resumed, which had paid before."""
     poisoned: int
     """How often a record was not finite. It depends on the data, and is not private."""
+
+    def price(self, unit: str, why: str) -> dict[str, Any]:
+        """What was paid, for a hand-over: JSON, public; and ``why`` nothing more is owed."""
+        size = sum(value.numel() for value in self.model.parameters() if value.requires_grad)
+        told = {"epsilon": self.plan.epsilon(size), "delta": self.plan.delta, "unit": unit, "why": why}
+        return {**told, "plan": asdict(self.plan), "event": json.loads(to_json(self.event))}
 
 
 def train(
