@@ -137,13 +137,13 @@ def killed(out: Path, how: str) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.skipif(not landing_module._ANONYMOUS, reason="this system has no files without a name")
+@pytest.mark.skipif(not landing_module._ANONYMOUS, reason="only Linux makes files without a name (O_TMPFILE)")
 def test_a_killed_run_leaves_no_text(tmp_path: Path) -> None:
     killed(tmp_path / "out", "anonymous")
     assert all(path.name.startswith(".out.vault.") for path in tmp_path.iterdir())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="files cannot be locked so there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no open file in this way")
 def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path) -> None:
     killed(tmp_path / "out", "named")
     assert len([*tmp_path.iterdir()]) == 2
