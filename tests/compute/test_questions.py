@@ -31,7 +31,7 @@ from masquerade.compute.questions import (
 from masquerade.crypto import STREAM_KEY_BYTES, Keystream
 from masquerade.dp.mechanism import Mechanism, Sensitivity, gaussian, quieter
 from masquerade.errors import BadInput
-from masquerade.serve.cli import _QUESTIONS
+from masquerade.serve.options import QUESTIONS
 
 AGES = Bounds(0, 120)
 ALL: list[Question] = [
@@ -73,7 +73,7 @@ def values_of(answer: Answer) -> list[float]:
 
 
 def test_the_names_are_those_of_the_command() -> None:
-    assert tuple(question.name for question in ALL) == _QUESTIONS
+    assert tuple(question.name for question in ALL) == QUESTIONS
 
 
 def test_answers_are_those_of_numpy() -> None:

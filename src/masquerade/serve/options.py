@@ -13,7 +13,7 @@ from masquerade import __version__
 
 Run = Callable[[argparse.Namespace], int]
 
-_QUESTIONS = ("count", "sum", "mean", "variance", "histogram", "quantiles", "regression")
+QUESTIONS = ("count", "sum", "mean", "variance", "histogram", "quantiles", "regression")
 """Those of ``compute/questions.py``, whose libraries a command line that asks none need not load."""
 
 
@@ -243,7 +243,7 @@ def _inspect_parser(parser: argparse.ArgumentParser) -> None:
 def _sum_parser(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="CSV with a header, or Parquet (by .parquet)")
-    add("--question", choices=_QUESTIONS, help="what to ask")
+    add("--question", choices=QUESTIONS, help="what to ask")
     add("--column", metavar="NAME", help="of which column; count needs none")
     add(
         "--bounds",
