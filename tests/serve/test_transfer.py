@@ -22,7 +22,7 @@ pytest.importorskip("dp_accounting", reason="dp-accounting is not installed to p
 from tests.transfer.test_recipes import PRIVATE, PUBLIC, TEST, Pictures
 
 from masquerade.errors import BadInput, MasqueradeError
-from masquerade.serve import pictures
+from masquerade.serve import pictures, transfer
 from masquerade.serve.books import FileStore
 
 
@@ -361,3 +361,12 @@ def test_what_offsite_tuning_lacks_is_named(run: Any, lines: Any) -> None:
     ):
         refused = run("train", *common, *said.split())
         assert refused.code == 2 and option in refused.err
+
+
+def test_a_line_is_one_record_whatever_stands_in_it(run: Any, lines: Any) -> None:
+    """Promised for each line, so nothing but its end may cut it: two records would be promised less."""
+    line = "\v".join(["a", "\f", "b\x1c\x1d\x1e", "c\x85", "d\u2028e\u2029", "f\rg"])
+    Path("owner/private.txt").write_bytes(f"{line}\r\n\n \nlast".encode())
+    told = transfer._lines("owner/private.txt", 64)
+    assert bytes(told[0][told[0] > 0].tolist()).decode() == line
+    assert len(told) == 2 and bytes(told[1][told[1] > 0].tolist()) == b"last"

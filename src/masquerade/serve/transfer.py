@@ -311,14 +311,18 @@ def _making(
 
 
 def _lines(path: str, length: int) -> Tensor:
-    """The lines of a file of UTF-8 that hold something, each cut off at ``length`` bytes."""
+    """The lines of a file of UTF-8 that hold something, each cut off at ``length`` bytes.
+
+    A line ends with LF or CR LF alone: the promise is for a line, and what else text is cut at may stand in one.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_bytes().decode("utf-8")
     except OSError as problem:
         raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is no text in UTF-8") from None
-    return offsite.encoded((line for line in text.splitlines() if line.strip()), length)
+    lines = (line.removesuffix("\r") for line in text.split("\n"))
+    return offsite.encoded((line for line in lines if line.strip()), length)
 
 
 _SIDES: dict[tuple[bool, str], Callable[..., tuple[Any, list[Paid], dict[str, Any]]]] = {
