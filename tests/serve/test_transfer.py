@@ -183,6 +183,31 @@ def test_numbers_that_are_none_cost_nothing(run: Any, sides: None, wrong: str) -
     assert account is None or not account.events
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--name", "x" * 5000], ["--to", "receiver/id.recipient"], ["-o", "nowhere/out.seal"], ["-o", "-"],
+        ["--plot", "nowhere/curves.svg"], ["--plot", "owner/out.svg", "-o", "owner/out.svg"],
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_or_sealed_costs_nothing(run: Any, sides: None, wrong: list[str]) -> None:
+    refused = owner(run, "light", *"--epsilon 1 --ledger owner/ledger.db -q".split(), *wrong)
+    assert refused.code and refused.err.count("\n") == 1 and "fault" not in refused.err and not refused.out
+    assert sorted(path.name for path in Path("owner").iterdir() if "ledger" not in path.name) == [
+        "id", "id.recipient", "private",
+    ]  # fmt: skip
+    with FileStore(Path("owner/ledger.db")).locked() as store:
+        account = store.account(str(Path("owner/private").resolve()))
+    assert account is None or not account.events
+
+
+def test_a_report_that_cannot_be_written_is_known_before_anything_is_read(run: Any, sides: None) -> None:
+    Path("receiver/report.html").write_text("mine")
+    refused = receiver(run, "light", "--report", "receiver/report.html", package="owner/none.seal")
+    assert refused.code == 73 and "exists" in refused.err
+    assert Path("receiver/report.html").read_text() == "mine"
+
+
 def test_a_ledger_of_ones_own(run: Any, sides: None) -> None:
     paid = owner(run, "light", *"--epsilon 1 --ledger owner/ledger.db --json".split())
     assert paid.code == 0

@@ -20,12 +20,13 @@ import contextlib
 import io
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -33,8 +34,7 @@ from torch import Tensor
 from masquerade import seal
 from masquerade.dp.ledger import Budget, Ledger, holding, paying
 from masquerade.errors import BadInput
-from masquerade.keys import Identity
-from masquerade.seal import Paid, Recipient
+from masquerade.seal import Paid
 from masquerade.serve import chart, keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
@@ -67,18 +67,18 @@ def run(args: argparse.Namespace) -> int:
         raise Usage("a report is on pictures with labels: give --test")
     if args.plot and Path(args.plot).suffix.lower() != ".svg":
         raise Usage("curves are drawn as SVG: give --plot a name that ends with .svg")
-    recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
-    identity = keyfile.load_identity(Path(args.sign))
+    sealed = _sealing(args)
     with contextlib.ExitStack() as stack:
-        landing = stack.enter_context(Landing(args.output, force=args.force))
-        plot = stack.enter_context(Landing(args.plot, force=args.force)) if args.plot else None
+        package, plot, report = _outputs(args, stack)
         curves = _Curves(stack.enter_context(_shown(args)))
-        handover, paid, result = _SIDES[args.recipe == "offsite", args.role](args, curves)
+        made, paid, result, page = _SIDES[args.recipe == "offsite", args.role](args, curves)
+        package.write(sealed(made, paid))
         if plot is not None:
             plot.write(curves.drawn(f"{args.recipe} transfer, the {args.role}'s side").encode())
-            plot.land()
-        landing.write(_sealed(handover, paid, recipients, args, identity))
-        landing.land()
+        if report is not None:
+            report.write(page.encode())
+        for landing in filter(None, (package, plot, report)):
+            landing.land()
     if args.json:
         print(json.dumps(result))
     elif not args.quiet:
@@ -110,38 +110,68 @@ def _descriptions(args: argparse.Namespace) -> Descriptions:
         raise Unreadable(f"cannot read {args.descriptions}: {problem.strerror}") from None
 
 
-def _sealed(
-    made: Handover | Described | offsite.Handover,
-    paid: list[Paid],
-    to: list[Recipient],
+class _Done(NamedTuple):
+    """What a side comes to."""
+
+    made: Handover | Described | offsite.Handover
+    paid: list[Paid]
+    result: dict[str, Any]
+    page: str = ""
+
+
+def _outputs(
+    args: argparse.Namespace, stack: contextlib.ExitStack
+) -> tuple[Landing, Landing | None, Landing | None]:
+    """The package, the curves and the report, made before anything is read or paid, out of sight until all
+    is done."""
+    paths = (args.output, args.plot, args.report)
+    given = [os.path.realpath(path) for path in paths if path]
+    if len(set(given)) < len(given):
+        raise Usage("the package, the curves and the report need names of their own")
+
+    def at(path: str) -> Landing:
+        landing = stack.enter_context(Landing(path, force=args.force))
+        landing.file()
+        return landing
+
+    plot, report = (at(path) if path else None for path in (args.plot, args.report))
+    return at(args.output), plot, report
+
+
+def _sealing(
     args: argparse.Namespace,
-    identity: Identity,
-) -> bytes:
-    handover = made.handover if isinstance(made, Described) else made
-    files = made.files()
-    entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
-    out = io.BytesIO()
-    seal.seal(
-        out,
-        entries,
-        to,
-        identity,
-        sequence=time.time_ns() // 1_000_000,
-        series=args.name or f"{args.recipe}, {args.role}",
-        title=f"{handover.recipe} transfer, {handover.stage}",
-        card=handover.card,
-        configuration=json.dumps(handover.about(), sort_keys=True),
-        ledger=paid,
-    )
-    return out.getvalue()
+) -> Callable[[Handover | Described | offsite.Handover, list[Paid]], bytes]:
+    """What seals for whom it is for; a name or a recipient that it refuses is refused now, before anything
+    is paid."""
+    recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
+    identity = keyfile.load_identity(Path(args.sign))
+
+    def sealed(files: dict[str, bytes], **texts: Any) -> bytes:
+        out = io.BytesIO()
+        entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
+        series = args.name or f"{args.recipe}, {args.role}"
+        number = time.time_ns() // 1_000_000
+        seal.seal(out, entries, recipients, identity, sequence=number, series=series, **texts)
+        return out.getvalue()
+
+    def handed(made: Handover | Described | offsite.Handover, paid: list[Paid]) -> bytes:
+        handover = made.handover if isinstance(made, Described) else made
+        return sealed(
+            made.files(),
+            title=f"{handover.recipe} transfer, {handover.stage}",
+            card=handover.card,
+            configuration=json.dumps(handover.about(), sort_keys=True),
+            ledger=paid,
+        )
+
+    sealed({"nothing": b""})
+    return handed
 
 
 # -- the two sides ---------------------------------------------------------------------------------------
 
 
-def _owner(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[Handover | Described, list[Paid], dict[str, Any]]:
+def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     folder, descriptions = Path(args.data), _descriptions(args)
     how = Owning(
         1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
@@ -162,8 +192,8 @@ def _owner(
         privacy = made.privacy
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": privacy["epsilon"]}
     if ledger is None:
-        return made, [], result
-    return made, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left}
+        return _Done(made, [], result)
+    return _Done(made, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left})
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:
@@ -194,9 +224,7 @@ def _ledger(args: argparse.Namespace, place: Path, files: list[Path], unit: str)
     return Ledger(None, tuple(names), unit=units.pop(), store=store)
 
 
-def _receiver(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[Handover, list[Paid], dict[str, Any]]:
+def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
     came = Handover.of(files)
     if args.descriptions:
@@ -221,8 +249,8 @@ def _receiver(
             "accuracy": full.accuracy(test),
         }
         if args.report:
-            _report(args, full, test)
-    return full, paid, result
+            return _Done(full, paid, result, _report(full, test))
+    return _Done(full, paid, result)
 
 
 def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str, bytes], list[Paid]]:
@@ -256,15 +284,12 @@ def _labelled(folder: Path, part: str, classes: tuple[str, ...], *, some: bool =
     return Pictures(told.images, places[told.labels])
 
 
-def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
+def _report(full: Handover, test: Pictures) -> str:
     from masquerade.transfer.report import Measured, page
 
     scores = full.logits(test.images).softmax(1).numpy()
     told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy.get("epsilon"))}
-    html = page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
-    with Landing(args.report, force=args.force) as landing:
-        landing.write(html.encode())
-        landing.land()
+    return page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
 
 
 def _has_test(folder: Path) -> bool:
@@ -274,21 +299,17 @@ def _has_test(folder: Path) -> bool:
 # -- offsite tuning --------------------------------------------------------------------------------------
 
 
-def _tuning(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+def _tuning(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     path = Path(args.data)
     came = offsite.Handover.of(_opened(args, args.package, sealing.signer_of(args.signer))[0])
     how = offsite.Owning(args.epsilon, args.delta, args.examples, **_chosen(args))
     ledger = _ledger(args, path, [path], "line")
     back = offsite.tune(came, lambda: _lines(args.data, came.model.length), how, ledger, told)
     result = {"recipe": args.recipe, "stage": back.stage, "epsilon": back.privacy["epsilon"]}
-    return back, _paid(ledger, "lines"), {**result, "delta": args.delta, "left": ledger.left}
+    return _Done(back, _paid(ledger, "lines"), {**result, "delta": args.delta, "left": ledger.left})
 
 
-def _making(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+def _making(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     """The full model of public lines, its emulator, or it with an adapter: by what is given."""
     paid: list[Paid] = []
     how = offsite.Receiving() if args.steps is None else offsite.Receiving(epochs=args.steps)
@@ -307,13 +328,13 @@ def _making(
     result: dict[str, Any] = {"recipe": args.recipe, "stage": made.stage}
     if args.test:
         result["perplexity"] = offsite.perplexity(made.module(), _lines(args.test, made.model.length))
-    return made, paid, result
+    return _Done(made, paid, result)
 
 
 def _lines(path: str, length: int) -> Tensor:
     """The lines of a file of UTF-8 that hold something, each cut off at ``length`` bytes.
 
-    A line ends with LF or CR LF alone: the promise is for a line, and what else text is cut at may stand in one.
+    A line ends with LF or CR LF alone: the promise is for a line, and what else may cut text stands in one.
     """
     try:
         text = Path(path).read_bytes().decode("utf-8")
@@ -325,7 +346,7 @@ def _lines(path: str, length: int) -> Tensor:
     return offsite.encoded((line for line in lines if line.strip()), length)
 
 
-_SIDES: dict[tuple[bool, str], Callable[..., tuple[Any, list[Paid], dict[str, Any]]]] = {
+_SIDES: dict[tuple[bool, str], Callable[[argparse.Namespace, Callable[[Any], None]], _Done]] = {
     (False, "owner"): _owner,
     (False, "receiver"): _receiver,
     (True, "owner"): _tuning,
