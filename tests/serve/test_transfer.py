@@ -358,6 +358,22 @@ def test_offsite_tuning_in_four_steps(run: Any, lines: Any) -> None:
     assert again.code == 69 and "does not pay" in again.err
 
 
+def test_a_second_tuning_keeps_the_accounts_of_the_first(run: Any, lines: Any) -> None:
+    for name in ("full", "emulator", "adapter", "plugged"):
+        assert lines(name, "-q").code == 0
+    tuned = "--model receiver/tuned --force -q".split()
+    assert lines("emulator", *tuned).code == 0
+    Path("owner/private.txt").write_text("others\n" * 80, encoding="utf-8")
+    assert (
+        lines("adapter", "--data", "owner/private.txt", "--ledger", "owner/other.db", "--force", "-q").code
+        == 0
+    )
+    assert lines("plugged", *tuned).code == 0
+    # The first stands twice in the last: in the model, and in the adapter that was tuned through it.
+    for name, accounts in (("receiver/emulator", 1), ("owner/adapter", 2), ("receiver/tuned", 3)):
+        assert len(json.loads(run("inspect", name, "--json").out)["budget"]) == accounts
+
+
 def test_offsite_packages_go_where_they_belong(lines: Any) -> None:
     assert lines("full", "-q").code == 0
     stranger = lines("adapter", "--package", "receiver/full")

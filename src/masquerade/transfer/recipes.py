@@ -180,7 +180,8 @@ class Handover:
                 tuple(map(str, told["classes"])),
             )
             seed, privacy, card = int(told["seed"]), dict(told["privacy"]), str(told["card"])
-            _check_told(privacy, weights)
+            check_price(privacy)
+            _check_numbers(weights)
         except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise BadInput("these files are no hand-over of a model") from None
         if not known:
@@ -190,12 +191,15 @@ class Handover:
         return cls(told["recipe"], told["stage"], features, shape, classes, seed, weights, privacy, card)
 
 
-def _check_told(privacy: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-    """Raises ValueError for a price that is no number, or weights of which one is none."""
+def check_price(privacy: Mapping[str, Any]) -> None:
+    """Raises ValueError for a price that is no number."""
     for name, below in (("epsilon", math.inf), ("delta", 1.0)):
         price = privacy.get(name, 0)
         if type(price) not in (int, float) or not 0 <= price < below:
             raise ValueError("no price")
+
+
+def _check_numbers(weights: Mapping[str, Tensor]) -> None:
     if not all(bool(value.float().isfinite().all()) for value in weights.values()):
         raise ValueError("no number")
 
