@@ -385,7 +385,19 @@ class _Scale:
 
 
 def _finished(handover: Handover, model: nn.Module) -> Handover:
-    return replace(handover, stage="full", weights=_weights(model))
+    return replace(handover, stage="full", weights=_weights(model), card=_full_card(handover))
+
+
+def _full_card(full: Handover) -> str:
+    """It says what the owner's said of the price, and of the model what it is now."""
+    price = ", ".join(
+        f"{name} {full.privacy[name]:.4g}" for name in ("epsilon", "delta") if name in full.privacy
+    )
+    return (
+        f"A classifier ({full.model.kind}) of {len(full.classes)} classes on {full.features.kind} features, "
+        f"for the recipe {full.recipe}: the receiver's, made of what the owner handed over and of public "
+        f"pictures. Of the owner's data it tells what was paid for, and no more: {price or 'no price came'}."
+    )
 
 
 def _light_receiver(
