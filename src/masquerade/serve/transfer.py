@@ -238,7 +238,8 @@ def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
         if args.labels is not None:
             known = np.arange(len(public.labels)) < args.labels
             public = Pictures(public.images, np.where(known, public.labels, -1))
-        how = Receiving(Features(args.features or "all"), steps=args.steps or Receiving.steps)
+        steps = Receiving.steps if args.steps is None else args.steps
+        how = Receiving(Features(args.features or "all"), steps=steps)
         full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
     if args.test:

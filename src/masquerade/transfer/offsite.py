@@ -329,6 +329,10 @@ class Receiving:
     rate: float = 2e-3
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch) < 1 or not 0 < self.rate < math.inf:
+            raise BadInput("a training has 1 pass or more, and a learning rate above 0")
+
 
 def fit(
     shape: Decoder, public: Tensor, how: Receiving, progress: Callable[[Fitting], None] | None = None

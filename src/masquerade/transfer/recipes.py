@@ -318,6 +318,12 @@ class Receiving:
     head_rate: float = 1e-3
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if min(self.steps, self.head_steps) < 1:
+            raise BadInput("a receiver's training has 1 step or more")
+        if not all(0 < rate <= _FASTEST for rate in (self.rate, self.head_rate)):
+            raise BadInput(f"the learning rate is above 0, and at most {_FASTEST:g}")
+
 
 @dataclass(frozen=True)
 class Fitting:
@@ -443,7 +449,7 @@ def _one_stage_receiver(
 ) -> Handover:
     """The head alone; then the full model, taught by that head and by the labels there are."""
     moved = head_stage(handover, public, how, progress)
-    return replace(_light_receiver(moved, public, how, progress), recipe="one-stage")
+    return _light_receiver(moved, public, how, progress)
 
 
 def head_stage(
@@ -498,7 +504,7 @@ def _fit(
     torch.manual_seed(how.seed)
     batches = _batches(how.seed, len(inputs), batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=how.rate, weight_decay=how.decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, how.steps))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, how.steps)
     model.train()
     try:
         for step in range(how.steps):
