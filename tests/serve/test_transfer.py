@@ -151,6 +151,19 @@ def test_a_student_without_pictures(run: Any, sides: None) -> None:
     assert both.code == 2 and "in place of --public" in both.err
 
 
+@pytest.mark.parametrize("steps", ["0", "-3"])
+def test_a_receiver_that_takes_no_step_is_refused(run: Any, sides: None, steps: str) -> None:
+    assert owner(run, "zero-shot", "-q").code == 0
+    refused = receiver(run, "zero-shot", "--steps", steps)
+    assert refused.code == 65 and "1 step" in refused.err and not Path("receiver/full.seal").exists()
+
+
+@pytest.mark.parametrize("steps", ["0", "-3"])
+def test_a_language_model_of_no_passes_is_refused(lines: Any, steps: str) -> None:
+    refused = lines("full", "--steps", steps)
+    assert refused.code == 65 and "1 pass" in refused.err and not Path("receiver/full").exists()
+
+
 def test_what_is_missing_is_named(run: Any, sides: None) -> None:
     common = ["--to", "receiver/id.recipient", "--sign", "owner/id", "-o", "x"]
     for argv, option in (
@@ -269,6 +282,20 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no picture") as caught:
         pictures.load(tmp_path)
     assert "canary" not in str(caught.value)
+
+
+def test_a_lone_picture_is_no_class(tmp_path: Path) -> None:
+    """Which classes there are leaves with the model, at no price: so it hangs on folders alone."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed to make pictures with")
+    for name in ("cats", "dogs", "rare", ".hidden"):
+        (tmp_path / name).mkdir()
+        image.new("L", (28, 28), 10).save(tmp_path / name / "a.png")
+    with_it = pictures.load(tmp_path)
+    (tmp_path / "rare" / "a.png").unlink()
+    without = pictures.load(tmp_path)
+    assert with_it[1] == without[1] == ("cats", "dogs", "rare")
+    assert with_it[0].labels.tolist() == [0, 1, 2] and without[0].labels.tolist() == [0, 1]
+    assert pictures.classes_of(tmp_path, pictures.files_of(tmp_path, "train")) == without[1]
 
 
 def test_pictures_of_a_very_long_side_are_not_decoded() -> None:
