@@ -43,14 +43,19 @@ def sides(run: Any, home: Path) -> None:
     write_idx(Path("receiver/public"), TEST, "t10k")
 
 
+_TRAINING = "--steps 60 --batch 300 --rate 20"
+
+
 def owner(run: Any, recipe: str, *more: str, out: str = "owner/out.seal") -> Any:
     said = f"""train --recipe {recipe} --role owner --data owner/private --examples 3000 --features pixels
-        --steps 60 --batch 300 --rate 20 --to receiver/id.recipient --sign owner/id -o {out}"""
-    return run(*said.split(), *more)
+        --to receiver/id.recipient --sign owner/id -o {out}"""
+    trained = recipe != "zero-shot" or "--epsilon" in more
+    return run(*said.split(), *(_TRAINING.split() if trained else ()), *more)
 
 
 def receiver(run: Any, recipe: str, *more: str, package: str = "owner/out.seal") -> Any:
-    said = f"""train --recipe {recipe} --role receiver --package {package} --steps 150 --json
+    steps = "" if "--descriptions" in more else "--steps 150"
+    said = f"""train --recipe {recipe} --role receiver --package {package} {steps} --json
         --from owner/id.recipient --public receiver/public --test receiver/public
         --to owner/id.recipient --sign receiver/id -o receiver/full.seal"""
     return run(*said.split(), *more)
@@ -162,6 +167,53 @@ def test_a_receiver_that_takes_no_step_is_refused(run: Any, sides: None, steps: 
 def test_a_language_model_of_no_passes_is_refused(lines: Any, steps: str) -> None:
     refused = lines("full", "--steps", steps)
     assert refused.code == 65 and "1 pass" in refused.err and not Path("receiver/full").exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "given"),
+    [
+        ("light owner --data y --examples 9 --epsilon 1", "--test"),
+        ("light owner --data y --examples 9 --epsilon 1", "--public"),
+        ("light owner --data y --examples 9 --epsilon 1", "--labels"),
+        ("zero-shot owner --data y --examples 9", "--epsilon"),
+        ("zero-shot owner --data y --examples 9", "--steps"),
+        ("zero-shot owner --data y --examples 9", "--plot"),
+        ("light receiver --package x --from y --public z", "--epsilon"),
+        ("light receiver --package x --from y --public z", "--rate"),
+        ("light receiver --package x --from y --public z", "--batch"),
+        ("light receiver --package x --from y --public z", "--length"),
+        ("light receiver --package x --from y --synthetic", "--features"),
+        ("light receiver --package x --from y --synthetic", "--labels"),
+        ("zero-shot receiver --package x --from y --descriptions z", "--steps"),
+        ("zero-shot receiver --package x --from y --descriptions z", "--plot"),
+        ("offsite owner --data y --examples 9 --package z --from w --epsilon 1", "--features"),
+        ("offsite receiver --public y", "--kept"),
+        ("offsite receiver --public y", "--rate"),
+        ("offsite receiver --public y --model z", "--blocks"),
+        ("offsite receiver --model y --package z --from w", "--steps"),
+        ("offsite receiver --model y --package z --from w", "--public"),
+    ],
+)
+def test_what_a_step_does_not_look_at_is_refused(run: Any, home: Path, step: str, given: str) -> None:
+    recipe, role, *said = step.split()
+    value = {"--plot": "x.svg", "--features": "hog"}.get(given, "0")
+    refused = run(
+        "train",
+        "--recipe",
+        recipe,
+        "--role",
+        role,
+        *said,
+        given,
+        value,
+        "--to",
+        "x",
+        "--sign",
+        "x",
+        "-o",
+        "o",
+    )
+    assert refused.code == 2 and refused.err.count(given) == 1 and refused.err.count("\n") == 1
 
 
 def test_what_is_missing_is_named(run: Any, sides: None) -> None:

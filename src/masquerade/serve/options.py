@@ -57,6 +57,6 @@ def train_options(parser: argparse.ArgumentParser) -> None:
         ("--width", 64, "of a new full model"),
         ("--length", 64, "bytes of a line that it sees"),
     ):
-        add(name, type=int, default=default, metavar="N", help=f"offsite: {what} (default: {default})")
+        add(name, type=int, metavar="N", help=f"offsite: {what} (default: {default})")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("--json", action="store_true", help="print JSON, a line for what happens and one for the result")

@@ -55,18 +55,7 @@ _PRICED = 20
 
 def run(args: argparse.Namespace) -> int:
     """One side; the exit code is 0."""
-    for name in _needed(args):
-        if getattr(args, name) is None:
-            option = {"signer": "from"}.get(name, name)
-            raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
-    if args.synthetic and (args.public or (args.role, args.recipe) != ("receiver", "light")):
-        raise Usage("--synthetic is of the receiver's side of light, and in place of --public")
-    if args.descriptions and args.recipe != "zero-shot":
-        raise Usage("--descriptions are of the recipe zero-shot")
-    if args.report and (args.recipe == "offsite" or not args.test):
-        raise Usage("a report is on pictures with labels: give --test")
-    if args.plot and Path(args.plot).suffix.lower() != ".svg":
-        raise Usage("curves are drawn as SVG: give --plot a name that ends with .svg")
+    _check(args)
     sealed = _sealing(args)
     with contextlib.ExitStack() as stack:
         package, plot, report = _outputs(args, stack)
@@ -86,14 +75,53 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _needed(args: argparse.Namespace) -> tuple[str, ...]:
-    if args.role == "owner":
-        came = ("package", "signer") if args.recipe == "offsite" else ()
-        return ("data", "examples", *came, *(() if args.recipe == "zero-shot" else ("epsilon",)))
+_TRAINED = "ledger budget batch rate steps plot"
+_STEPS = {  # what each needs, and what it may be told beside that and what all may
+    "owner": ("data examples epsilon", f"{_TRAINED} features descriptions"),
+    "definition": ("data examples", "features descriptions"),
+    "receiver": ("package signer public", "key features labels steps plot test report"),
+    "synthetic": ("package signer synthetic", "key steps plot test report"),
+    "described": ("package signer descriptions", "key public test report"),
+    "tuning": ("data examples package signer epsilon", f"{_TRAINED} key"),
+    "fitting": ("public", "blocks width length steps plot test"),
+    "emulating": ("public model", "key kept steps plot test"),
+    "plugging": ("model package signer", "key test"),
+}
+
+
+def _step(args: argparse.Namespace) -> str:
     if args.recipe == "offsite":
-        return ("model", "signer") if args.package else ("public",)
-    other = args.synthetic or args.descriptions
-    return ("package", "signer", *(() if other else ("public",)))
+        if args.role == "owner":
+            return "tuning"
+        return "plugging" if args.package else "emulating" if args.model else "fitting"
+    if args.role == "owner":
+        free = args.recipe == "zero-shot" and not (args.descriptions and args.epsilon is not None)
+        return "definition" if free else "owner"
+    return "synthetic" if args.synthetic else "described" if args.descriptions else "receiver"
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what is missing, and what would not be looked at."""
+    if args.synthetic and (args.public or (args.role, args.recipe) != ("receiver", "light")):
+        raise Usage("--synthetic is of the receiver's side of light, and in place of --public")
+    if args.descriptions and args.recipe != "zero-shot":
+        raise Usage("--descriptions are of the recipe zero-shot")
+    if args.report and (args.recipe == "offsite" or not args.test):
+        raise Usage("a report is on pictures with labels: give --test")
+    if args.plot and Path(args.plot).suffix.lower() != ".svg":
+        raise Usage("curves are drawn as SVG: give --plot a name that ends with .svg")
+    side, (needed, taken) = f"the {args.role}'s side of {args.recipe}", _STEPS[_step(args)]
+    for name in needed.split():
+        if getattr(args, name) is None:
+            raise Usage(f"{side} needs {_option(name)}")
+    known = {name for told in _STEPS.values() for name in " ".join(told).split()}
+    for name in sorted(known.difference(needed.split(), taken.split())):
+        if getattr(args, name) is not None and getattr(args, name) is not False:  # 0 was said
+            raise Usage(f"{side} does not look at {_option(name)}, as it is asked here: leave it out")
+
+
+def _option(name: str) -> str:
+    return {"signer": "--from"}.get(name, f"--{name}")
 
 
 def _short(value: Any) -> str:
@@ -175,10 +203,13 @@ def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     folder, descriptions = Path(args.data), _descriptions(args)
     how = Owning(
         1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
-        Features(args.features or "hog"), **_chosen(args),
+        Features(args.features or "hog"), **_given(args, "batch", "steps", "rate"),
     )  # fmt: skip
-    free = args.recipe == "zero-shot" and not (descriptions and args.epsilon)
-    ledger = None if free else _ledger(args, folder, pictures.files_of(folder, "train"), UNIT)
+    ledger = (
+        None
+        if _step(args) == "definition"
+        else _ledger(args, folder, pictures.files_of(folder, "train"), UNIT)
+    )
 
     def read() -> Pictures:
         return pictures.load(folder)[0]
@@ -196,9 +227,9 @@ def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     return _Done(made, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left})
 
 
-def _chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """What was said of how to train; for the rest a recipe has its own defaults."""
-    told = {name: getattr(args, name) for name in ("batch", "steps", "rate")}
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """What was said of these; for the rest there are defaults."""
+    told = {name: getattr(args, name) for name in names}
     return {name: value for name, value in told.items() if value is not None}
 
 
@@ -238,8 +269,7 @@ def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
         if args.labels is not None:
             known = np.arange(len(public.labels)) < args.labels
             public = Pictures(public.images, np.where(known, public.labels, -1))
-        steps = Receiving.steps if args.steps is None else args.steps
-        how = Receiving(Features(args.features or "all"), steps=steps)
+        how = Receiving(Features(args.features or "all"), **_given(args, "steps"))
         full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
     if args.test:
@@ -304,7 +334,7 @@ def _tuning(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     path = Path(args.data)
     files, before = _opened(args, args.package, sealing.signer_of(args.signer))
     came = offsite.Handover.of(files)
-    how = offsite.Owning(args.epsilon, args.delta, args.examples, **_chosen(args))
+    how = offsite.Owning(args.epsilon, args.delta, args.examples, **_given(args, "batch", "steps", "rate"))
     ledger = _ledger(args, path, [path], "line")
     back = offsite.tune(came, lambda: _lines(args.data, came.model.length), how, ledger, told)
     result = {"recipe": args.recipe, "stage": back.stage, "epsilon": back.privacy["epsilon"]}
@@ -318,7 +348,7 @@ def _making(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     paid: list[Paid] = []
     how = offsite.Receiving() if args.steps is None else offsite.Receiving(epochs=args.steps)
     if args.model is None:
-        shape = Decoder(length=args.length, width=args.width, blocks=args.blocks)
+        shape = Decoder(**_given(args, "length", "width", "blocks"))
         made = offsite.fit(shape, _lines(args.public, shape.length), how, told)
     else:
         own = keyfile.load_identity(Path(args.sign)).public
@@ -326,7 +356,7 @@ def _making(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
         full = offsite.Handover.of(files)
         if args.package is None:
             public = _lines(args.public, full.model.length)
-            made = offsite.emulate(full, offsite.Cut(kept=args.kept), public, how, told)
+            made = offsite.emulate(full, offsite.Cut(**_given(args, "kept")), public, how, told)
         else:
             files, more = _opened(args, args.package, sealing.signer_of(args.signer))
             paid += (
