@@ -318,6 +318,22 @@ def test_public_classes_are_known_by_their_names(run: Any, sides: None) -> None:
     assert unknown.code == 65 and "does not know" in unknown.err
 
 
+@pytest.mark.parametrize("share", [0, 4, 9])
+def test_the_labels_that_are_used_are_of_all_classes(share: int) -> None:
+    """Folders come class by class: the first labels are of the first class alone."""
+    labels = np.repeat(np.arange(3), 3)
+    told = transfer._partly(Pictures(np.zeros((9, 28, 28), np.uint8), labels), share).labels
+    assert (told >= 0).sum() == share and (told[told >= 0] == labels[told >= 0]).all()
+    assert share < 3 or set(told[told >= 0]) == {0, 1, 2}
+    with pytest.raises(BadInput):
+        transfer._partly(Pictures(np.zeros((9, 28, 28), np.uint8), labels), -1)
+
+
+def test_curves_of_private_data_are_for_their_owner(run: Any, sides: None) -> None:
+    assert owner(run, "light", *"--epsilon 2 -q --plot owner/curves.svg".split()).code == 0
+    assert os.name == "nt" or Path("owner/curves.svg").stat().st_mode & 0o77 == 0
+
+
 # -- pictures --------------------------------------------------------------------------------------------
 
 

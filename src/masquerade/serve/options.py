@@ -46,7 +46,12 @@ def train_options(parser: argparse.ArgumentParser) -> None:
     add("--public", metavar="PATH", help="receiver: public, masked or synthetic pictures, or lines")
     add("--synthetic", action="store_true", help="receiver, light: draw pictures instead, and teach a CNN")
     add("--descriptions", metavar="JSON", help="zero-shot: what is said of classes, so that others are known")
-    add("--labels", type=int, metavar="N", help="receiver: use the labels of the first N only")
+    add(
+        "--labels",
+        type=int,
+        metavar="N",
+        help="receiver: use the labels of N only, evenly from first to last",
+    )
     add("--test", metavar="PATH", help="receiver: public pictures or lines to measure the model on")
     add("--report", metavar="HTML", help="receiver: a page on the full model, with pictures of --test")
     add("--plot", metavar="FILE.svg", help="learning curves; the owner's are of private data, and stay there")

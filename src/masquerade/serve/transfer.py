@@ -158,7 +158,8 @@ def _outputs(
         raise Usage("the package, the curves and the report need names of their own")
 
     def at(path: str) -> Landing:
-        landing = stack.enter_context(Landing(path, force=args.force))
+        private = path == args.plot and args.role == "owner"
+        landing = stack.enter_context(Landing(path, force=args.force, private=private))
         landing.file()
         return landing
 
@@ -267,8 +268,7 @@ def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     else:
         public = _labelled(Path(args.public), "train", came.classes)
         if args.labels is not None:
-            known = np.arange(len(public.labels)) < args.labels
-            public = Pictures(public.images, np.where(known, public.labels, -1))
+            public = _partly(public, args.labels)
         how = Receiving(Features(args.features or "all"), **_given(args, "steps"))
         full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
@@ -282,6 +282,15 @@ def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
         if args.report:
             return _Done(full, paid, result, _report(full, test))
     return _Done(full, paid, result)
+
+
+def _partly(public: Pictures, labels: int) -> Pictures:
+    """Pictures of which so many have labels, evenly from first to last: a folder's come class by class."""
+    count = len(public.labels)
+    if labels < 0:
+        raise BadInput("the labels that are used are 0 or more")
+    known = np.diff(np.arange(count + 1) * min(labels, count) // max(1, count)) > 0
+    return Pictures(public.images, np.where(known, public.labels, -1))
 
 
 def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str, bytes], list[Paid]]:
