@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,6 +25,7 @@ from tests.transfer.test_recipes import PRIVATE, PUBLIC, TEST, Pictures
 from masquerade.errors import BadInput, MasqueradeError
 from masquerade.serve import pictures, transfer
 from masquerade.serve.books import FileStore
+from masquerade.transfer.recipes import Fitting
 
 
 def write_idx(folder: Path, told: Pictures, part: str = "train") -> None:
@@ -332,6 +334,15 @@ def test_the_labels_that_are_used_are_of_all_classes(share: int) -> None:
 def test_curves_of_private_data_are_for_their_owner(run: Any, sides: None) -> None:
     assert owner(run, "light", *"--epsilon 2 -q --plot owner/curves.svg".split()).code == 0
     assert os.name == "nt" or Path("owner/curves.svg").stat().st_mode & 0o77 == 0
+
+
+def test_numbers_that_are_none_are_not_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are no JSON, and readers refuse the line."""
+    with transfer._shown(Namespace(json=True, quiet=False)) as told:
+        told(Fitting("full", 1, 1, float("nan")))
+    transfer._told({"accuracy": float("nan"), "perplexity": float("inf"), "epsilon": 1.5})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ['{"stage": "full", "step": 1}', '{"accuracy": null, "perplexity": null, "epsilon": 1.5}']
 
 
 # -- pictures --------------------------------------------------------------------------------------------

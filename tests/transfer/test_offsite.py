@@ -112,6 +112,12 @@ def test_what_was_tuned_far_away_fits_the_full_model() -> None:
 # -- laws ------------------------------------------------------------------------------------------------
 
 
+def test_a_model_that_tells_nothing_has_no_perplexity_and_no_fault(full: Handover, public: Any) -> None:
+    for far in (1e5, 1e38):
+        weights = {name: value * far for name, value in full.weights.items()}
+        assert not perplexity(replace(full, weights=weights).module(), public) < 1e300
+
+
 def test_what_was_paid_before_stays_said(full: Handover, public: Any) -> None:
     """A model that was tuned once holds what that cost, and so does all that is made of it."""
     first, second = (replace(QUICK, epsilon=epsilon) for epsilon in (8.0, 4.0))

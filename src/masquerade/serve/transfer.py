@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         for landing in filter(None, (package, plot, report)):
             landing.land()
     if args.json:
-        print(json.dumps(result))
+        _told(result)
     elif not args.quiet:
         print("  ".join(f"{name} {_short(value)}" for name, value in result.items()))
     return 0
@@ -122,6 +122,15 @@ def _check(args: argparse.Namespace) -> None:
 
 def _option(name: str) -> str:
     return {"signer": "--from"}.get(name, f"--{name}")
+
+
+def _told(result: dict[str, Any]) -> None:
+    """As JSON, which has no word for what is no number."""
+    of_numbers = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in result.items()
+    }
+    print(json.dumps(of_numbers))
 
 
 def _short(value: Any) -> str:
@@ -458,8 +467,9 @@ class _Curves:
 def _fields(told: Progress | Fitting) -> dict[str, Any]:
     """What a person or a plot is shown of it; of numbers, those that are some."""
     if isinstance(told, Fitting):
-        return {"stage": told.stage, "step": told.step, "loss": told.loss}
-    fields = {"step": told.step, "loss": told.loss, "accuracy": told.accuracy}
-    if told.step % _PRICED == 0 or told.step in (1, told.steps):
-        fields["epsilon"] = told.epsilon
-    return {name: value for name, value in fields.items() if math.isfinite(value)}
+        fields: dict[str, Any] = {"stage": told.stage, "step": told.step, "loss": told.loss}
+    else:
+        fields = {"step": told.step, "loss": told.loss, "accuracy": told.accuracy}
+        if told.step % _PRICED == 0 or told.step in (1, told.steps):
+            fields["epsilon"] = told.epsilon
+    return {name: value for name, value in fields.items() if isinstance(value, str) or math.isfinite(value)}

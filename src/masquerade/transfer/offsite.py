@@ -45,6 +45,8 @@ FORMAT = 1
 NOTHING = -1
 """The token after the end of a text: it is not learnt."""
 _LARGEST_HEADER = 1 << 20
+_WORST = 700.0
+"""A mean loss of which exp is still a number."""
 Stage = Literal["full", "emulator", "adapter"]
 
 
@@ -84,7 +86,8 @@ def perplexity(model: nn.Module, tokens: Tensor, batch: int = 256) -> float:
             many = (y != NOTHING).sum(1)
             total += float((by_sequence(model, x, y) * many).sum())
             count += int(many.sum())
-    return math.exp(total / count) if count else math.nan
+    mean = total / count if count else math.nan
+    return math.inf if mean > _WORST else math.exp(mean)
 
 
 # -- any model with a list of blocks ---------------------------------------------------------------------
