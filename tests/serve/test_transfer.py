@@ -218,6 +218,17 @@ def test_what_a_step_does_not_look_at_is_refused(run: Any, home: Path, step: str
     assert refused.code == 2 and refused.err.count(given) == 1 and refused.err.count("\n") == 1
 
 
+def test_an_older_package_is_not_taken_for_the_newest(run: Any, sides: None) -> None:
+    """Genuine, and sent again by somebody who holds the newer one back."""
+    for name in ("first", "second"):
+        assert owner(run, "zero-shot", "-q", out=f"owner/{name}.seal").code == 0
+    assert receiver(run, "zero-shot", package="owner/second.seal").code == 0
+    assert receiver(run, "zero-shot", "--force", package="owner/second.seal").code == 0, "the same, again"
+    older = receiver(run, "zero-shot", "--force", package="owner/first.seal")
+    assert older.code == 65 and "opened here before" in older.err
+    assert receiver(run, "zero-shot", "--force", "--older", package="owner/first.seal").code == 0
+
+
 def test_what_is_missing_is_named(run: Any, sides: None) -> None:
     common = ["--to", "receiver/id.recipient", "--sign", "owner/id", "-o", "x"]
     for argv, option in (

@@ -42,6 +42,7 @@ def train_options(parser: argparse.ArgumentParser) -> None:
     add("--ledger", metavar="FILE", help="owner: where budgets are kept (default: ledger.db by the key file)")
     add("--package", metavar="FILE", help="what the other side sealed")
     add("--key", metavar="FILE", help="your identity to open it with (default: --sign)")
+    add("--older", action="store_true", help="take it though a newer one was opened here")
     add("--from", dest="signer", metavar="FILE", help="the other side's public file")
     add("--public", metavar="PATH", help="receiver: public, masked or synthetic pictures, or lines")
     add("--synthetic", action="store_true", help="receiver, light: draw pictures instead, and teach a CNN")

@@ -79,13 +79,13 @@ _TRAINED = "ledger budget batch rate steps plot"
 _STEPS = {  # what each needs, and what it may be told beside that and what all may
     "owner": ("data examples epsilon", f"{_TRAINED} features descriptions"),
     "definition": ("data examples", "features descriptions"),
-    "receiver": ("package signer public", "key features labels steps plot test report"),
-    "synthetic": ("package signer synthetic", "key steps plot test report"),
-    "described": ("package signer descriptions", "key public test report"),
-    "tuning": ("data examples package signer epsilon", f"{_TRAINED} key"),
+    "receiver": ("package signer public", "key older features labels steps plot test report"),
+    "synthetic": ("package signer synthetic", "key older steps plot test report"),
+    "described": ("package signer descriptions", "key older public test report"),
+    "tuning": ("data examples package signer epsilon", f"{_TRAINED} key older"),
     "fitting": ("public", "blocks width length steps plot test"),
     "emulating": ("public model", "key kept steps plot test"),
-    "plugging": ("model package signer", "key test"),
+    "plugging": ("model package signer", "key older test"),
 }
 
 
@@ -266,7 +266,7 @@ def _ledger(args: argparse.Namespace, place: Path, files: list[Path], unit: str)
 
 
 def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
-    files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
+    files, paid = _came(args)
     came = Handover.of(files)
     if args.descriptions:
         full = _by_description(args, Described.of(files))
@@ -302,8 +302,16 @@ def _partly(public: Pictures, labels: int) -> Pictures:
     return Pictures(public.images, np.where(known, public.labels, -1))
 
 
-def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str, bytes], list[Paid]]:
-    """The files of a package that is for us, and what was paid for them."""
+def _came(args: argparse.Namespace) -> tuple[dict[str, bytes], list[Paid]]:
+    """What the other side sealed; an older one than was opened here before is refused."""
+    seen = sealing.Seen(keyfile.home() / "seen.db")
+    return _opened(args, args.package, sealing.signer_of(args.signer), partial(seen.record, older=args.older))
+
+
+def _opened(
+    args: argparse.Namespace, path: str, signer: str, known: Callable[[seal.Package], None] = lambda _: None
+) -> tuple[dict[str, bytes], list[Paid]]:
+    """The files of a package that is for us, and what was paid for them; ``known`` is told of it, whole."""
     key = keyfile.load_identity(Path(args.key or args.sign))
     with sealing.opened(path) as file:
         package = seal.open(file, key, signer)
@@ -311,6 +319,7 @@ def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str,
             raise BadInput("this package is larger than any hand-over")
         files = {member.name: package.read(member.name) for member in package.manifest.members}
         package.finish()
+        known(package)
     return files, list(package.manifest.ledger)
 
 
@@ -350,7 +359,7 @@ def _has_test(folder: Path) -> bool:
 
 def _tuning(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     path = Path(args.data)
-    files, before = _opened(args, args.package, sealing.signer_of(args.signer))
+    files, before = _came(args)
     came = offsite.Handover.of(files)
     how = offsite.Owning(args.epsilon, args.delta, args.examples, **_given(args, "batch", "steps", "rate"))
     ledger = _ledger(args, path, [path], "line")
@@ -376,7 +385,7 @@ def _making(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
             public = _lines(args.public, full.model.length)
             made = offsite.emulate(full, offsite.Cut(**_given(args, "kept")), public, how, told)
         else:
-            files, more = _opened(args, args.package, sealing.signer_of(args.signer))
+            files, more = _came(args)
             paid += (
                 more  # one that both name stands twice: alike is not the same, and more is never too little
             )
