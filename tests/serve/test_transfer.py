@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -22,8 +23,9 @@ pytest.importorskip("dp_accounting", reason="dp-accounting is not installed to p
 from tests.transfer.test_recipes import PRIVATE, PUBLIC, TEST, Pictures
 
 from masquerade.errors import BadInput, MasqueradeError
-from masquerade.serve import pictures
+from masquerade.serve import pictures, transfer
 from masquerade.serve.books import FileStore
+from masquerade.transfer.recipes import Fitting
 
 
 def write_idx(folder: Path, told: Pictures, part: str = "train") -> None:
@@ -43,14 +45,19 @@ def sides(run: Any, home: Path) -> None:
     write_idx(Path("receiver/public"), TEST, "t10k")
 
 
+_TRAINING = "--steps 60 --batch 300 --rate 20"
+
+
 def owner(run: Any, recipe: str, *more: str, out: str = "owner/out.seal") -> Any:
     said = f"""train --recipe {recipe} --role owner --data owner/private --examples 3000 --features pixels
-        --steps 60 --batch 300 --rate 20 --to receiver/id.recipient --sign owner/id -o {out}"""
-    return run(*said.split(), *more)
+        --to receiver/id.recipient --sign owner/id -o {out}"""
+    trained = recipe != "zero-shot" or "--epsilon" in more
+    return run(*said.split(), *(_TRAINING.split() if trained else ()), *more)
 
 
 def receiver(run: Any, recipe: str, *more: str, package: str = "owner/out.seal") -> Any:
-    said = f"""train --recipe {recipe} --role receiver --package {package} --steps 150 --json
+    steps = "" if "--descriptions" in more else "--steps 150"
+    said = f"""train --recipe {recipe} --role receiver --package {package} {steps} --json
         --from owner/id.recipient --public receiver/public --test receiver/public
         --to owner/id.recipient --sign receiver/id -o receiver/full.seal"""
     return run(*said.split(), *more)
@@ -151,6 +158,77 @@ def test_a_student_without_pictures(run: Any, sides: None) -> None:
     assert both.code == 2 and "in place of --public" in both.err
 
 
+@pytest.mark.parametrize("steps", ["0", "-3"])
+def test_a_receiver_that_takes_no_step_is_refused(run: Any, sides: None, steps: str) -> None:
+    assert owner(run, "zero-shot", "-q").code == 0
+    refused = receiver(run, "zero-shot", "--steps", steps)
+    assert refused.code == 65 and "1 step" in refused.err and not Path("receiver/full.seal").exists()
+
+
+@pytest.mark.parametrize("steps", ["0", "-3"])
+def test_a_language_model_of_no_passes_is_refused(lines: Any, steps: str) -> None:
+    refused = lines("full", "--steps", steps)
+    assert refused.code == 65 and "1 pass" in refused.err and not Path("receiver/full").exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "given"),
+    [
+        ("light owner --data y --examples 9 --epsilon 1", "--test"),
+        ("light owner --data y --examples 9 --epsilon 1", "--public"),
+        ("light owner --data y --examples 9 --epsilon 1", "--labels"),
+        ("zero-shot owner --data y --examples 9", "--epsilon"),
+        ("zero-shot owner --data y --examples 9", "--steps"),
+        ("zero-shot owner --data y --examples 9", "--plot"),
+        ("light receiver --package x --from y --public z", "--epsilon"),
+        ("light receiver --package x --from y --public z", "--rate"),
+        ("light receiver --package x --from y --public z", "--batch"),
+        ("light receiver --package x --from y --public z", "--length"),
+        ("light receiver --package x --from y --synthetic", "--features"),
+        ("light receiver --package x --from y --synthetic", "--labels"),
+        ("zero-shot receiver --package x --from y --descriptions z", "--steps"),
+        ("zero-shot receiver --package x --from y --descriptions z", "--plot"),
+        ("offsite owner --data y --examples 9 --package z --from w --epsilon 1", "--features"),
+        ("offsite receiver --public y", "--kept"),
+        ("offsite receiver --public y", "--rate"),
+        ("offsite receiver --public y --model z", "--blocks"),
+        ("offsite receiver --model y --package z --from w", "--steps"),
+        ("offsite receiver --model y --package z --from w", "--public"),
+    ],
+)
+def test_what_a_step_does_not_look_at_is_refused(run: Any, home: Path, step: str, given: str) -> None:
+    recipe, role, *said = step.split()
+    value = {"--plot": "x.svg", "--features": "hog"}.get(given, "0")
+    refused = run(
+        "train",
+        "--recipe",
+        recipe,
+        "--role",
+        role,
+        *said,
+        given,
+        value,
+        "--to",
+        "x",
+        "--sign",
+        "x",
+        "-o",
+        "o",
+    )
+    assert refused.code == 2 and refused.err.count(given) == 1 and refused.err.count("\n") == 1
+
+
+def test_an_older_package_is_not_taken_for_the_newest(run: Any, sides: None) -> None:
+    """Genuine, and sent again by somebody who holds the newer one back."""
+    for name in ("first", "second"):
+        assert owner(run, "zero-shot", "-q", out=f"owner/{name}.seal").code == 0
+    assert receiver(run, "zero-shot", package="owner/second.seal").code == 0
+    assert receiver(run, "zero-shot", "--force", package="owner/second.seal").code == 0, "the same, again"
+    older = receiver(run, "zero-shot", "--force", package="owner/first.seal")
+    assert older.code == 65 and "opened here before" in older.err
+    assert receiver(run, "zero-shot", "--force", "--older", package="owner/first.seal").code == 0
+
+
 def test_what_is_missing_is_named(run: Any, sides: None) -> None:
     common = ["--to", "receiver/id.recipient", "--sign", "owner/id", "-o", "x"]
     for argv, option in (
@@ -181,6 +259,31 @@ def test_numbers_that_are_none_cost_nothing(run: Any, sides: None, wrong: str) -
     with entries.locked() as store:
         account = store.account(str(Path("owner/private").resolve()))
     assert account is None or not account.events
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--name", "x" * 5000], ["--to", "receiver/id.recipient"], ["-o", "nowhere/out.seal"], ["-o", "-"],
+        ["--plot", "nowhere/curves.svg"], ["--plot", "owner/out.svg", "-o", "owner/out.svg"],
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_or_sealed_costs_nothing(run: Any, sides: None, wrong: list[str]) -> None:
+    refused = owner(run, "light", *"--epsilon 1 --ledger owner/ledger.db -q".split(), *wrong)
+    assert refused.code and refused.err.count("\n") == 1 and "fault" not in refused.err and not refused.out
+    assert sorted(path.name for path in Path("owner").iterdir() if "ledger" not in path.name) == [
+        "id", "id.recipient", "private",
+    ]  # fmt: skip
+    with FileStore(Path("owner/ledger.db")).locked() as store:
+        account = store.account(str(Path("owner/private").resolve()))
+    assert account is None or not account.events
+
+
+def test_a_report_that_cannot_be_written_is_known_before_anything_is_read(run: Any, sides: None) -> None:
+    Path("receiver/report.html").write_text("mine")
+    refused = receiver(run, "light", "--report", "receiver/report.html", package="owner/none.seal")
+    assert refused.code == 73 and "exists" in refused.err
+    assert Path("receiver/report.html").read_text() == "mine"
 
 
 def test_a_ledger_of_ones_own(run: Any, sides: None) -> None:
@@ -228,6 +331,31 @@ def test_public_classes_are_known_by_their_names(run: Any, sides: None) -> None:
     assert unknown.code == 65 and "does not know" in unknown.err
 
 
+@pytest.mark.parametrize("share", [0, 4, 9])
+def test_the_labels_that_are_used_are_of_all_classes(share: int) -> None:
+    """Folders come class by class: the first labels are of the first class alone."""
+    labels = np.repeat(np.arange(3), 3)
+    told = transfer._partly(Pictures(np.zeros((9, 28, 28), np.uint8), labels), share).labels
+    assert (told >= 0).sum() == share and (told[told >= 0] == labels[told >= 0]).all()
+    assert share < 3 or set(told[told >= 0]) == {0, 1, 2}
+    with pytest.raises(BadInput):
+        transfer._partly(Pictures(np.zeros((9, 28, 28), np.uint8), labels), -1)
+
+
+def test_curves_of_private_data_are_for_their_owner(run: Any, sides: None) -> None:
+    assert owner(run, "light", *"--epsilon 2 -q --plot owner/curves.svg".split()).code == 0
+    assert os.name == "nt" or Path("owner/curves.svg").stat().st_mode & 0o77 == 0
+
+
+def test_numbers_that_are_none_are_not_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are no JSON, and readers refuse the line."""
+    with transfer._shown(Namespace(json=True, quiet=False)) as told:
+        told(Fitting("full", 1, 1, float("nan")))
+    transfer._told({"accuracy": float("nan"), "perplexity": float("inf"), "epsilon": 1.5})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ['{"stage": "full", "step": 1}', '{"accuracy": null, "perplexity": null, "epsilon": 1.5}']
+
+
 # -- pictures --------------------------------------------------------------------------------------------
 
 
@@ -244,6 +372,20 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no picture") as caught:
         pictures.load(tmp_path)
     assert "canary" not in str(caught.value)
+
+
+def test_a_lone_picture_is_no_class(tmp_path: Path) -> None:
+    """Which classes there are leaves with the model, at no price: so it hangs on folders alone."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed to make pictures with")
+    for name in ("cats", "dogs", "rare", ".hidden"):
+        (tmp_path / name).mkdir()
+        image.new("L", (28, 28), 10).save(tmp_path / name / "a.png")
+    with_it = pictures.load(tmp_path)
+    (tmp_path / "rare" / "a.png").unlink()
+    without = pictures.load(tmp_path)
+    assert with_it[1] == without[1] == ("cats", "dogs", "rare")
+    assert with_it[0].labels.tolist() == [0, 1, 2] and without[0].labels.tolist() == [0, 1]
+    assert pictures.classes_of(tmp_path, pictures.files_of(tmp_path, "train")) == without[1]
 
 
 def test_pictures_of_a_very_long_side_are_not_decoded() -> None:
@@ -333,6 +475,22 @@ def test_offsite_tuning_in_four_steps(run: Any, lines: Any) -> None:
     assert again.code == 69 and "does not pay" in again.err
 
 
+def test_a_second_tuning_keeps_the_accounts_of_the_first(run: Any, lines: Any) -> None:
+    for name in ("full", "emulator", "adapter", "plugged"):
+        assert lines(name, "-q").code == 0
+    tuned = "--model receiver/tuned --force -q".split()
+    assert lines("emulator", *tuned).code == 0
+    Path("owner/private.txt").write_text("others\n" * 80, encoding="utf-8")
+    assert (
+        lines("adapter", "--data", "owner/private.txt", "--ledger", "owner/other.db", "--force", "-q").code
+        == 0
+    )
+    assert lines("plugged", *tuned).code == 0
+    # The first stands twice in the last: in the model, and in the adapter that was tuned through it.
+    for name, accounts in (("receiver/emulator", 1), ("owner/adapter", 2), ("receiver/tuned", 3)):
+        assert len(json.loads(run("inspect", name, "--json").out)["budget"]) == accounts
+
+
 def test_offsite_packages_go_where_they_belong(lines: Any) -> None:
     assert lines("full", "-q").code == 0
     stranger = lines("adapter", "--package", "receiver/full")
@@ -361,3 +519,12 @@ def test_what_offsite_tuning_lacks_is_named(run: Any, lines: Any) -> None:
     ):
         refused = run("train", *common, *said.split())
         assert refused.code == 2 and option in refused.err
+
+
+def test_a_line_is_one_record_whatever_stands_in_it(run: Any, lines: Any) -> None:
+    """Promised for each line, so nothing but its end may cut it: two records would be promised less."""
+    line = "\v".join(["a", "\f", "b\x1c\x1d\x1e", "c\x85", "d\u2028e\u2029", "f\rg"])
+    Path("owner/private.txt").write_bytes(f"{line}\r\n\n \nlast".encode())
+    told = transfer._lines("owner/private.txt", 64)
+    assert bytes(told[0][told[0] > 0].tolist()).decode() == line
+    assert len(told) == 2 and bytes(told[1][told[1] > 0].tolist()) == b"last"

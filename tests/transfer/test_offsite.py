@@ -112,6 +112,28 @@ def test_what_was_tuned_far_away_fits_the_full_model() -> None:
 # -- laws ------------------------------------------------------------------------------------------------
 
 
+def test_a_model_that_tells_nothing_has_no_perplexity_and_no_fault(full: Handover, public: Any) -> None:
+    for far in (1e5, 1e38):
+        weights = {name: value * far for name, value in full.weights.items()}
+        assert not perplexity(replace(full, weights=weights).module(), public) < 1e300
+
+
+def test_what_was_paid_before_stays_said(full: Handover, public: Any) -> None:
+    """A model that was tuned once holds what that cost, and so does all that is made of it."""
+    first, second = (replace(QUICK, epsilon=epsilon) for epsilon in (8.0, 4.0))
+    given = offsite.emulate(full, CUT, public, Receiving(epochs=1))
+    once = offsite.plug(full, through(offsite.tune(given, lambda: public, first, a_ledger())))
+    emulator = through(offsite.emulate(through(once), CUT, public, Receiving(epochs=1)))
+    again = through(offsite.tune(emulator, lambda: public, second, a_ledger()))
+    for told in (emulator, again, offsite.plug(once, again), offsite.plug(full, again)):
+        assert [each["epsilon"] for each in told.privacy["earlier"]] == [once.privacy["epsilon"]]
+    assert again.privacy["epsilon"] <= 4 < once.privacy["epsilon"] and "earlier" not in once.privacy
+    for wrong in (3, [3], {"epsilon": 1}):
+        told = edited(once.files(), lambda told, wrong=wrong: {**told, "privacy": {"earlier": wrong}})
+        with pytest.raises(BadInput):
+            Handover.of(told)
+
+
 @pytest.mark.parametrize("cut", [Cut(0, 2, 5), Cut(2, 1, 4), Cut(1, 1, 5)])
 def test_an_emulator_without_dropped_blocks_is_the_model(full: Handover, public: Any, cut: Cut) -> None:
     emulator = offsite.emulate(full, cut, public, Receiving(epochs=1))

@@ -235,3 +235,22 @@ def test_shapes_that_are_none() -> None:
     ):  # fmt: skip
         with pytest.raises(BadInput):
             Shape(**{"kind": "linear", "inputs": 28, "classes": 3, **wrong})
+
+
+def test_the_card_is_that_of_the_model_it_comes_with(owned: Handover) -> None:
+    """A full model is no longer the linear one on the owner's features; what it cost stays said."""
+    for made in (
+        light.receiver(owned, PARTLY, RECEIVING),
+        light.receiver(owned, PARTLY, replace(RECEIVING, steps=1)),
+    ):
+        assert made.model.kind == "mlp" and "linear" not in made.card and "mlp" in made.card
+        assert f"epsilon {owned.privacy['epsilon']:.4g}" in made.card
+        assert made.privacy == owned.privacy
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"steps": -1}, {"head_steps": -1}, {"rate": 0.0}, {"rate": math.nan}]
+)
+def test_a_training_of_no_steps_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        Receiving(**wrong)

@@ -406,11 +406,17 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
     add("--ledger", metavar="FILE", help="owner: where budgets are kept (default: ledger.db by the key file)")
     add("--package", metavar="FILE", help="what the other side sealed")
     add("--key", metavar="FILE", help="your identity to open it with (default: --sign)")
+    add("--older", action="store_true", help="take it though a newer one was opened here")
     add("--from", dest="signer", metavar="FILE", help="the other side's public file")
     add("--public", metavar="PATH", help="receiver: public, masked or synthetic pictures, or lines")
     add("--synthetic", action="store_true", help="receiver, light: draw pictures instead, and teach a CNN")
     add("--descriptions", metavar="JSON", help="zero-shot: what is said of classes, so that others are known")
-    add("--labels", type=int, metavar="N", help="receiver: use the labels of the first N only")
+    add(
+        "--labels",
+        type=int,
+        metavar="N",
+        help="receiver: use the labels of N only, evenly from first to last",
+    )
     add("--test", metavar="PATH", help="receiver: public pictures or lines to measure the model on")
     add("--report", metavar="HTML", help="receiver: a page on the full model, with pictures of --test")
     add("--plot", metavar="FILE.svg", help="learning curves; the owner's are of private data, and stay there")
@@ -421,7 +427,7 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
         ("--width", 64, "of a new full model"),
         ("--length", 64, "bytes of a line that it sees"),
     ):
-        add(name, type=int, default=default, metavar="N", help=f"offsite: {what} (default: {default})")
+        add(name, type=int, metavar="N", help=f"offsite: {what} (default: {default})")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("--json", action="store_true", help="print JSON, a line for what happens and one for the result")
 

@@ -46,13 +46,20 @@ def files_of(folder: Path, part: str) -> list[Path]:
         if all(idx):
             return [path for path in idx if path is not None]
         found = sorted(
-            path for path in folder.glob("*/*") if path.suffix.lower() in _ENDINGS and path.is_file()
+            path
+            for each in _folders(folder)
+            for path in each.iterdir()
+            if path.suffix.lower() in _ENDINGS and path.is_file()
         )
     except OSError as problem:
         raise Unreadable(f"cannot read {folder}: {problem.strerror}") from None
     if not found:
         raise BadInput(f"{folder} holds no pictures: give idx files, or a folder for each class")
     return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def _idx(folder: Path, name: str) -> Path | None:
@@ -93,10 +100,10 @@ def load(folder: Path, part: str = "train") -> tuple[Pictures, tuple[str, ...]]:
 
 
 def classes_of(folder: Path, files: list[Path]) -> tuple[str, ...]:
-    """The names of the classes that :func:`files_of` found: of folders, of the lines of ``classes.txt``, or
-    the digits. They are taken to be public."""
+    """The names of the classes: of folders, also of one that holds no picture, or of the lines of
+    ``classes.txt``, or the digits. They are taken to be public, so no picture decides which there are."""
     if files[0].parent != folder:
-        return tuple(sorted({path.parent.name for path in files}))
+        return tuple(sorted(path.name for path in _folders(folder)))
     path = folder / _NAMES
     if not path.is_file():
         return UNNAMED

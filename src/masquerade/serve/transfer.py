@@ -20,12 +20,13 @@ import contextlib
 import io
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -33,8 +34,7 @@ from torch import Tensor
 from masquerade import seal
 from masquerade.dp.ledger import Budget, Ledger, holding, paying
 from masquerade.errors import BadInput
-from masquerade.keys import Identity
-from masquerade.seal import Paid, Recipient
+from masquerade.seal import Paid
 from masquerade.serve import chart, keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
@@ -55,10 +55,53 @@ _PRICED = 20
 
 def run(args: argparse.Namespace) -> int:
     """One side; the exit code is 0."""
-    for name in _needed(args):
-        if getattr(args, name) is None:
-            option = {"signer": "from"}.get(name, name)
-            raise Usage(f"the {args.role}'s side of {args.recipe} needs --{option}")
+    _check(args)
+    sealed = _sealing(args)
+    with contextlib.ExitStack() as stack:
+        package, plot, report = _outputs(args, stack)
+        curves = _Curves(stack.enter_context(_shown(args)))
+        made, paid, result, page = _SIDES[args.recipe == "offsite", args.role](args, curves)
+        package.write(sealed(made, paid))
+        if plot is not None:
+            plot.write(curves.drawn(f"{args.recipe} transfer, the {args.role}'s side").encode())
+        if report is not None:
+            report.write(page.encode())
+        for landing in filter(None, (package, plot, report)):
+            landing.land()
+    if args.json:
+        _told(result)
+    elif not args.quiet:
+        print("  ".join(f"{name} {_short(value)}" for name, value in result.items()))
+    return 0
+
+
+_TRAINED = "ledger budget batch rate steps plot"
+_STEPS = {  # what each needs, and what it may be told beside that and what all may
+    "owner": ("data examples epsilon", f"{_TRAINED} features descriptions"),
+    "definition": ("data examples", "features descriptions"),
+    "receiver": ("package signer public", "key older features labels steps plot test report"),
+    "synthetic": ("package signer synthetic", "key older steps plot test report"),
+    "described": ("package signer descriptions", "key older public test report"),
+    "tuning": ("data examples package signer epsilon", f"{_TRAINED} key older"),
+    "fitting": ("public", "blocks width length steps plot test"),
+    "emulating": ("public model", "key kept steps plot test"),
+    "plugging": ("model package signer", "key older test"),
+}
+
+
+def _step(args: argparse.Namespace) -> str:
+    if args.recipe == "offsite":
+        if args.role == "owner":
+            return "tuning"
+        return "plugging" if args.package else "emulating" if args.model else "fitting"
+    if args.role == "owner":
+        free = args.recipe == "zero-shot" and not (args.descriptions and args.epsilon is not None)
+        return "definition" if free else "owner"
+    return "synthetic" if args.synthetic else "described" if args.descriptions else "receiver"
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what is missing, and what would not be looked at."""
     if args.synthetic and (args.public or (args.role, args.recipe) != ("receiver", "light")):
         raise Usage("--synthetic is of the receiver's side of light, and in place of --public")
     if args.descriptions and args.recipe != "zero-shot":
@@ -67,33 +110,27 @@ def run(args: argparse.Namespace) -> int:
         raise Usage("a report is on pictures with labels: give --test")
     if args.plot and Path(args.plot).suffix.lower() != ".svg":
         raise Usage("curves are drawn as SVG: give --plot a name that ends with .svg")
-    recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
-    identity = keyfile.load_identity(Path(args.sign))
-    with contextlib.ExitStack() as stack:
-        landing = stack.enter_context(Landing(args.output, force=args.force))
-        plot = stack.enter_context(Landing(args.plot, force=args.force)) if args.plot else None
-        curves = _Curves(stack.enter_context(_shown(args)))
-        handover, paid, result = _SIDES[args.recipe == "offsite", args.role](args, curves)
-        if plot is not None:
-            plot.write(curves.drawn(f"{args.recipe} transfer, the {args.role}'s side").encode())
-            plot.land()
-        landing.write(_sealed(handover, paid, recipients, args, identity))
-        landing.land()
-    if args.json:
-        print(json.dumps(result))
-    elif not args.quiet:
-        print("  ".join(f"{name} {_short(value)}" for name, value in result.items()))
-    return 0
+    side, (needed, taken) = f"the {args.role}'s side of {args.recipe}", _STEPS[_step(args)]
+    for name in needed.split():
+        if getattr(args, name) is None:
+            raise Usage(f"{side} needs {_option(name)}")
+    known = {name for told in _STEPS.values() for name in " ".join(told).split()}
+    for name in sorted(known.difference(needed.split(), taken.split())):
+        if getattr(args, name) is not None and getattr(args, name) is not False:  # 0 was said
+            raise Usage(f"{side} does not look at {_option(name)}, as it is asked here: leave it out")
 
 
-def _needed(args: argparse.Namespace) -> tuple[str, ...]:
-    if args.role == "owner":
-        came = ("package", "signer") if args.recipe == "offsite" else ()
-        return ("data", "examples", *came, *(() if args.recipe == "zero-shot" else ("epsilon",)))
-    if args.recipe == "offsite":
-        return ("model", "signer") if args.package else ("public",)
-    other = args.synthetic or args.descriptions
-    return ("package", "signer", *(() if other else ("public",)))
+def _option(name: str) -> str:
+    return {"signer": "--from"}.get(name, f"--{name}")
+
+
+def _told(result: dict[str, Any]) -> None:
+    """As JSON, which has no word for what is no number."""
+    of_numbers = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in result.items()
+    }
+    print(json.dumps(of_numbers))
 
 
 def _short(value: Any) -> str:
@@ -110,45 +147,79 @@ def _descriptions(args: argparse.Namespace) -> Descriptions:
         raise Unreadable(f"cannot read {args.descriptions}: {problem.strerror}") from None
 
 
-def _sealed(
-    made: Handover | Described | offsite.Handover,
-    paid: list[Paid],
-    to: list[Recipient],
+class _Done(NamedTuple):
+    """What a side comes to."""
+
+    made: Handover | Described | offsite.Handover
+    paid: list[Paid]
+    result: dict[str, Any]
+    page: str = ""
+
+
+def _outputs(
+    args: argparse.Namespace, stack: contextlib.ExitStack
+) -> tuple[Landing, Landing | None, Landing | None]:
+    """The package, the curves and the report, made before anything is read or paid, out of sight until all
+    is done."""
+    paths = (args.output, args.plot, args.report)
+    given = [os.path.realpath(path) for path in paths if path]
+    if len(set(given)) < len(given):
+        raise Usage("the package, the curves and the report need names of their own")
+
+    def at(path: str) -> Landing:
+        private = path == args.plot and args.role == "owner"
+        landing = stack.enter_context(Landing(path, force=args.force, private=private))
+        landing.file()
+        return landing
+
+    plot, report = (at(path) if path else None for path in (args.plot, args.report))
+    return at(args.output), plot, report
+
+
+def _sealing(
     args: argparse.Namespace,
-    identity: Identity,
-) -> bytes:
-    handover = made.handover if isinstance(made, Described) else made
-    files = made.files()
-    entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
-    out = io.BytesIO()
-    seal.seal(
-        out,
-        entries,
-        to,
-        identity,
-        sequence=time.time_ns() // 1_000_000,
-        series=args.name or f"{args.recipe}, {args.role}",
-        title=f"{handover.recipe} transfer, {handover.stage}",
-        card=handover.card,
-        configuration=json.dumps(handover.about(), sort_keys=True),
-        ledger=paid,
-    )
-    return out.getvalue()
+) -> Callable[[Handover | Described | offsite.Handover, list[Paid]], bytes]:
+    """What seals for whom it is for; a name or a recipient that it refuses is refused now, before anything
+    is paid."""
+    recipients = [keyfile.load_recipient(Path(path)) for path in args.to]
+    identity = keyfile.load_identity(Path(args.sign))
+
+    def sealed(files: dict[str, bytes], **texts: Any) -> bytes:
+        out = io.BytesIO()
+        entries = [seal.Entry(name, len(data), partial(io.BytesIO, data)) for name, data in files.items()]
+        series = args.name or f"{args.recipe}, {args.role}"
+        number = time.time_ns() // 1_000_000
+        seal.seal(out, entries, recipients, identity, sequence=number, series=series, **texts)
+        return out.getvalue()
+
+    def handed(made: Handover | Described | offsite.Handover, paid: list[Paid]) -> bytes:
+        handover = made.handover if isinstance(made, Described) else made
+        return sealed(
+            made.files(),
+            title=f"{handover.recipe} transfer, {handover.stage}",
+            card=handover.card,
+            configuration=json.dumps(handover.about(), sort_keys=True),
+            ledger=paid,
+        )
+
+    sealed({"nothing": b""})
+    return handed
 
 
 # -- the two sides ---------------------------------------------------------------------------------------
 
 
-def _owner(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[Handover | Described, list[Paid], dict[str, Any]]:
+def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     folder, descriptions = Path(args.data), _descriptions(args)
     how = Owning(
         1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
-        Features(args.features or "hog"), **_chosen(args),
+        Features(args.features or "hog"), **_given(args, "batch", "steps", "rate"),
     )  # fmt: skip
-    free = args.recipe == "zero-shot" and not (descriptions and args.epsilon)
-    ledger = None if free else _ledger(args, folder, pictures.files_of(folder, "train"), UNIT)
+    ledger = (
+        None
+        if _step(args) == "definition"
+        else _ledger(args, folder, pictures.files_of(folder, "train"), UNIT)
+    )
 
     def read() -> Pictures:
         return pictures.load(folder)[0]
@@ -162,13 +233,13 @@ def _owner(
         privacy = made.privacy
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": privacy["epsilon"]}
     if ledger is None:
-        return made, [], result
-    return made, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left}
+        return _Done(made, [], result)
+    return _Done(made, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left})
 
 
-def _chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """What was said of how to train; for the rest a recipe has its own defaults."""
-    told = {name: getattr(args, name) for name in ("batch", "steps", "rate")}
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """What was said of these; for the rest there are defaults."""
+    told = {name: getattr(args, name) for name in names}
     return {name: value for name, value in told.items() if value is not None}
 
 
@@ -194,10 +265,8 @@ def _ledger(args: argparse.Namespace, place: Path, files: list[Path], unit: str)
     return Ledger(None, tuple(names), unit=units.pop(), store=store)
 
 
-def _receiver(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[Handover, list[Paid], dict[str, Any]]:
-    files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
+def _receiver(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
+    files, paid = _came(args)
     came = Handover.of(files)
     if args.descriptions:
         full = _by_description(args, Described.of(files))
@@ -208,9 +277,8 @@ def _receiver(
     else:
         public = _labelled(Path(args.public), "train", came.classes)
         if args.labels is not None:
-            known = np.arange(len(public.labels)) < args.labels
-            public = Pictures(public.images, np.where(known, public.labels, -1))
-        how = Receiving(Features(args.features or "all"), steps=args.steps or Receiving.steps)
+            public = _partly(public, args.labels)
+        how = Receiving(Features(args.features or "all"), **_given(args, "steps"))
         full = RECIPES[args.recipe].receiver(came, public, how, told)
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": full.privacy.get("epsilon")}
     if args.test:
@@ -221,12 +289,29 @@ def _receiver(
             "accuracy": full.accuracy(test),
         }
         if args.report:
-            _report(args, full, test)
-    return full, paid, result
+            return _Done(full, paid, result, _report(full, test))
+    return _Done(full, paid, result)
 
 
-def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str, bytes], list[Paid]]:
-    """The files of a package that is for us, and what was paid for them."""
+def _partly(public: Pictures, labels: int) -> Pictures:
+    """Pictures of which so many have labels, evenly from first to last: a folder's come class by class."""
+    count = len(public.labels)
+    if labels < 0:
+        raise BadInput("the labels that are used are 0 or more")
+    known = np.diff(np.arange(count + 1) * min(labels, count) // max(1, count)) > 0
+    return Pictures(public.images, np.where(known, public.labels, -1))
+
+
+def _came(args: argparse.Namespace) -> tuple[dict[str, bytes], list[Paid]]:
+    """What the other side sealed; an older one than was opened here before is refused."""
+    seen = sealing.Seen(keyfile.home() / "seen.db")
+    return _opened(args, args.package, sealing.signer_of(args.signer), partial(seen.record, older=args.older))
+
+
+def _opened(
+    args: argparse.Namespace, path: str, signer: str, known: Callable[[seal.Package], None] = lambda _: None
+) -> tuple[dict[str, bytes], list[Paid]]:
+    """The files of a package that is for us, and what was paid for them; ``known`` is told of it, whole."""
     key = keyfile.load_identity(Path(args.key or args.sign))
     with sealing.opened(path) as file:
         package = seal.open(file, key, signer)
@@ -234,6 +319,7 @@ def _opened(args: argparse.Namespace, path: str, signer: str) -> tuple[dict[str,
             raise BadInput("this package is larger than any hand-over")
         files = {member.name: package.read(member.name) for member in package.manifest.members}
         package.finish()
+        known(package)
     return files, list(package.manifest.ledger)
 
 
@@ -256,15 +342,12 @@ def _labelled(folder: Path, part: str, classes: tuple[str, ...], *, some: bool =
     return Pictures(told.images, places[told.labels])
 
 
-def _report(args: argparse.Namespace, full: Handover, test: Pictures) -> None:
+def _report(full: Handover, test: Pictures) -> str:
     from masquerade.transfer.report import Measured, page
 
     scores = full.logits(test.images).softmax(1).numpy()
     told = {"recipe": full.recipe, "model": full.model.kind, "epsilon": _short(full.privacy.get("epsilon"))}
-    html = page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
-    with Landing(args.report, force=args.force) as landing:
-        landing.write(html.encode())
-        landing.land()
+    return page(Measured.of(scores, test.labels, full.classes), test.images, scores, test.labels, told)
 
 
 def _has_test(folder: Path) -> bool:
@@ -274,54 +357,61 @@ def _has_test(folder: Path) -> bool:
 # -- offsite tuning --------------------------------------------------------------------------------------
 
 
-def _tuning(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+def _tuning(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     path = Path(args.data)
-    came = offsite.Handover.of(_opened(args, args.package, sealing.signer_of(args.signer))[0])
-    how = offsite.Owning(args.epsilon, args.delta, args.examples, **_chosen(args))
+    files, before = _came(args)
+    came = offsite.Handover.of(files)
+    how = offsite.Owning(args.epsilon, args.delta, args.examples, **_given(args, "batch", "steps", "rate"))
     ledger = _ledger(args, path, [path], "line")
     back = offsite.tune(came, lambda: _lines(args.data, came.model.length), how, ledger, told)
     result = {"recipe": args.recipe, "stage": back.stage, "epsilon": back.privacy["epsilon"]}
-    return back, _paid(ledger, "lines"), {**result, "delta": args.delta, "left": ledger.left}
+    return _Done(
+        back, [*before, *_paid(ledger, "lines")], {**result, "delta": args.delta, "left": ledger.left}
+    )
 
 
-def _making(
-    args: argparse.Namespace, told: Callable[[Any], None]
-) -> tuple[offsite.Handover, list[Paid], dict[str, Any]]:
+def _making(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     """The full model of public lines, its emulator, or it with an adapter: by what is given."""
     paid: list[Paid] = []
     how = offsite.Receiving() if args.steps is None else offsite.Receiving(epochs=args.steps)
     if args.model is None:
-        shape = Decoder(length=args.length, width=args.width, blocks=args.blocks)
+        shape = Decoder(**_given(args, "length", "width", "blocks"))
         made = offsite.fit(shape, _lines(args.public, shape.length), how, told)
     else:
         own = keyfile.load_identity(Path(args.sign)).public
-        full = offsite.Handover.of(_opened(args, args.model, own)[0])
+        files, paid = _opened(args, args.model, own)
+        full = offsite.Handover.of(files)
         if args.package is None:
             public = _lines(args.public, full.model.length)
-            made = offsite.emulate(full, offsite.Cut(kept=args.kept), public, how, told)
+            made = offsite.emulate(full, offsite.Cut(**_given(args, "kept")), public, how, told)
         else:
-            files, paid = _opened(args, args.package, sealing.signer_of(args.signer))
+            files, more = _came(args)
+            paid += (
+                more  # one that both name stands twice: alike is not the same, and more is never too little
+            )
             made = offsite.plug(full, offsite.Handover.of(files))
     result: dict[str, Any] = {"recipe": args.recipe, "stage": made.stage}
     if args.test:
         result["perplexity"] = offsite.perplexity(made.module(), _lines(args.test, made.model.length))
-    return made, paid, result
+    return _Done(made, paid, result)
 
 
 def _lines(path: str, length: int) -> Tensor:
-    """The lines of a file of UTF-8 that hold something, each cut off at ``length`` bytes."""
+    """The lines of a file of UTF-8 that hold something, each cut off at ``length`` bytes.
+
+    A line ends with LF or CR LF alone: the promise is for a line, and what else may cut text stands in one.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_bytes().decode("utf-8")
     except OSError as problem:
         raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is no text in UTF-8") from None
-    return offsite.encoded((line for line in text.splitlines() if line.strip()), length)
+    lines = (line.removesuffix("\r") for line in text.split("\n"))
+    return offsite.encoded((line for line in lines if line.strip()), length)
 
 
-_SIDES: dict[tuple[bool, str], Callable[..., tuple[Any, list[Paid], dict[str, Any]]]] = {
+_SIDES: dict[tuple[bool, str], Callable[[argparse.Namespace, Callable[[Any], None]], _Done]] = {
     (False, "owner"): _owner,
     (False, "receiver"): _receiver,
     (True, "owner"): _tuning,
@@ -386,8 +476,9 @@ class _Curves:
 def _fields(told: Progress | Fitting) -> dict[str, Any]:
     """What a person or a plot is shown of it; of numbers, those that are some."""
     if isinstance(told, Fitting):
-        return {"stage": told.stage, "step": told.step, "loss": told.loss}
-    fields = {"step": told.step, "loss": told.loss, "accuracy": told.accuracy}
-    if told.step % _PRICED == 0 or told.step in (1, told.steps):
-        fields["epsilon"] = told.epsilon
-    return {name: value for name, value in fields.items() if math.isfinite(value)}
+        fields: dict[str, Any] = {"stage": told.stage, "step": told.step, "loss": told.loss}
+    else:
+        fields = {"step": told.step, "loss": told.loss, "accuracy": told.accuracy}
+        if told.step % _PRICED == 0 or told.step in (1, told.steps):
+            fields["epsilon"] = told.epsilon
+    return {name: value for name, value in fields.items() if isinstance(value, str) or math.isfinite(value)}

@@ -37,13 +37,15 @@ from masquerade import crypto
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
 from masquerade.transfer.models import Decoder, Transformer
-from masquerade.transfer.recipes import Fitting
+from masquerade.transfer.recipes import Fitting, check_price
 from masquerade.transfer.train import Plan, Progress, train
 
 FORMAT = 1
 NOTHING = -1
 """The token after the end of a text: it is not learnt."""
 _LARGEST_HEADER = 1 << 20
+_WORST = 700.0
+"""A mean loss of which exp is still a number."""
 Stage = Literal["full", "emulator", "adapter"]
 
 
@@ -83,7 +85,8 @@ def perplexity(model: nn.Module, tokens: Tensor, batch: int = 256) -> float:
             many = (y != NOTHING).sum(1)
             total += float((by_sequence(model, x, y) * many).sum())
             count += int(many.sum())
-    return math.exp(total / count) if count else math.nan
+    mean = total / count if count else math.nan
+    return math.inf if mean > _WORST else math.exp(mean)
 
 
 # -- any model with a list of blocks ---------------------------------------------------------------------
@@ -286,7 +289,10 @@ class Handover:
                 raise BadInput("the weights have a header larger than any model's")
             cut = None if told["cut"] is None else Cut(**_complete(Cut, told["cut"]))
             model = Decoder(**_complete(Decoder, told["model"]))
-            return cls(told["stage"], model, load(raw), cut, dict(told["privacy"]), str(told["card"]))
+            privacy = dict(told["privacy"])
+            for each in (privacy, *privacy.get("earlier", [])):
+                check_price(each)
+            return cls(told["stage"], model, load(raw), cut, privacy, str(told["card"]))
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BadInput("these files are no hand-over of offsite tuning") from None
 
@@ -295,6 +301,18 @@ def _complete(kind: type[Cut | Decoder], told: dict[str, Any]) -> dict[str, Any]
     if told.keys() != {each.name for each in fields(kind)}:
         raise ValueError("this describes no such thing of this version")
     return told
+
+
+def _priced(now: Mapping[str, Any], *earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a price, with those of what it was made of: what was tuned once has paid for good."""
+    before: list[Mapping[str, Any]] = []
+    for told in earlier:
+        each = [*told.get("earlier", []), {name: value for name, value in told.items() if name != "earlier"}]
+        for one in each:
+            if "epsilon" in one and before.count(one) < each.count(one):
+                before.append(one)
+    own = {name: value for name, value in now.items() if name != "earlier"}
+    return {**own, "earlier": before} if before else own
 
 
 def _named(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -312,6 +330,10 @@ class Receiving:
     batch: int = 64
     rate: float = 2e-3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch) < 1 or not 0 < self.rate < math.inf:
+            raise BadInput("a training has 1 pass or more, and a learning rate above 0")
 
 
 def fit(
@@ -342,7 +364,14 @@ def emulate(
     why = "made of the receiver's model and public text; what it tells of that model is not bounded"
     shape = replace(full.model, blocks=cut.blocks)
     card = f"An emulator: {cut.first} first and {cut.last} last blocks to be tuned, and {cut.kept} others."
-    return Handover("emulator", shape, _weights(smaller.named_parameters()), cut, {"why": why}, card)
+    return Handover(
+        "emulator",
+        shape,
+        _weights(smaller.named_parameters()),
+        cut,
+        _priced({"why": why}, full.privacy),
+        card,
+    )
 
 
 def plug(full: Handover, tuned: Handover) -> Handover:
@@ -356,7 +385,8 @@ def plug(full: Handover, tuned: Handover) -> Handover:
     if replace(tuned.model, blocks=full.model.blocks) != full.model or full.model.blocks < tuned.cut.blocks:
         raise BadInput("the adapter is that of another model")
     model = plugged(full.module(), tuned.weights, tuned.cut)
-    return replace(full, weights=_weights(model.named_parameters()), privacy=tuned.privacy, card=tuned.card)
+    privacy = _priced(tuned.privacy, {"earlier": tuned.privacy.get("earlier", [])}, full.privacy)
+    return replace(full, weights=_weights(model.named_parameters()), privacy=privacy, card=tuned.card)
 
 
 def _descend(
@@ -453,4 +483,5 @@ def tune(
     privacy = trained.price(ledger.unit, why)
     card = f"Its adapter was tuned with differential privacy: epsilon {privacy['epsilon']:.4g}, "
     card += f"delta {plan.delta:g}, for one sequence, added or removed."
-    return replace(came, stage="adapter", weights=_weights(tuned.items()), privacy=privacy, card=card)
+    told = _priced(privacy, came.privacy)
+    return replace(came, stage="adapter", weights=_weights(tuned.items()), privacy=told, card=card)

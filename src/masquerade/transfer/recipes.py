@@ -179,7 +179,8 @@ class Handover:
                 tuple(map(str, told["classes"])),
             )
             seed, privacy, card = int(told["seed"]), dict(told["privacy"]), str(told["card"])
-            _check_told(privacy, weights)
+            check_price(privacy)
+            _check_numbers(weights)
         except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise BadInput("these files are no hand-over of a model") from None
         if not known:
@@ -189,12 +190,15 @@ class Handover:
         return cls(told["recipe"], told["stage"], features, shape, classes, seed, weights, privacy, card)
 
 
-def _check_told(privacy: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-    """Raises ValueError for a price that is no number, or weights of which one is none."""
+def check_price(privacy: Mapping[str, Any]) -> None:
+    """Raises ValueError for a price that is no number."""
     for name, below in (("epsilon", math.inf), ("delta", 1.0)):
         price = privacy.get(name, 0)
         if type(price) not in (int, float) or not 0 <= price < below:
             raise ValueError("no price")
+
+
+def _check_numbers(weights: Mapping[str, Tensor]) -> None:
     if not all(bool(value.float().isfinite().all()) for value in weights.values()):
         raise ValueError("no number")
 
@@ -310,6 +314,12 @@ class Receiving:
     head_rate: float = 1e-3
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if min(self.steps, self.head_steps) < 1:
+            raise BadInput("a receiver's training has 1 step or more")
+        if not all(0 < rate <= _FASTEST for rate in (self.rate, self.head_rate)):
+            raise BadInput(f"the learning rate is above 0, and at most {_FASTEST:g}")
+
 
 @dataclass(frozen=True)
 class Fitting:
@@ -377,7 +387,19 @@ class _Scale:
 
 
 def _finished(handover: Handover, model: nn.Module) -> Handover:
-    return replace(handover, stage="full", weights=_weights(model))
+    return replace(handover, stage="full", weights=_weights(model), card=_full_card(handover))
+
+
+def _full_card(full: Handover) -> str:
+    """It says what the owner's said of the price, and of the model what it is now."""
+    price = ", ".join(
+        f"{name} {full.privacy[name]:.4g}" for name in ("epsilon", "delta") if name in full.privacy
+    )
+    return (
+        f"A classifier ({full.model.kind}) of {len(full.classes)} classes on {full.features.kind} features, "
+        f"for the recipe {full.recipe}: the receiver's, made of what the owner handed over and of public "
+        f"pictures. Of the owner's data it tells what was paid for, and no more: {price or 'no price came'}."
+    )
 
 
 def _light_receiver(
@@ -423,7 +445,7 @@ def _one_stage_receiver(
 ) -> Handover:
     """The head alone; then the full model, taught by that head and by the labels there are."""
     moved = head_stage(handover, public, how, progress)
-    return replace(_light_receiver(moved, public, how, progress), recipe="one-stage")
+    return _light_receiver(moved, public, how, progress)
 
 
 def head_stage(
@@ -478,7 +500,7 @@ def _fit(
     torch.manual_seed(how.seed)
     batches = _batches(how.seed, len(inputs), batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=how.rate, weight_decay=how.decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, how.steps))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, how.steps)
     model.train()
     try:
         for step in range(how.steps):
