@@ -440,7 +440,9 @@ def test_a_package_of_many_files(run: Run) -> None:
     assert tree(Path("out/many")) == tree(Path("many"))
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, the device that is always full")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has /dev/full, the device that is always full"
+)
 def test_a_package_from_a_pipe_is_refused(run: Run) -> None:
     os.mkfifo("pipe")
     descriptor = os.open("pipe", os.O_RDWR)
