@@ -19,7 +19,8 @@ from fashion import CHOSEN, DELTA, cut, pictures
 from masquerade.dp.ledger import Budget, Ledger
 from masquerade.transfer import light
 from masquerade.transfer.datafree import Distilling, distilled
-from masquerade.transfer.recipes import Handover, Owning, Pictures
+from masquerade.transfer.handover import Handover, Pictures
+from masquerade.transfer.recipes import Owning
 
 SEARCHED = [
     Distilling(rounds=3), Distilling(rounds=6), Distilling(), Distilling(rate=1e-3),

@@ -30,7 +30,8 @@ from fashion import CHOSEN, DELTA, cut, pictures
 from masquerade.dp.ledger import Budget, Ledger
 from masquerade.transfer import described
 from masquerade.transfer.features import Features
-from masquerade.transfer.recipes import Handover, Owning, Pictures
+from masquerade.transfer.handover import Handover, Pictures
+from masquerade.transfer.recipes import Owning
 
 TOLD = described.parse((Path(__file__).parent / "described.json").read_bytes())
 CLASSES = (

@@ -21,7 +21,7 @@ import torch
 import common
 from masquerade.dp.ledger import Budget, Ledger
 from masquerade.transfer.features import Features
-from masquerade.transfer.recipes import Pictures
+from masquerade.transfer.handover import Pictures
 from masquerade.transfer.train import Plan, accuracy, train
 
 SEARCHED = {

@@ -20,7 +20,8 @@ import fashion
 from masquerade.dp.ledger import Budget, Ledger
 from masquerade.transfer import light, one_stage, zero_shot
 from masquerade.transfer.features import Features
-from masquerade.transfer.recipes import Handover, Owning, Pictures, Receiving, head_stage
+from masquerade.transfer.handover import Handover, Pictures
+from masquerade.transfer.recipes import Owning, Receiving, head_stage
 
 CLASSES = tuple("t-shirt trouser pullover dress coat sandal shirt sneaker bag boot".split())
 SEARCHED = [

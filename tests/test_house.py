@@ -53,7 +53,9 @@ CORE = {"mask", "dp", "compute", "seal", "wire", "transfer"}
 """Rooms without side effects."""
 
 _SUMMING = "field sharing graph messages protocol questions split tree aggregators noise".split()
-_TRAINING = "book datafree described features gradient models offsite recipes survey tape train".split()
+_TRAINING = (
+    "book datafree described features gradient handover models offsite recipes survey tape train".split()
+)
 ARRAYS = {
     "masquerade.mask.array": {"numpy"},
     "masquerade.mask.content": {"numpy", "torch"},  # torch inside one function, when a tensor goes in or out

@@ -32,8 +32,8 @@ from masquerade.mask.text import Masker
 from masquerade.serve.recogniser import Recogniser
 from masquerade.serve.settings import Settings
 from masquerade.transfer.features import Features
+from masquerade.transfer.handover import Handover
 from masquerade.transfer.models import Shape
-from masquerade.transfer.recipes import Handover
 from masquerade.wire.exchange import Exchange
 
 CANARY = "Ada Lovelace, 12 St James's Square"

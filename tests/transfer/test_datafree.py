@@ -20,7 +20,8 @@ from masquerade.dp.ledger import Budget, Ledger  # noqa: E402
 from masquerade.errors import BadInput  # noqa: E402
 from masquerade.transfer import light, zero_shot  # noqa: E402
 from masquerade.transfer.datafree import Distilling, distilled, drawn  # noqa: E402
-from masquerade.transfer.recipes import Fitting, Handover, Owning, Pictures  # noqa: E402
+from masquerade.transfer.handover import Handover, Pictures  # noqa: E402
+from masquerade.transfer.recipes import Fitting, Owning  # noqa: E402
 
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
 FASHION = Path(os.environ.get("MASQUERADE_DATA") or BESIDE) / "fashion-mnist"

@@ -24,7 +24,8 @@ from masquerade.errors import BadInput, BudgetExceeded  # noqa: E402
 from masquerade.transfer import described, light, zero_shot  # noqa: E402
 from masquerade.transfer.described import FILE, Described, Description, parse, written  # noqa: E402
 from masquerade.transfer.features import Features  # noqa: E402
-from masquerade.transfer.recipes import Handover, Owning, Pictures  # noqa: E402
+from masquerade.transfer.handover import Handover, Pictures  # noqa: E402
+from masquerade.transfer.recipes import Owning  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 BESIDE = ROOT.parent / "shared" / "data"

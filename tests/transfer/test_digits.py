@@ -15,7 +15,8 @@ from masquerade.dp.ledger import Budget, Ledger
 from masquerade.errors import BadInput
 from masquerade.transfer import light
 from masquerade.transfer.features import Features
-from masquerade.transfer.recipes import Handover, Owning, Pictures
+from masquerade.transfer.handover import Handover, Pictures
+from masquerade.transfer.recipes import Owning
 from masquerade.transfer.report import Measured, page
 
 

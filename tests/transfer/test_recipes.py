@@ -18,8 +18,9 @@ from masquerade.dp.ledger import Budget, Ledger  # noqa: E402
 from masquerade.errors import BadInput, BudgetExceeded  # noqa: E402
 from masquerade.transfer import light, one_stage, zero_shot  # noqa: E402
 from masquerade.transfer.features import Features  # noqa: E402
+from masquerade.transfer.handover import Handover, Pictures  # noqa: E402
 from masquerade.transfer.models import Shape  # noqa: E402
-from masquerade.transfer.recipes import Fitting, Handover, Owning, Pictures, Receiving, head_stage  # noqa: E402
+from masquerade.transfer.recipes import Fitting, Owning, Receiving, head_stage  # noqa: E402
 from tests.transfer.files import edited  # noqa: E402
 
 CLASSES = ("cross", "bar", "square")
@@ -91,7 +92,7 @@ def test_one_stage(owned: Handover) -> None:
     full = one_stage.receiver(came, PARTLY, RECEIVING, lambda told: stages.append(told.stage))
     assert list(dict.fromkeys(stages)) == ["head", "full"]
     assert full.accuracy(TEST) > came.accuracy(TEST)
-    with pytest.raises(BadInput, match="needs public pictures with labels"):
+    with pytest.raises(BadInput, match="needs public examples with labels"):
         one_stage.receiver(came, replace(PUBLIC, labels=np.full(1500, -1)))
     owner = one_stage.owner(lambda: PRIVATE, OWNING, a_ledger())
     assert (owner.recipe, owner.stage) == ("one-stage", "trained")
@@ -119,7 +120,7 @@ def test_zero_shot_never_opens_the_private_data() -> None:
     assert not sent[0].weights and sent[0].privacy["epsilon"] == 0
     full = zero_shot.receiver(through(sent[0]), PUBLIC, RECEIVING)
     assert full.accuracy(TEST) > 0.7
-    with pytest.raises(BadInput, match="needs public pictures with labels"):
+    with pytest.raises(BadInput, match="needs public examples with labels"):
         zero_shot.receiver(sent[0], replace(PUBLIC, labels=np.full(1500, -1)))
 
 

@@ -404,6 +404,13 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, metavar="N", help="owner: expected, a step (default: 8192; offsite: 1024)")
     add("--rate", type=float, metavar="X", help="owner: learning rate (default: 32; offsite: 0.002)")
     add("--ledger", metavar="FILE", help="owner: where budgets are kept (default: ledger.db by the key file)")
+    add(
+        "--classifier",
+        choices=("linear", "cnn"),
+        help="owner: what is trained (default: linear on --features; a cnn sees pixels)",
+    )
+    add("--cpu-seconds", type=float, metavar="S", help="owner: what it may take; refused before it pays")
+    add("--memory", type=float, metavar="MB", help="owner: what it may take; refused before it pays")
     add("--package", metavar="FILE", help="what the other side sealed")
     add("--key", metavar="FILE", help="your identity to open it with (default: --sign)")
     add("--older", action="store_true", help="take it though a newer one was opened here")

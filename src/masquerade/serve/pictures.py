@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from masquerade import crypto
 from masquerade.errors import BadInput, MissingPackage
 from masquerade.serve.source import Unreadable
-from masquerade.transfer.recipes import Pictures
+from masquerade.transfer.handover import Pictures
 
 SIDE = 28
 UNNAMED = tuple(map(str, range(10)))

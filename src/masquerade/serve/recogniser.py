@@ -32,7 +32,8 @@ from masquerade.serve.mirror import Answer
 from masquerade.serve.pictures import reduced
 from masquerade.serve.source import Unreadable
 from masquerade.serve.upstream import LocalReply
-from masquerade.transfer.recipes import Handover
+from masquerade.transfer.handover import Handover
+from masquerade.transfer.models import Shape
 from masquerade.transfer.report import png
 from masquerade.wire.openai import wants_json
 from masquerade.wire.sse import DONE, Event, encode
@@ -196,6 +197,8 @@ class Recogniser:
 
 def _side(handover: Handover) -> int:
     """The side of the squares that a model sees; of features, the one that gives as many of them."""
+    if not isinstance(handover.model, Shape):
+        raise BadInput("a model of your own code is not served; teach one of this project from it")
     wanted = handover.model.inputs
     if handover.model.kind in ("cnn", "vit"):
         return wanted

@@ -38,13 +38,15 @@ from masquerade.seal import Paid
 from masquerade.serve import chart, keyfile, pictures, sealing
 from masquerade.serve.books import FileStore, default_path
 from masquerade.serve.landing import Landing
+from masquerade.serve.limits import MachineLimits, most_memory
 from masquerade.serve.source import Unreadable, Usage
 from masquerade.transfer import described, offsite
 from masquerade.transfer.datafree import Distilling, distilled
 from masquerade.transfer.described import Described, Descriptions
 from masquerade.transfer.features import Features
+from masquerade.transfer.handover import Handover, Pictures
 from masquerade.transfer.models import Decoder
-from masquerade.transfer.recipes import RECIPES, Fitting, Handover, Owning, Pictures, Receiving
+from masquerade.transfer.recipes import RECIPES, Fitting, Owning, Receiving
 from masquerade.transfer.train import Progress
 
 UNIT = "picture"
@@ -75,10 +77,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-_TRAINED = "ledger budget batch rate steps plot"
+_TRAINED = "ledger budget batch rate steps plot cpu_seconds memory"
 _STEPS = {  # what each needs, and what it may be told beside that and what all may
-    "owner": ("data examples epsilon", f"{_TRAINED} features descriptions"),
-    "definition": ("data examples", "features descriptions"),
+    "owner": ("data examples epsilon", f"{_TRAINED} classifier features descriptions"),
+    "definition": ("data examples", "classifier features descriptions"),
     "receiver": ("package signer public", "key older features labels steps plot test report"),
     "synthetic": ("package signer synthetic", "key older steps plot test report"),
     "described": ("package signer descriptions", "key older public test report"),
@@ -121,7 +123,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _option(name: str) -> str:
-    return {"signer": "--from"}.get(name, f"--{name}")
+    return {"signer": "--from"}.get(name, f"--{name.replace('_', '-')}")
 
 
 def _told(result: dict[str, Any]) -> None:
@@ -211,30 +213,44 @@ def _sealing(
 
 def _owner(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     folder, descriptions = Path(args.data), _descriptions(args)
-    how = Owning(
+    if args.classifier == "cnn" and (args.features or descriptions):
+        raise Usage("a cnn sees pixels: --features and --descriptions are for a linear classifier")
+    made_for = Owning.cnn if args.classifier == "cnn" else Owning
+    how = made_for(
         1.0 if args.epsilon is None else args.epsilon, args.delta, args.examples, _classes(folder),
-        Features(args.features or "hog"), **_given(args, "batch", "steps", "rate"),
+        features=Features(args.features or "hog"), **_given(args, "batch", "steps", "rate"),
     )  # fmt: skip
     ledger = (
         None
         if _step(args) == "definition"
         else _ledger(args, folder, pictures.files_of(folder, "train"), UNIT)
     )
+    limits = MachineLimits(args.cpu_seconds, args.memory)
 
     def read() -> Pictures:
         return pictures.load(folder)[0]
 
     made: Handover | Described
     if descriptions:
-        made = described.owner(read, how, descriptions, ledger, told)
+        made = described.owner(read, how, descriptions, ledger, told, limits)
         privacy = made.handover.privacy
     else:
-        made = RECIPES[args.recipe].owner(read, how, ledger, told)
+        made = RECIPES[args.recipe].owner(read, how, ledger, told, limits)
         privacy = made.privacy
     result: dict[str, Any] = {"recipe": args.recipe, "epsilon": privacy["epsilon"]}
     if ledger is None:
         return _Done(made, [], result)
-    return _Done(made, _paid(ledger, "pictures"), {**result, "delta": args.delta, "left": ledger.left})
+    return _Done(made, _paid(ledger, "pictures"), {**result, **_spent(ledger, args.delta)})
+
+
+def _spent(ledger: Ledger, delta: float) -> dict[str, Any]:
+    """What a private training took: of the ledger, and of the machine."""
+    return {
+        "delta": delta,
+        "left": ledger.left,
+        "cpu_seconds": time.process_time(),
+        "megabytes": most_memory(),
+    }
 
 
 def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -363,11 +379,10 @@ def _tuning(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:
     came = offsite.Handover.of(files)
     how = offsite.Owning(args.epsilon, args.delta, args.examples, **_given(args, "batch", "steps", "rate"))
     ledger = _ledger(args, path, [path], "line")
-    back = offsite.tune(came, lambda: _lines(args.data, came.model.length), how, ledger, told)
+    limits = MachineLimits(args.cpu_seconds, args.memory)
+    back = offsite.tune(came, lambda: _lines(args.data, came.model.length), how, ledger, told, limits)
     result = {"recipe": args.recipe, "stage": back.stage, "epsilon": back.privacy["epsilon"]}
-    return _Done(
-        back, [*before, *_paid(ledger, "lines")], {**result, "delta": args.delta, "left": ledger.left}
-    )
+    return _Done(back, [*before, *_paid(ledger, "lines")], {**result, **_spent(ledger, args.delta)})
 
 
 def _making(args: argparse.Namespace, told: Callable[[Any], None]) -> _Done:

@@ -28,8 +28,9 @@ from torch.nn import functional as F
 
 from masquerade import crypto
 from masquerade.errors import BadInput
+from masquerade.transfer.handover import Handover
 from masquerade.transfer.models import Shape
-from masquerade.transfer.recipes import Fitting, Handover
+from masquerade.transfer.recipes import Fitting
 
 Floats: TypeAlias = NDArray[np.float32]
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -96,6 +97,8 @@ def distilled(
 def _teacher(handover: Handover, side: int) -> Callable[[Bytes], Tensor]:
     """Answers of the model that came: (n, k) logits."""
     shape = handover.model
+    if not isinstance(shape, Shape):
+        raise BadInput("only what a model of this project says of pictures is taught to a student")
     if not handover.weights or shape.classes > _MOST_CLASSES:
         raise BadInput(f"only a model with weights teaches, of {_MOST_CLASSES} classes or fewer")
     handover.inputs(np.zeros((1, side, side), np.uint8))  # raises, if it sees others
@@ -120,7 +123,7 @@ def _student(handover: Handover, how: Distilling) -> Handover:
     if how.student == "cnn":
         shape = Shape("cnn", how.side, classes)
     else:
-        width = handover.features(np.zeros((1, how.side, how.side), np.uint8)).shape[1]
+        width = handover.of_pictures()(np.zeros((1, how.side, how.side), np.uint8)).shape[1]
         shape = Shape("mlp", width, classes, hidden=how.hidden, dropout=0.1)
     return replace(handover, model=shape, weights={}, seed=how.seed)
 

@@ -33,8 +33,10 @@ from numpy.typing import NDArray
 
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
-from masquerade.transfer.recipes import Handover, Owning, Pictures, light, zero_shot
-from masquerade.transfer.train import Progress
+from masquerade.transfer.handover import Handover, Pictures
+from masquerade.transfer.models import Shape
+from masquerade.transfer.recipes import Owning, light, zero_shot
+from masquerade.transfer.train import Limits, Progress
 
 FILE = "descriptions.json"
 BUCKETS = 512
@@ -168,7 +170,7 @@ def named(
         BadInput: what came is no trained linear classifier of several classes; a class has no description, or
             one that does not set it apart.
     """
-    rows = _rows(handover)
+    rows, shape = _rows(handover), _linear(handover)
     new = [name for name in descriptions if name not in handover.classes]
     if not new or len(handover.classes) + len(new) > _MOST_CLASSES:
         raise BadInput(f"name at least one class that the model does not have, and {_MOST_CLASSES} in all")
@@ -179,7 +181,7 @@ def named(
     return replace(
         handover,
         stage="full",
-        model=replace(handover.model, classes=len(classes)),
+        model=replace(shape, classes=len(classes)),
         classes=classes,
         weights={
             "weight": torch.from_numpy(made[:, :-1].copy()),
@@ -191,10 +193,10 @@ def named(
 
 def _rows(handover: Handover) -> Floats:
     """Weights and bias of each class: (k, d + 1)."""
-    model, weights = handover.model, handover.weights
+    model, weights = _linear(handover), handover.weights
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
     wanted = {"weight": (model.classes, model.inputs), "bias": (model.classes,)}
-    if model.kind != "linear" or handover.stage != "trained" or shapes != wanted:
+    if handover.stage != "trained" or shapes != wanted:
         raise BadInput("classes are named to a linear classifier that was trained, and nothing else")
     rows = torch.cat([weights["weight"], weights["bias"][:, None]], 1).double().numpy()
     if model.classes < 2 or not np.isfinite(rows).all() or np.abs(rows).max() > 1e6:
@@ -202,6 +204,12 @@ def _rows(handover: Handover) -> Floats:
             "the classifier that came has fewer than 2 classes, or weights beyond any that is trained"
         )
     return rows
+
+
+def _linear(handover: Handover) -> Shape:
+    if not isinstance(handover.model, Shape) or handover.model.kind != "linear":
+        raise BadInput("classes are named to a linear classifier, and to no other model")
+    return handover.model
 
 
 def _mapped(rows: Floats, told: Floats, ridge: float) -> Floats:
@@ -230,20 +238,20 @@ def fitted(handover: Handover, public: Pictures, ridge: float = 4.0) -> Handover
     Raises:
         BadInput: there are no labels, they name no class, or the pictures are not of the model's size.
     """
-    model, known = handover.model, public.labels >= 0
+    model, known = _linear(handover), public.labels >= 0
     images, labels = public.images[known], public.labels[known]
-    if model.kind != "linear" or not 2 <= model.classes <= _MOST_CLASSES:
+    if not 2 <= model.classes <= _MOST_CLASSES:
         raise BadInput("only a linear classifier of 2 classes or more is fitted in closed form")
     if not len(labels) or labels.max() >= model.classes:
         raise BadInput(
             "this needs public pictures, with labels from 0 to the number of seen classes less one"
         )
-    width = handover.features(images[:1]).shape[1]
+    width = handover.of_pictures()(images[:1]).shape[1]
     if width != model.inputs or width > 1 << 14:
         raise BadInput("these pictures are not of the size that the model is made for")
     gram, towards = np.zeros((width + 1, width + 1)), np.zeros((width + 1, model.classes))
     for at in range(0, len(images), _BATCH):
-        x = handover.features(images[at : at + _BATCH])
+        x = handover.of_pictures()(images[at : at + _BATCH])
         x = np.hstack([x, np.ones((len(x), 1), np.float32)])
         targets = np.where(labels[at : at + _BATCH, None] == np.arange(model.classes), _ODDS, -_ODDS)
         gram += x.T @ x
@@ -293,6 +301,7 @@ def owner(
     descriptions: Descriptions,
     ledger: Ledger | None = None,
     progress: Callable[[Progress], None] | None = None,
+    limits: Limits | None = None,
 ) -> Described:
     """What the owner hands over: of seen classes (``how.classes``) a private model, and what is said of them.
 
@@ -303,9 +312,11 @@ def owner(
         BudgetExceeded: the ledger does not hold the price; the data were not read.
     """
     _described(descriptions, how.classes)
+    if how.model is not None:
+        raise BadInput("classes are named to a linear classifier, and to no other model")
     if ledger is None:
         return Described(zero_shot.owner(read, how), descriptions)
-    trained = light.owner(read, how, ledger, progress)
+    trained = light.owner(read, how, ledger, progress, limits)
     card = trained.card.replace("recipe light", "recipe zero-shot")
     return Described(replace(trained, recipe="zero-shot", card=card), descriptions)
 

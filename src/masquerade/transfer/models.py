@@ -6,21 +6,24 @@ cnn      Papernot and others' small one for 28x28, with tanh ("Tempered Sigmoid 
          with Differential Privacy", AAAI 2021, table 1)
 vit      a small vision transformer, its positions and class token as embeddings
 
-and :class:`Decoder`, a language model.
+:class:`Decoder`, a language model; and :class:`OwnModel`, any module whose code both sides have.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from masquerade import crypto
 from masquerade.errors import BadInput
 
 _MOST = 1 << 28
@@ -167,6 +170,92 @@ class _Vit(nn.Module):
 
 
 _MADE = {"linear": _linear, "mlp": Mlp, "cnn": _cnn, "vit": _Vit}
+
+
+# -- any module ------------------------------------------------------------------------------------------
+
+
+def as_numbers(examples: NDArray[Any]) -> Tensor:
+    """(n, ...) as they are; floating ones as float32."""
+    wide = np.issubdtype(examples.dtype, np.floating)
+    return torch.from_numpy(np.ascontiguousarray(examples, np.float32 if wide else None))
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A classifier made by code that both sides have: its name travels, and what is trained of it.
+
+        net = OwnModel("readings", 3, lambda: nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 3)))
+
+    Parameters with ``requires_grad`` are trained, and travel. The others are a backbone that is public: a
+    hand-over holds their digest, so that another one is noticed. A private training must know how the model
+    uses its parameters; what it cannot follow (BatchNorm that is trained, ...) it refuses by name.
+    """
+
+    name: str
+    classes: int
+    make: Callable[[], nn.Module] = field(repr=False, compare=False)
+    """Gives the module: (n, ...) to logits, (n, classes). Weights that it draws come from a public seed."""
+    prepare: Callable[[NDArray[Any]], Tensor] = field(default=as_numbers, repr=False, compare=False)
+    """From examples, (n, ...), to what the module is given."""
+    head: str = ""
+    """The layer that is trained first, in the recipe one-stage; empty: the last linear one with an output for
+    each class."""
+
+    def __post_init__(self) -> None:
+        if not (self.name and self.name.isprintable() and 0 < self.classes <= 1 << 20):
+            raise BadInput("a model of your own has a name, and 1 to 2^20 classes")
+
+    def told(self) -> dict[str, Any]:
+        """As JSON holds it: what it is called, no code."""
+        return {"kind": "own", "name": self.name, "classes": self.classes}
+
+    @staticmethod
+    def is_told(told: Mapping[str, Any]) -> bool:
+        """Whether this describes an own model."""
+        return bool(told["kind"] == "own")
+
+    @property
+    def kind(self) -> str:
+        """As a card names it."""
+        return self.name
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """The module; what it draws comes from the seed."""
+        return _drawn(seed, self.make)
+
+
+def head_of(model: nn.Module, classes: int, name: str = "") -> nn.Module:
+    """The layer by that name, or the last trained linear one with an output for each class.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found: list[nn.Module] = [
+        layer
+        for called, layer in model.named_modules()
+        if (called == name if name else isinstance(layer, nn.Linear) and layer.out_features == classes)
+        and any(value.requires_grad for value in layer.parameters())
+    ]
+    if not found:
+        raise BadInput("this model has no trained linear layer with an output for each class: name its head")
+    return found[-1]
+
+
+def fingerprint(*parts: Tensor | str) -> bytes:
+    """A digest of texts and tensors, with their types and shapes."""
+
+    def pieces() -> Iterator[bytes]:
+        for part in parts:
+            if isinstance(part, str):
+                yield f"{len(part)} {part}".encode()
+                continue
+            yield f"{part.dtype} {tuple(part.shape)} ".encode()
+            flat = part.detach().reshape(-1)
+            for at in range(0, len(flat), 1 << 22):
+                yield flat[at : at + (1 << 22)].cpu().contiguous().view(torch.uint8).numpy().tobytes()
+
+    return crypto.sha256_of(pieces())
 
 
 # -- language models --------------------------------------------------------------------------------------

@@ -36,9 +36,10 @@ from torch.nn import functional as F
 from masquerade import crypto
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
+from masquerade.transfer.handover import check_price
 from masquerade.transfer.models import Decoder, Transformer
-from masquerade.transfer.recipes import Fitting, check_price
-from masquerade.transfer.train import Plan, Progress, train
+from masquerade.transfer.recipes import Fitting
+from masquerade.transfer.train import Limits, Plan, Progress, train
 
 FORMAT = 1
 NOTHING = -1
@@ -446,6 +447,7 @@ def tune(
     how: Owning,
     ledger: Ledger,
     progress: Callable[[Progress], None] | None = None,
+    limits: Limits | None = None,
 ) -> Handover:
     """What goes back: the adapter, trained with privacy through the emulator, and nothing else.
 
@@ -453,6 +455,7 @@ def tune(
         read: gives the private sequences, (n, length + 1) tokens, as :func:`encoded` does; called once the
             ledger holds the price.
         ledger: pays all of it before the first step.
+        limits: of time and memory: see :func:`~masquerade.transfer.train.train`.
 
     Raises:
         BudgetExceeded: the ledger does not hold the price; the text was not read.
@@ -478,6 +481,7 @@ def tune(
     trained = train(
         model, pairs(tokens), plan, ledger=ledger, losses=by_sequence, note="offsite tuning", microbatch=256,
         optimizer=torch.optim.Adam(tuned.values(), lr=how.rate), average=how.average, progress=progress,
+        limits=limits,
     )  # fmt: skip
     why = "the adapter comes from this training alone; plugging it in later is post-processing"
     privacy = trained.price(ledger.unit, why)

@@ -7,7 +7,9 @@
     one-stage  owner     a small model, trained with privacy to a declared degree
                receiver  its head alone, held near what came; then a full one
 
-What passes between them is a :class:`Handover`: files without code, to be sealed (:mod:`masquerade.seal`).
+What passes between them is a :class:`~masquerade.transfer.handover.Handover`: files without code, to be
+sealed (:mod:`masquerade.seal`). Models are those of :mod:`masquerade.transfer.models`, on pictures; or any
+module, on any examples (:class:`~masquerade.transfer.models.OwnModel`).
 All that leaves the owner either was paid for by the owner's ledger, or does not depend on the data: the
 owner's side of zero-shot is not even given them. What the receiver does later costs nothing more: it is
 post-processing (Dwork and Roth, "The Algorithmic Foundations of Differential Privacy", 2014, proposition
@@ -21,10 +23,9 @@ Network", 2015.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -37,170 +38,21 @@ from masquerade import crypto
 from masquerade.dp.ledger import Ledger
 from masquerade.errors import BadInput
 from masquerade.transfer.features import Features
-from masquerade.transfer.models import Shape
-from masquerade.transfer.train import Plan, Progress, check_labels, train
+from masquerade.transfer.handover import (
+    Examples,
+    Handover,
+    Recipe,
+    backbone_of,
+    state_of,
+    weights_of,
+    widened,
+)
+from masquerade.transfer.models import Mlp, OwnModel, Shape, head_of
+from masquerade.transfer.train import Limits, Plan, Progress, check_labels, train
 
-FORMAT = 1
-_STAGES = ("definition", "trained", "full")
-_LARGEST_HEADER = 1 << 20
 _FLAT = 0.01
 """A feature that moves less than this over the public pictures is not blown up."""
 _FASTEST = 1e6
-Recipe = Literal["light", "zero-shot", "one-stage"]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Grey pictures with labels. ``repr`` shows how many."""
-
-    images: NDArray[Any]
-    """(n, height, width), uint8 or floating."""
-    labels: NDArray[np.int64]
-    """(n,): 0 to k - 1; -1 where there is none (public inputs only)."""
-
-    def __post_init__(self) -> None:
-        if self.images.ndim != 3 or self.labels.shape != self.images.shape[:1]:
-            raise BadInput("pictures are (n, height, width), and have one label each")
-
-    def __repr__(self) -> str:
-        return f"Pictures({len(self.images)})"
-
-
-@dataclass(frozen=True)
-class Handover:
-    """A model on its way: what it is, its weights if it has some, and what they cost."""
-
-    recipe: Recipe
-    stage: Literal["definition", "trained", "full"]
-    features: Features
-    model: Shape
-    classes: tuple[str, ...]
-    seed: int = 0
-    """Weights that are not here are drawn from it."""
-    weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
-    privacy: Mapping[str, Any] = field(default_factory=dict)
-    """What was paid (epsilon, delta, the event), and why nothing more is owed."""
-    card: str = ""
-
-    def __post_init__(self) -> None:
-        if len(self.classes) != self.model.classes or len(set(self.classes)) < len(self.classes):
-            raise BadInput("a hand-over names each class of its model, and each by another name")
-        if not 0 <= self.seed < 1 << 63:
-            raise BadInput("a seed is from 0 to 2^63 - 1")
-
-    def module(self) -> nn.Module:
-        """The model, with these weights or those of the seed."""
-        model = self.model.build(self.seed)
-        if self.weights:
-            own = dict(model.named_parameters())
-            if own.keys() != self.weights.keys() or any(
-                own[n].shape != w.shape for n, w in self.weights.items()
-            ):
-                raise BadInput("the weights are those of another model")
-            with torch.no_grad():
-                for name, value in self.weights.items():
-                    own[name].copy_(value)
-        return model.eval()
-
-    def inputs(self, images: NDArray[Any], progress: Callable[[int], None] | None = None) -> Tensor:
-        """What the model is given for pictures: their features, or themselves from 0 to 1.
-
-        Raises:
-            BadInput: they have not as many as the model sees.
-        """
-        if self.model.kind in ("cnn", "vit"):
-            scale = 255 if images.dtype == np.uint8 else 1
-            inputs = images.astype(np.float32) / np.float32(scale)
-        else:
-            inputs = self.features(images, dtype=np.float16, progress=progress)
-        if inputs.shape[-1] != self.model.inputs:
-            raise BadInput("pictures of this size are not what this model sees")
-        return torch.from_numpy(inputs)
-
-    def logits(self, images: NDArray[Any]) -> Tensor:
-        """(n, k), for pictures."""
-        model, parts = self.module(), []
-        with torch.no_grad():
-            for at in range(0, len(images), 2048):
-                parts.append(model(self.inputs(images[at : at + 2048]).float()))
-        return torch.cat(parts) if parts else torch.zeros(0, len(self.classes))
-
-    def accuracy(self, pictures: Pictures) -> float:
-        """The share of labels that it tells. On private pictures this number is not private."""
-        told = self.logits(pictures.images).argmax(1).numpy()
-        return float((told == pictures.labels).mean()) if len(told) else math.nan
-
-    def about(self) -> dict[str, Any]:
-        """What stands outside of the sealed package: public, and signed."""
-        told = {
-            "recipe": self.recipe,
-            "stage": self.stage,
-            "model": self.model.told(),
-            "classes": list(self.classes),
-        }
-        return {**told, "features": asdict(self.features), "privacy": dict(self.privacy), "card": self.card}
-
-    def files(self) -> dict[str, bytes]:
-        """What goes into the package: the same bytes for the same hand-over."""
-        from safetensors.torch import save
-
-        told = {"masquerade": FORMAT, "seed": self.seed, **self.about()}
-        files = {
-            "configuration.json": json.dumps(told, sort_keys=True, indent=1, ensure_ascii=False).encode()
-            + b"\n"
-        }
-        if self.weights:
-            tensors = {
-                name: self.weights[name].detach().float().contiguous() for name in sorted(self.weights)
-            }
-            files["model.safetensors"] = save(tensors)
-        return files
-
-    @classmethod
-    def of(cls, files: Mapping[str, bytes]) -> Handover:
-        """The inverse of :meth:`files`; for files whose package was verified, and trusted no further.
-
-        Raises:
-            BadInput: these are no hand-over, or one of a later version.
-        """
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
-        try:
-            told = json.loads(files["configuration.json"])
-            json.dumps(told, ensure_ascii=False).encode()  # raises for half a character: files() would later
-            known = told["masquerade"] == FORMAT and told["recipe"] in RECIPES and told["stage"] in _STAGES
-            raw = files.get("model.safetensors", b"")
-            bounded = int.from_bytes(raw[:8], "little") <= _LARGEST_HEADER
-            weights = load(raw) if raw and known and bounded else {}
-            features, shape, classes = (
-                Features(**told["features"]),
-                Shape.of(told["model"]),
-                tuple(map(str, told["classes"])),
-            )
-            seed, privacy, card = int(told["seed"]), dict(told["privacy"]), str(told["card"])
-            check_price(privacy)
-            _check_numbers(weights)
-        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            raise BadInput("these files are no hand-over of a model") from None
-        if not known:
-            raise BadInput("this hand-over is of a later version, or of a recipe that is not known here")
-        if not bounded:
-            raise BadInput("the weights have a header larger than any model's")
-        return cls(told["recipe"], told["stage"], features, shape, classes, seed, weights, privacy, card)
-
-
-def check_price(privacy: Mapping[str, Any]) -> None:
-    """Raises ValueError for a price that is no number."""
-    for name, below in (("epsilon", math.inf), ("delta", 1.0)):
-        price = privacy.get(name, 0)
-        if type(price) not in (int, float) or not 0 <= price < below:
-            raise ValueError("no price")
-
-
-def _check_numbers(weights: Mapping[str, Tensor]) -> None:
-    if not all(bool(value.float().isfinite().all()) for value in weights.values()):
-        raise ValueError("no number")
 
 
 # -- the owner -------------------------------------------------------------------------------------------
@@ -216,15 +68,30 @@ class Owning:
     """The declared number of records."""
     classes: tuple[str, ...]
     features: Features = field(default_factory=Features)
+    model: Shape | OwnModel | None = None
+    """None: a linear one on the features. What else is set here suits that one."""
     batch: int = 8192
     steps: int = 280
     l2_clip_norm: float = 0.1
     rate: float = 32.0
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """``sgd`` has a momentum of 0.9."""
     average: float = 0.5
     """The share of the last steps whose models are averaged."""
+    microbatch: int = 4096
+    """How many examples go through the model at once."""
     seed: int = 0
     side: int = 28
     """Of a picture, which is a square: declared, so that a definition can be made without one."""
+
+    @classmethod
+    def cnn(
+        cls, epsilon: float, delta: float, examples: int, classes: tuple[str, ...], **more: Any
+    ) -> Owning:
+        """A small convolutional network on pixels, with what suits it."""
+        shape = Shape("cnn", more.get("side", 28), len(classes))
+        fits = {"batch": 2048, "steps": 400, "l2_clip_norm": 0.1, "rate": 4.0, "microbatch": 1024}
+        return cls(epsilon, delta, examples, classes, **{"model": shape, **fits, **more})
 
     def __post_init__(self) -> None:
         if not (0 < self.epsilon < math.inf and 0 < self.delta < 1):
@@ -235,55 +102,75 @@ class Owning:
 
 def _train_light(
     recipe: Recipe,
-    read: Callable[[], Pictures],
+    read: Callable[[], Examples],
     how: Owning,
     ledger: Ledger,
     progress: Callable[[Progress], None] | None,
+    limits: Limits | None,
 ) -> Handover:
     definition = _definition(recipe, how)
-    model = definition.module().train()
-    size = sum(value.numel() for value in model.parameters())
+    model = definition.module()
+    size = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    if not size:
+        raise BadInput("no parameter of this model is trainable: all have requires_grad = False")
     plan = Plan.calibrate(
         how.epsilon, how.delta, examples=how.examples, batch=how.batch, steps=how.steps,
         l2_clip_norm=how.l2_clip_norm, parameters=size,
     )  # fmt: skip
     ledger.check(plan.event(size))  # better now than after the features
     private = read()
-    if len(private.labels) and not 0 <= private.labels.min() <= private.labels.max() < len(how.classes):
-        raise BadInput("a label names no class: they go from 0 to the number of classes less one")
-    if private.images.shape[1:] != (how.side, how.side):  # before anything is paid
-        raise BadInput(f"the pictures are no squares of {how.side} pixels, as declared")
-    data = definition.inputs(private.images), torch.from_numpy(private.labels)
-    optimizer = torch.optim.SGD(model.parameters(), lr=how.rate, momentum=0.9)
+    _check_private(private, how)  # before anything is paid
+    data = definition.inputs(private.inputs), torch.from_numpy(private.labels)
     trained = train(
-        model, data, plan, ledger=ledger, optimizer=optimizer, note=f"{recipe} transfer", microbatch=4096,
-        average=how.average, progress=progress,
+        _training(model), data, plan, ledger=ledger, optimizer=_optimizer(model, how), average=how.average,
+        note=f"{recipe} transfer", microbatch=how.microbatch, progress=progress, limits=limits,
     )  # fmt: skip
     why = "the weights come from this training alone; what is made of them later is post-processing"
     privacy = trained.price(ledger.unit, why)
-    weights = _weights(model)
-    return replace(
-        definition,
-        stage="trained",
-        weights=weights,
-        privacy=privacy,
-        card=_card(recipe, how, privacy["epsilon"]),
-    )
+    card = _card(recipe, how, privacy["epsilon"])
+    return replace(definition, stage="trained", weights=weights_of(model), privacy=privacy, card=card)
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
+def _check_private(private: Examples, how: Owning) -> None:
+    if len(private.labels) and not 0 <= private.labels.min() <= private.labels.max() < len(how.classes):
+        raise BadInput("a label names no class: they go from 0 to the number of classes less one")
+    if isinstance(how.model, OwnModel):
+        return
+    if private.inputs.shape[1:] != (how.side, how.side):
+        raise BadInput(f"the pictures are no squares of {how.side} pixels, as declared")
+
+
+def _optimizer(model: nn.Module, how: Owning) -> torch.optim.Optimizer:
+    trained = [value for value in model.parameters() if value.requires_grad]
+    if how.optimizer == "adam":
+        return torch.optim.Adam(trained, lr=how.rate)
+    return torch.optim.SGD(trained, lr=how.rate, momentum=0.9)
+
+
+def _training(model: nn.Module) -> nn.Module:
+    """As it is trained: what is frozen stays as it is used, a BatchNorm by the numbers that it has."""
+    model.train()
+    for part in model.modules():
+        values = list(part.parameters())
+        if values and not any(value.requires_grad for value in values):
+            part.eval()
+    return model
 
 
 def _definition(recipe: Recipe, how: Owning) -> Handover:
+    if isinstance(how.model, OwnModel):
+        backbone = backbone_of(how.model.build(how.seed), {})
+        return Handover(recipe, "definition", None, how.model, how.classes, how.seed, backbone=backbone)
     width = how.features(np.zeros((1, how.side, how.side), np.uint8)).shape[1]
-    shape = Shape("linear", width, len(how.classes))
+    shape = how.model or Shape("linear", width, len(how.classes))
     return Handover(recipe, "definition", how.features, shape, how.classes, how.seed)
 
 
 def _card(recipe: str, how: Owning, epsilon: float) -> str:
+    kind = "linear" if how.model is None else how.model.kind
+    seen = f" on {how.features.kind} features" if kind in ("linear", "mlp") else ""
     return (
-        f"A linear classifier of {len(how.classes)} classes on {how.features.kind} features, for the recipe "
+        f"A classifier ({kind}) of {len(how.classes)} classes{seen}, for the recipe "
         f"{recipe}. Trained with differential privacy: epsilon {epsilon:.4g}, delta {how.delta:g}, for one "
         "record; neighbours differ in one record, added or removed. Its accuracy is not stated: measured on "
         "private records it would be private."
@@ -301,7 +188,9 @@ class Receiving:
     """
 
     features: Features | None = field(default_factory=lambda: Features("all"))
-    """What the full model sees; None: the features of what came."""
+    """What the full model sees of pictures; None: the features of what came."""
+    model: Shape | OwnModel | None = None
+    """The full model. None: of pictures an MLP on ``features``; of an own model itself, all of it trained."""
     hidden: int = 512
     depth: int = 2
     steps: int = 800
@@ -331,31 +220,45 @@ class Fitting:
     loss: float
 
 
-def _full(handover: Handover, how: Receiving, side: int) -> Handover:
-    """The full model, fresh from the seed.
+def _full(handover: Handover, how: Receiving, examples: NDArray[Any]) -> Handover:
+    """The full model, fresh from the seed; or what came, if it is an own model and no other is asked for.
 
-    It does not begin as the light one: what is taught by its own words has nothing to learn. A fresh one
-    cannot follow the noise in them, and does better than its teacher.
+    A model of pictures does not begin as the light one: what is taught by its own words has nothing to learn.
+    A fresh one cannot follow the noise in them, and does better than its teacher.
     """
-    features = how.features or handover.features
+    if how.model is None and isinstance(handover.model, OwnModel):
+        return handover
+    fresh = replace(handover, weights={}, backbone="", seed=how.seed)
+    if isinstance(how.model, OwnModel):
+        return replace(fresh, features=None, model=how.model)
+    if examples.ndim != 3 or examples.shape[1] != examples.shape[2]:
+        raise BadInput("a full model of this project sees square pictures: for other examples give your own")
+    features, side = how.features or handover.of_pictures(), examples.shape[1]
+    if how.model is not None and how.model.kind in ("cnn", "vit"):
+        return replace(fresh, features=features, model=how.model)
     width = features(np.zeros((1, side, side), np.uint8)).shape[1]
-    shape = Shape("mlp", width, len(handover.classes), how.hidden, how.depth)
-    return replace(handover, features=features, model=shape, weights={}, seed=how.seed)
+    shape = how.model or Shape("mlp", width, len(handover.classes), how.hidden, how.depth)
+    return replace(fresh, features=features, model=shape)
 
 
 def _trained_fully(
     handover: Handover,
-    images: NDArray[Any],
+    examples: NDArray[Any],
     targets: Tensor,
     how: Receiving,
     progress: Callable[[Fitting], None] | None,
 ) -> Handover:
-    full = _full(handover, how, images.shape[1])
-    model, inputs = full.module(), full.inputs(images)
-    scale = _Scale.of(inputs)
-    _fit(model, inputs, targets, how, "full", progress, scale)
-    scale.fold(model)
-    return _finished(full, model)
+    full = _full(handover, how, examples)
+    model, inputs = full.module().requires_grad_(), full.inputs(examples)
+    if isinstance(model, Mlp):
+        scale = _Scale.of(inputs)
+        _fit(model, inputs, targets, how, "full", progress, scale)
+        scale.fold(model)
+    else:
+        _fit(model, inputs, targets, how, "full", progress)
+    return replace(
+        full, stage="full", weights=weights_of(model, whole=True), backbone="", card=_full_card(full)
+    )
 
 
 @dataclass(frozen=True)
@@ -386,34 +289,37 @@ class _Scale:
                 bias.sub_(weight @ self.mean)
 
 
-def _finished(handover: Handover, model: nn.Module) -> Handover:
-    return replace(handover, stage="full", weights=_weights(model), card=_full_card(handover))
-
-
 def _full_card(full: Handover) -> str:
     """It says what the owner's said of the price, and of the model what it is now."""
     price = ", ".join(
         f"{name} {full.privacy[name]:.4g}" for name in ("epsilon", "delta") if name in full.privacy
     )
+    by_features = isinstance(full.model, Shape) and full.model.kind in ("linear", "mlp")
+    seen = f" on {full.of_pictures().kind} features" if by_features else ""
     return (
-        f"A classifier ({full.model.kind}) of {len(full.classes)} classes on {full.features.kind} features, "
-        f"for the recipe {full.recipe}: the receiver's, made of what the owner handed over and of public "
-        f"pictures. Of the owner's data it tells what was paid for, and no more: {price or 'no price came'}."
+        f"A classifier ({full.model.kind}) of {len(full.classes)} classes{seen}, for the recipe "
+        f"{full.recipe}: the receiver's, made of what the owner handed over and of public examples. Of the "
+        f"owner's data it tells what was paid for, and no more: {price or 'no price came'}."
     )
 
 
 def _light_receiver(
-    handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
+    handover: Handover, public: Examples, how: Receiving, progress: Callable[[Fitting], None] | None
 ) -> Handover:
     """Teach a full model what the light one says of public inputs; known labels take its place."""
     _needs(handover, "trained")
     if not len(public.labels):
-        raise BadInput("there is no public picture to teach a full model on")
-    return _trained_fully(handover, public.images, _taught(handover, public), how, progress)
+        raise BadInput("there is no public example to teach a full model on")
+    if how.model is None and isinstance(handover.model, OwnModel) and public.labels.max() < 0:
+        raise BadInput(
+            "without labels what came would be taught by its own words alone, and learn nothing: give some, "
+            "or another full model, Receiving(model=...)"
+        )
+    return _trained_fully(handover, public.inputs, _taught(handover, public), how, progress)
 
 
-def _taught(handover: Handover, public: Pictures) -> Tensor:
-    told = handover.logits(public.images).softmax(1)
+def _taught(handover: Handover, public: Examples) -> Tensor:
+    told = handover.logits(public.inputs).softmax(1)
     known = torch.from_numpy(public.labels)
     at = known >= 0
     told[at] = _one_hot(known[at], handover)
@@ -425,15 +331,15 @@ def _one_hot(labels: Tensor, handover: Handover) -> Tensor:
     return F.one_hot(labels, len(handover.classes)).float()
 
 
-def _labelled(public: Pictures, handover: Handover, why: str) -> tuple[NDArray[Any], Tensor]:
+def _labelled(public: Examples, handover: Handover, why: str) -> tuple[NDArray[Any], Tensor]:
     known = public.labels >= 0
     if not known.any():
-        raise BadInput(f"{why} needs public pictures with labels")
-    return public.images[known], _one_hot(torch.from_numpy(public.labels[known]), handover)
+        raise BadInput(f"{why} needs public examples with labels")
+    return public.inputs[known], _one_hot(torch.from_numpy(public.labels[known]), handover)
 
 
 def _zero_shot_receiver(
-    handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
+    handover: Handover, public: Examples, how: Receiving, progress: Callable[[Fitting], None] | None
 ) -> Handover:
     """Train the full model on public examples, from the seed."""
     images, targets = _labelled(public, handover, "zero-shot training")
@@ -441,7 +347,7 @@ def _zero_shot_receiver(
 
 
 def _one_stage_receiver(
-    handover: Handover, public: Pictures, how: Receiving, progress: Callable[[Fitting], None] | None
+    handover: Handover, public: Examples, how: Receiving, progress: Callable[[Fitting], None] | None
 ) -> Handover:
     """The head alone; then the full model, taught by that head and by the labels there are."""
     moved = head_stage(handover, public, how, progress)
@@ -450,26 +356,31 @@ def _one_stage_receiver(
 
 def head_stage(
     handover: Handover,
-    public: Pictures,
+    public: Examples,
     how: Receiving,
     progress: Callable[[Fitting], None] | None = None,
 ) -> Handover:
     """What came, its head trained on the public labels and held near where it was.
 
     Raises:
-        BadInput: what came has no trained head, or no public picture has a label.
+        BadInput: what came has no trained head, or no public example has a label.
     """
     _needs(handover, "trained")
-    images, targets = _labelled(public, handover, "the stage that trains the head")
-    head = handover.module()
+    examples, targets = _labelled(public, handover, "the stage that trains the head")
+    model = handover.module()
+    named = handover.model.head if isinstance(handover.model, OwnModel) else ""
+    head = head_of(model, len(handover.classes), named)
+    model.requires_grad_(False)
+    head.requires_grad_()
     anchors = [value.detach().clone() for value in head.parameters()]
     stage = replace(how, steps=how.head_steps, rate=how.head_rate, decay=0.0)
 
     def beside() -> Tensor:
         return how.near * _distance(head, anchors)
 
-    _fit(head, handover.inputs(images), targets, stage, "head", progress, beside=beside)
-    return replace(handover, weights=_weights(head))
+    _fit(model, handover.inputs(examples), targets, stage, "head", progress, beside=beside)
+    state = state_of(model)
+    return replace(handover, weights={name: state[name].detach().clone() for name in handover.weights})
 
 
 def _distance(model: nn.Module, anchors: list[Tensor]) -> Tensor:
@@ -480,7 +391,7 @@ def _distance(model: nn.Module, anchors: list[Tensor]) -> Tensor:
 
 
 def _needs(handover: Handover, stage: str) -> None:
-    if handover.stage != stage or handover.model.kind != "linear":
+    if handover.stage != stage:
         raise BadInput(f"this recipe goes on from a model that is {stage}: what came is a {handover.stage}")
 
 
@@ -499,14 +410,15 @@ def _fit(
     before = torch.get_rng_state()
     torch.manual_seed(how.seed)
     batches = _batches(how.seed, len(inputs), batch)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=how.rate, weight_decay=how.decay)
+    trained = [value for value in model.parameters() if value.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=how.rate, weight_decay=how.decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, how.steps)
-    model.train()
+    _training(model)
     try:
         for step in range(how.steps):
             some = next(batches)
             optimizer.zero_grad(set_to_none=True)
-            loss = F.cross_entropy(model(scale(inputs[some].float())), targets[some]) + beside()
+            loss = F.cross_entropy(model(scale(widened(inputs[some]))), targets[some]) + beside()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
@@ -527,7 +439,7 @@ def _batches(seed: int, examples: int, batch: int) -> Iterator[Tensor]:
 
 # -- the recipes -----------------------------------------------------------------------------------------
 
-_Receiver = Callable[[Handover, Pictures, Receiving, "Callable[[Fitting], None] | None"], Handover]
+_Receiver = Callable[[Handover, Examples, Receiving, "Callable[[Fitting], None] | None"], Handover]
 
 
 @dataclass(frozen=True)
@@ -539,18 +451,19 @@ class Transfer:
 
     def owner(
         self,
-        read: Callable[[], Pictures],
+        read: Callable[[], Examples],
         how: Owning,
         ledger: Ledger | None = None,
         progress: Callable[[Progress], None] | None = None,
+        limits: Limits | None = None,
     ) -> Handover:
         """What the owner hands over.
 
         Args:
-            read: gives the private pictures; called once the ledger holds the price. zero-shot never calls
-            it, so
-                its hand-over has the same bytes whatever the data are.
+            read: gives the private examples; called once the ledger holds the price. zero-shot never calls
+                it, so its hand-over has the same bytes whatever the data are.
             ledger: pays; none is needed for zero-shot.
+            limits: of time and memory: see :func:`~masquerade.transfer.train.train`.
 
         Raises:
             BudgetExceeded: the ledger does not hold the price; the data were not read.
@@ -561,16 +474,16 @@ class Transfer:
             return replace(_definition("zero-shot", how), privacy={"epsilon": 0.0, "delta": 0.0, "why": why})
         if ledger is None:
             raise BadInput("a private training needs a ledger that pays for it")
-        return _train_light(self.name, read, how, ledger, progress)
+        return _train_light(self.name, read, how, ledger, progress, limits)
 
     def receiver(
         self,
         handover: Handover,
-        public: Pictures,
+        public: Examples,
         how: Receiving | None = None,
         progress: Callable[[Fitting], None] | None = None,
     ) -> Handover:
-        """The full model, made of what came and of public pictures. Its privacy is that of what came.
+        """The full model, made of what came and of public examples. Its privacy is that of what came.
 
         Raises:
             BadInput: what came is of another recipe or stage, or labels are needed and there are none.

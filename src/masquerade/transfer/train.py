@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from masquerade.dp.ledger import Ledger, Receipt
 from masquerade.dp.mechanism import Mechanism, gaussian, vector_sensitivity
 from masquerade.errors import BadInput
 from masquerade.transfer.gradient import Clipped, PerExample, closed_form
+from masquerade.transfer.models import fingerprint
 
 _ROUNDING = 1 + 2.0**-8
 """What summing in float32 may add to the sensitivity: some units in the last place of each summand."""
@@ -46,6 +47,20 @@ _TRIED = 1024
 
 Losses = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """From the model and a batch to the loss of each example, (B,)."""
+
+
+class Limits(Protocol):
+    """What a training may take of its machine. It looks at the machine and never at the data, for where a
+    training ends can be seen in the model."""
+
+    def begin(self) -> None:
+        """Model and data are there; the first step comes."""
+
+    def tried(self, steps: int) -> None:
+        """One gradient was computed, of so many, and nothing is paid: raises if that is too much."""
+
+    def go_on(self) -> bool:
+        """Whether there may be another step; what is paid stays paid."""
 
 
 def cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -308,6 +323,8 @@ class Trained(NamedTuple):
     """What that did to the ledger; None for a training that was resumed, which had paid before."""
     poisoned: int
     """How often a record was not finite. It depends on the data, and is not private."""
+    done: int
+    """How many steps of the plan there were."""
 
     def price(self, unit: str, why: str) -> dict[str, Any]:
         """What was paid, for a hand-over: JSON, public; and ``why`` nothing more is owed."""
@@ -335,6 +352,7 @@ def train(
     every: int = 50,
     resume: bytes | None = None,
     key: bytes | None = None,
+    limits: Limits | None = None,
 ) -> Trained:
     """Train ``model`` in place by ``plan``, once its ledger has paid for all of it.
 
@@ -353,6 +371,8 @@ def train(
         resume: such a checkpoint: goes on exactly where it was, with the same data, and pays nothing again.
         key: see :class:`PrivateSteps`; for a training that is to be the same again. Other data, plan, start
             or settings of the optimizer have other noise; other ``losses`` or ``schedule`` need another key.
+        limits: of time and memory, for one process: a training that would not fit is refused before it pays,
+            and one that they end has paid for all steps.
 
     Raises:
         BadInput: a parameter cannot move at the first step (the optimizer holds another), sizes differ, the
@@ -363,15 +383,19 @@ def train(
     x, y = data
     if len(x) != len(y):
         raise BadInput(f"{len(x):,} inputs and {len(y):,} labels: there is one label an input")
+    if microbatch < 1:
+        raise BadInput("a microbatch has 1 example or more")
     if not 0 <= average <= 1:
         raise BadInput("average is a share of the steps, from 0 to 1")
     names = {name: value for name, value in model.named_parameters() if value.requires_grad}
     group = _Group()
+    if group.many and limits is not None:
+        raise BadInput("a training by several processes does not end early: they would not end together")
     start, poisoned, origin, run = 0, 0, b"", b""
     mean = _Mean(names, round(plan.steps * average))
     if group.many or any(each is not None for each in (key, keep, resume)):
-        origin = group.gathered(_fingerprint(f"{microbatch} {autocast}", x, y))
-        run = _fingerprint(origin.hex(), str(plan), *_beginning(model, optimizer))
+        origin = group.gathered(fingerprint(f"{microbatch} {autocast}", x, y))
+        run = fingerprint(origin.hex(), str(plan), *_beginning(model, optimizer))
     if resume is not None:
         key, start, poisoned, run = _restore(resume, plan, origin, mean, model, optimizer, schedule)
     steps = PrivateSteps(names, plan, group.shared(key), run=group.shared(run) or b"", rank=group.rank)
@@ -382,10 +406,15 @@ def train(
         raise BadInput("a private training needs a ledger that pays for it")
     _all_held(names, optimizer)
     gradient = _Gradient(model, plan, losses, autocast, microbatch, memory)
+    done = start
     with gradient:
         for step in range(start, plan.steps):
             drawn = torch.from_numpy(steps.drawn(step, len(x)))
+            if step == start and limits is not None:
+                limits.begin()
             own = gradient(x, y, drawn)
+            if step == start and limits is not None:
+                limits.tried(plan.steps - start)
             if step == 0 and payer is not None:  # now that nothing is wrong with model and data
                 receipt = payer.spend(steps.event, note)
             clipped = group.summed(own)
@@ -416,9 +445,11 @@ def train(
                 )
             if keep is not None and (done % every == 0 or done == plan.steps):
                 keep(_checkpoint(steps, origin, done, poisoned, mean, model, optimizer, schedule))
+            if limits is not None and not limits.go_on():
+                break
     mean.put()
     optimizer.zero_grad(set_to_none=True)
-    return Trained(model, plan, steps.event, receipt, poisoned)
+    return Trained(model, plan, steps.event, receipt, poisoned, done)
 
 
 def _all_held(names: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
@@ -555,7 +586,7 @@ class _Group:
         own = torch.tensor(list(digest), dtype=torch.uint8, device=self._device)
         found = [torch.empty_like(own) for _ in range(self._dist.get_world_size())]
         self._dist.all_gather(found, own)
-        return _fingerprint(*(each.cpu() for each in found))
+        return fingerprint(*(each.cpu() for each in found))
 
     def shared(self, key: bytes | None) -> bytes | None:
         """The first process's 32 bytes, or fresh ones of its, in all."""
@@ -585,22 +616,6 @@ class _Group:
 
 
 # -- checkpoints -----------------------------------------------------------------------------------------
-
-
-def _fingerprint(*parts: Tensor | str) -> bytes:
-    """A digest of texts and tensors, with their types and shapes."""
-
-    def pieces() -> Iterator[bytes]:
-        for part in parts:
-            if isinstance(part, str):
-                yield f"{len(part)} {part}".encode()
-                continue
-            yield f"{part.dtype} {tuple(part.shape)} ".encode()
-            flat = part.detach().reshape(-1)
-            for at in range(0, len(flat), 1 << 22):
-                yield flat[at : at + (1 << 22)].cpu().contiguous().view(torch.uint8).numpy().tobytes()
-
-    return crypto.sha256_of(pieces())
 
 
 def _beginning(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tensor | str]:
