@@ -25,6 +25,7 @@ from tests.transfer.test_recipes import PRIVATE, PUBLIC, TEST, Pictures
 from masquerade.errors import BadInput, MasqueradeError
 from masquerade.serve import pictures, transfer
 from masquerade.serve.books import FileStore
+from masquerade.serve.limits import MachineLimits
 from masquerade.transfer.recipes import Fitting
 
 
@@ -92,6 +93,48 @@ def test_light_goes_there_and_comes_back(run: Any, sides: None) -> None:
         "-q",
     )
     assert back.code == 0 and sorted(os.listdir("back")) == ["configuration.json", "model.safetensors"]  # noqa: PTH208
+
+
+def test_a_cnn_within_its_limits(run: Any, sides: None) -> None:
+    said = """train --recipe one-stage --role owner --data owner/private --examples 3000 --epsilon 3
+        --classifier cnn --batch 600 --steps 60 --rate 8 --cpu-seconds 100000 --memory 100000 --json
+        --to receiver/id.recipient --sign owner/id -o owner/out.seal"""
+    sent = run(*said.split())
+    told = json.loads(sent.out.splitlines()[-1])
+    assert sent.code == 0 and told["epsilon"] <= 3 and told["cpu_seconds"] > 0 and told["megabytes"] > 50
+    came = json.loads(receiver(run, "one-stage").out.splitlines()[-1])
+    assert came["accuracy"] > max(0.6, came["accuracy_came"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        ("--cpu-seconds 0.5", "0.5 are allowed; nothing was paid. Take smaller batches"),
+        ("--memory 10", "10 are allowed; nothing was paid"),
+        ("--cpu-seconds 0", "is above 0"),
+        ("--memory nan", "is above 0"),
+        ("--classifier cnn", "--features and --descriptions are for a linear classifier"),
+    ],
+)
+def test_what_does_not_fit_costs_nothing(run: Any, sides: None, home: Path, limit: str, why: str) -> None:
+    refused = owner(run, "light", "--epsilon", "2", *limit.split())
+    assert refused.code != 0 and why in refused.err and not Path("owner/out.seal").exists()
+    assert FileStore(home / "ledger.db").entries() == []
+    assert owner(run, "light", "--epsilon", "2").code == 0, "all of the budget is there"
+
+
+def test_so_many_steps_as_fit_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 10.0
+    monkeypatch.setattr("time.process_time", lambda: now)
+    limits = MachineLimits(cpu_seconds=32.0)
+    limits.begin()
+    now = 11.0
+    with pytest.raises(BadInput, match=r"100 steps would take about 120 .* Take 20 steps"):
+        limits.tried(100)
+    limits.tried(20)
+    assert limits.go_on()
+    now = 32.0
+    assert not limits.go_on() and MachineLimits().go_on()
 
 
 def test_the_budget_of_the_pictures_is_one(run: Any, sides: None) -> None:

@@ -204,6 +204,19 @@ def test_frozen_parameters_and_biases_alone() -> None:
     check(model, torch.randn(6, 7), torch.randint(0, 10, (6,)))
 
 
+def test_a_frozen_part_may_be_compiled() -> None:
+    plain = nn.Sequential(nn.Linear(7, 9), nn.GELU(), nn.LayerNorm(9)).requires_grad_(False)
+    calls: list[int] = []
+
+    def backend(module: Any, inputs: Any) -> Any:
+        calls.append(len(inputs))
+        return module.forward
+
+    compiled = torch.compile(plain, backend=backend)
+    check(nn.Sequential(compiled, nn.Linear(9, 10)), torch.randn(6, 7), torch.randint(0, 10, (6,)))
+    assert calls, "it was compiled indeed"
+
+
 def test_lora_by_peft() -> None:
     peft = pytest.importorskip("peft", reason="peft is not installed to make adapters with")
     base = nn.Sequential(nn.Linear(7, 8), nn.Tanh(), nn.Linear(8, 10))

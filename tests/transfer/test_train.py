@@ -567,3 +567,37 @@ def test_estimates_of_epsilon() -> None:
         inside, outside = generator.normal(mu, 1, 200_000), generator.normal(0, 1, 200_000)
         assert mean_shift_epsilon(inside.tolist(), outside.tolist(), 1e-5) == pytest.approx(epsilon, rel=0.03)
     assert mean_shift_epsilon([0.0, 1.0], [2.0, 3.0], 1e-5) == 0.0
+
+
+class Watch:
+    """Limits that refuse, or allow so many steps."""
+
+    def __init__(self, steps: int, refuse: bool = False) -> None:
+        self.steps, self.refuse, self.told = steps, refuse, list[Any]()
+
+    def begin(self) -> None:
+        self.told.append("begin")
+
+    def tried(self, steps: int) -> None:
+        self.told.append(steps)
+        if self.refuse:
+            raise BadInput("too much")
+
+    def go_on(self) -> bool:
+        self.steps -= 1
+        return self.steps > 0
+
+
+def test_limits_refuse_before_anything_is_paid_or_end_a_training() -> None:
+    ledger, model = open_ledger(), network()
+    with pytest.raises(BadInput, match="too much"):
+        run(model, ledger=ledger, limits=Watch(9, refuse=True))
+    assert ledger.spent == 0 and same(model, network())
+    watch = Watch(3)
+    ended = run(model, ledger=ledger, limits=watch)
+    assert ended.done == 3 and watch.told == ["begin", 20]
+    assert ended.event == PLAN.event(sum(value.numel() for value in model.parameters())), "all is paid"
+    short = network()
+    assert run(short, replace(PLAN, steps=3)).done == 3
+    whole = run(network(), limits=Watch(99))
+    assert whole.done == 20 and same(whole.model, run(network()).model)

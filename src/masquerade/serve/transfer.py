@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import io
 import json
+import logging
 import math
 import os
 import sys
@@ -58,6 +59,7 @@ _PRICED = 20
 def run(args: argparse.Namespace) -> int:
     """One side; the exit code is 0."""
     _check(args)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # the accountant tells of orders it can do without
     sealed = _sealing(args)
     with contextlib.ExitStack() as stack:
         package, plot, report = _outputs(args, stack)
