@@ -3,8 +3,6 @@ NumPy."""
 
 from __future__ import annotations
 
-import gzip
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,24 +12,15 @@ import pytest
 
 from masquerade.compute import LocalEngine, Noise, split_data, total
 from masquerade.dp.ledger import Budget, Ledger
+from tests import fashion
 
 NODES = 8
 BINS = 16
-BESIDE = Path(__file__).parents[3] / "shared" / "data"
-DATA = Path(os.environ.get("MASQUERADE_DATA") or BESIDE) / "fashion-mnist"
-pytestmark = pytest.mark.skipif(
-    not (DATA / "train-images-idx3-ubyte.gz").exists(),
-    reason="needs Fashion-MNIST, in the folder fashion-mnist of the one that MASQUERADE_DATA names",
-)
+pytestmark = fashion.needed
 
 
 def read(folder: str) -> tuple[Any, Any]:
-    """Pictures, uint8 of shape (60000, 28, 28), and classes, uint8 of shape (60000,)."""
-    with gzip.open(Path(folder) / "train-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(Path(folder) / "train-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8)
-    return images, labels
+    return fashion.pictures("train", Path(folder))
 
 
 def statistics(images: Any, labels: Any) -> dict[str, Any]:
@@ -51,7 +40,7 @@ def statistics(images: Any, labels: Any) -> dict[str, Any]:
 
 
 def on_a_node(rows: range) -> dict[str, Any]:
-    images, labels = read(str(DATA))
+    images, labels = read(str(fashion.FOLDER))
     return statistics(images[rows.start : rows.stop], labels[rows.start : rows.stop])
 
 
@@ -62,7 +51,7 @@ def engine() -> Iterator[LocalEngine]:
 
 
 def test_mean_image_and_histograms_equal_numpy_s(engine: LocalEngine) -> None:
-    images, labels = read(str(DATA))
+    images, labels = read(str(fashion.FOLDER))
     assert images.shape == (60_000, 28, 28)
     expected = statistics(images, labels)
     found = total(on_a_node, split_data(range(60_000), NODES), engine=engine, reveal="sum")
@@ -80,7 +69,7 @@ def test_a_noisy_class_histogram_is_near(engine: LocalEngine) -> None:
     """One row for each picture, so that one picture is what the noise hides."""
 
     def rows(part: range) -> Any:
-        return np.eye(10)[read(str(DATA))[1][part.start : part.stop]]
+        return np.eye(10)[read(str(fashion.FOLDER))[1][part.start : part.stop]]
 
     ledger = Ledger(Budget(1.0, 1e-6), ("fashion-mnist",), unit="picture")
     noise = Noise(ledger, bound=1.0, epsilon=0.5, delta=1e-6, unit="record", note="classes")

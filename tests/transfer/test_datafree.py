@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +19,8 @@ from masquerade.transfer import light, zero_shot  # noqa: E402
 from masquerade.transfer.datafree import Distilling, distilled, drawn  # noqa: E402
 from masquerade.transfer.handover import Handover, Pictures  # noqa: E402
 from masquerade.transfer.recipes import Fitting, Owning  # noqa: E402
+from tests import fashion  # noqa: E402
 
-BESIDE = Path(__file__).parents[3] / "shared" / "data"
-FASHION = Path(os.environ.get("MASQUERADE_DATA") or BESIDE) / "fashion-mnist"
 CLASSES = ("tall", "wide", "small")
 QUICK = Distilling(rounds=4, fresh=3000, kept=3000, seed=1)
 
@@ -95,15 +91,9 @@ def test_drawn_pictures_are_of_a_public_seed_and_differ() -> None:
     assert 0.2 < (images > 0).mean() < 0.6 and images.max() > 200
 
 
-@pytest.mark.skipif(
-    not (FASHION / "t10k-images-idx3-ubyte.gz").exists(),
-    reason="needs Fashion-MNIST, in the folder fashion-mnist of the one that MASQUERADE_DATA names",
-)
+@fashion.needed
 def test_clothes_are_told_by_who_never_saw_any() -> None:
-    with gzip.open(FASHION / "t10k-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(FASHION / "t10k-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+    images, labels = fashion.pictures("t10k")
     private, test = Pictures(images[:8000], labels[:8000]), Pictures(images[8000:], labels[8000:])
     how = Owning(3.0, 1e-5, 8000, tuple(map(str, range(10))), batch=1000, steps=100, rate=32.0)
     came = light.owner(lambda: private, how, Ledger(Budget(3.0, 1e-5), ("clothes",)))

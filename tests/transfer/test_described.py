@@ -3,9 +3,7 @@ on Fashion-MNIST, whose classes a person described."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -26,10 +24,9 @@ from masquerade.transfer.described import FILE, Described, Description, parse, w
 from masquerade.transfer.features import Features  # noqa: E402
 from masquerade.transfer.handover import Handover, Pictures  # noqa: E402
 from masquerade.transfer.recipes import Owning  # noqa: E402
+from tests import fashion  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-BESIDE = ROOT.parent / "shared" / "data"
-FASHION = Path(os.environ.get("MASQUERADE_DATA") or BESIDE) / "fashion-mnist"
 
 PLACES = ("top", "middle", "bottom", "left", "right")
 PAIRS = list(combinations(PLACES, 2))
@@ -211,22 +208,11 @@ CLOTHES = (
 )
 
 
-def fashion() -> Pictures:
-    with gzip.open(FASHION / "train-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(FASHION / "train-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8)
-    return Pictures(images[:8000], labels[:8000].astype(np.int64))
-
-
-@pytest.mark.skipif(
-    not (FASHION / "train-images-idx3-ubyte.gz").exists(),
-    reason="needs Fashion-MNIST, in the folder fashion-mnist of the one that MASQUERADE_DATA names",
-)
+@fashion.needed
 def test_clothes_are_recognised_by_their_descriptions() -> None:
     """Neighbours in the order of the labels, each pair never seen once: far above chance on average."""
     told = parse((ROOT / "bench" / "described.json").read_bytes())
-    whole = fashion()
+    whole = Pictures(*(part[:8000] for part in fashion.pictures("train")))
     found: dict[described.By, list[float]] = {"attributes": [], "words": []}
     for first in range(0, 10, 2):
         unseen = (first, first + 1)
@@ -235,7 +221,7 @@ def test_clothes_are_recognised_by_their_descriptions() -> None:
         public = Pictures(whole.images[~at], np.searchsorted(kept, whole.labels[~at]))
         new = Pictures(whole.images[at], whole.labels[at] - first)
         how = Owning(1.0, 1e-5, len(whole.images), tuple(CLOTHES[i] for i in kept))
-        sent = described.owner(fashion, how, {CLOTHES[i]: told[CLOTHES[i]] for i in kept})
+        sent = described.owner(lambda: whole, how, {CLOTHES[i]: told[CLOTHES[i]] for i in kept})
         more = {CLOTHES[i]: told[CLOTHES[i]] for i in unseen}
         for by, each in found.items():
             each.append(told_apart(described.receiver(sent, more, public, by=by), new, 2))
