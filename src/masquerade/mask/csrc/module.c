@@ -10,8 +10,9 @@
 #include "cover.h"
 #include "judge.h"
 #include "plain.h"
+#include "words.h"
 
-#define FORMAT 5 /* program.py has the same number */
+#define FORMAT 6 /* program.py has the same number */
 
 /* -- what the table was compiled to: references are borrowed, for the arguments are held -- */
 
@@ -281,6 +282,10 @@ static int module_exec(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&scanner_spec);
     if (!type || PyModule_AddObjectRef(module, "Scanner", type) < 0)
+        return -1;
+    Py_DECREF(type);
+    type = PyType_FromSpec(&words_spec);
+    if (!type || PyModule_AddObjectRef(module, "Words", type) < 0)
         return -1;
     Py_DECREF(type);
     return PyModule_AddIntConstant(module, "FORMAT", FORMAT);
