@@ -137,8 +137,9 @@ def worth(found: list[tuple[int, int, int]], scores: Any) -> float:
 @in_c
 @given(st.integers(0, 6), st.integers(1, 2), st.integers(0, 2**32))
 def test_the_best_labels_are_found(count: int, kinds: int, seed: int) -> None:
+    assert built is not None
     scores = np.random.default_rng(seed).normal(size=(count, 1 + 4 * kinds)).astype(np.float32)
-    found = made().decode(scores.tobytes(), kinds)
+    found = built.decode(scores.tobytes(), kinds)
     assert all(a <= b for a, b, _ in found)
     assert all(one[1] < other[0] for one, other in pairwise(found))
     assert worth(found, scores) == pytest.approx(best_of_all(scores, kinds), abs=1e-4)
@@ -147,6 +148,7 @@ def test_the_best_labels_are_found(count: int, kinds: int, seed: int) -> None:
 
 @in_c
 def test_labels_of_half_a_word_are_refused() -> None:
+    assert built is not None
     for scores, kinds in ((b"123", 1), (b"", 0), (b"", 9)):
         with pytest.raises(ValueError, match="whole words"):
-            made().decode(scores, kinds)
+            built.decode(scores, kinds)

@@ -275,6 +275,7 @@ static PyType_Spec scanner_spec = {
 
 static PyMethodDef functions[] = {
     {"plain", plain, METH_VARARGS, "The plain form of a text, and where its characters stood: see normal.py."},
+    {"decode", decode, METH_VARARGS, "decode(scores, kinds) -> [(first word, last word, kind), ...]: see words.py."},
     {NULL, NULL, 0, NULL},
 };
 

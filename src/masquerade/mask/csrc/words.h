@@ -306,7 +306,7 @@ done:
 
 /* decode(scores, kinds) -> [(first word, last word, kind), ...]: the best sequence of labels that is one.
    scores: float32, for each word that of none and then, of each kind, of begin, inside, end and single. */
-static PyObject *words_decode(PyObject *self, PyObject *args)
+static PyObject *decode(PyObject *self, PyObject *args)
 {
     (void)self;
     Py_buffer scores;
@@ -449,7 +449,6 @@ static PyObject *words_new(PyTypeObject *type, PyObject *args, PyObject *names)
 
 static PyMethodDef words_methods[] = {
     {"see", words_see, METH_O, "see(text) -> (places, sums): the words, and what is to be seen of each."},
-    {"decode", words_decode, METH_VARARGS, "decode(scores, kinds) -> [(first word, last word, kind), ...]"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,0 +1,165 @@
+"""People, places, organisations and addresses: a small network of our own, and what a text says by itself.
+
+    Names().find(text)      # spans of PERSON, LOCATION, ORGANIZATION and ADDRESS
+
+The network scores every word by itself and its neighbours; the best sequence of labels is one in which what
+begins also ends. A name that was found once is found everywhere in the text, and so are its parts where they
+stand for it. How it was made: ``training/``; what it was measured on, and what it misses: the model card,
+``docs/names.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from masquerade.errors import MissingPackage
+from masquerade.mask import native, words
+from masquerade.mask.normal import Normal
+from masquerade.mask.span import Span
+
+KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
+FILES = ("names.table", "names.lists", "names.onnx", "names.json")
+_AT_ONCE = 8192
+"""Words that the network is given in one piece, and more on both sides."""
+
+Floats = NDArray[np.float32]
+
+
+class Model(NamedTuple):
+    """The files of a model: see ``training/train.py``."""
+
+    table: bytes
+    """int8, (rows, width): what each row adds."""
+    lists: bytes
+    """Hashes of entries, ascending, uint32; then a mask of lists for each, uint16."""
+    network: bytes
+    """ONNX: from sums, (n, width), to scores, (n, 17)."""
+    width: int
+    scale: float
+    reach: int
+    """Words on either side that a score depends on."""
+
+    @classmethod
+    def of(cls, files: dict[str, bytes]) -> Model:
+        """By the names of :data:`FILES`."""
+        told = json.loads(files["names.json"])
+        table, lists, network = (files[name] for name in FILES[:3])
+        return cls(table, lists, network, int(told["width"]), float(told["scale"]), int(told["reach"]))
+
+
+@cache
+def shipped() -> Names:
+    """The model that comes with the package, loaded when it is first asked for and shared by all threads.
+
+    Raises:
+        MissingPackage: onnxruntime is not installed.
+    """
+    folder = resources.files("masquerade.mask") / "data"
+    return Names(Model.of({name: (folder / name).read_bytes() for name in FILES}))
+
+
+class Names:
+    """A finder of names. Immutable and safe to share between threads.
+
+    Raises:
+        MissingPackage: onnxruntime is not installed.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._see = _seer(model)
+        self._decode: Callable[[Floats], list[tuple[int, int, int]]] = _decoder()
+        self._network = _session(model.network)
+        self._reach, self._width = model.reach, model.width
+
+    def __call__(self, text: str) -> list[Span]:
+        """Names in ``text``: sorted, disjoint, offsets into it.
+
+        Time is linear in the length of ``text``. Where a long text is cut for the network, nothing changes.
+        """
+        return self.find(Normal(text))
+
+    def find(self, plain: Normal) -> list[Span]:
+        """The same for a text whose plain form is known."""
+        places, sums = self._see(plain.text)
+        if not len(places):
+            return []
+        scores = self._scores(sums)
+        found = []
+        for first, last, kind in self._decode(scores):
+            start, end = int(places[first, 0]), int(places[last, 1])
+            found.append(Span(*plain.original(start, end), KINDS[kind], _sure(scores[first : last + 1])))
+        return found
+
+    def _scores(self, sums: Floats) -> Floats:
+        if len(sums) <= _AT_ONCE + 2 * self._reach:
+            return self._run(sums)
+        parts = []
+        for at in range(0, len(sums), _AT_ONCE):
+            begin, end = max(0, at - self._reach), at + _AT_ONCE + self._reach
+            parts.append(self._run(sums[begin:end])[at - begin : at - begin + _AT_ONCE])
+        return np.concatenate(parts)
+
+    def _run(self, sums: Floats) -> Floats:
+        scores: Floats = self._network.run(None, {"sums": sums})[0]
+        return scores
+
+    def __repr__(self) -> str:
+        return f"Names(width={self._width})"
+
+
+def _sure(scores: Floats) -> float:
+    """How sure it is that these words are of some kind: the mean over them."""
+    odds = np.exp(scores - scores.max(1, keepdims=True))
+    return round(float(1 - (odds[:, 0] / odds.sum(1)).mean()), 3)
+
+
+def _session(network: bytes) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingPackage("finding names", "names") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a gateway has other work for the others
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
+def _seer(model: Model) -> Callable[[str], tuple[NDArray[np.int32], Floats]]:
+    """From a text to where each word is, (n, 2), and what is to be seen of it, (n, width)."""
+    entries = len(model.lists) // 6
+    hashes, masks = model.lists[: 4 * entries], model.lists[4 * entries :]
+    if built := native.module():
+        inner = built.Words(model.table, model.width, model.scale, hashes, masks)
+
+        def see(text: str) -> tuple[NDArray[np.int32], Floats]:
+            places, sums = inner.see(text)
+            return (
+                np.frombuffer(places, np.int32).reshape(-1, 2),
+                np.frombuffer(sums, np.float32).reshape(-1, model.width),
+            )
+
+        return see
+    table = np.frombuffer(model.table, np.int8).reshape(-1, model.width)
+    known = dict(zip(np.frombuffer(hashes, np.uint32).tolist(), np.frombuffer(masks, np.uint16).tolist(), strict=True))
+
+    def look(text: str) -> tuple[NDArray[np.int32], Floats]:
+        found = words.cut(text)
+        sums = np.array([table[rows].sum(0, dtype=np.int32) for rows in words.seen(text, found, known)])
+        places = np.array([word[:2] for word in found], np.int32).reshape(-1, 2)
+        return places, (sums * model.scale).astype(np.float32).reshape(-1, model.width)
+
+    return look
+
+
+def _decoder() -> Callable[[Floats], list[tuple[int, int, int]]]:
+    if built := native.module():
+        decode = built.decode
+        return lambda scores: decode(np.ascontiguousarray(scores), len(KINDS))
+    return lambda scores: words.best(scores.tolist(), len(KINDS))

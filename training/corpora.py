@@ -1,0 +1,55 @@
+"""The corpora that the model is trained and measured on, from where MASQUERADE_DATA points.
+
+Their sources and licences stand in the model card. Files called ``dev`` are never trained on; a twentieth of
+the templates of the made-up ones is held out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from pathlib import Path
+
+from training.example import Example
+
+TRAINED = ("en_wnut17_train", "en_btc_train", "zh_gsd_train")
+MEASURED = ("en_ewt_dev", "en_wnut17_dev", "en_btc_dev", "zh_gsd_dev")
+MADE_UP = ("en_synth_large", "zh_pii_formal")
+KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
+
+
+def folder() -> Path:
+    return Path(os.environ.get("MASQUERADE_DATA") or Path(__file__).parents[2] / "shared" / "data") / "text"
+
+
+def load(name: str) -> list[Example]:
+    """All of a file, with spans of all its kinds."""
+    told = [json.loads(line) for line in (folder() / f"{name}.jsonl").open(encoding="utf-8")]
+    return [
+        Example(each["text"], tuple((a, b, kind) for a, b, kind in sorted(each["spans"])), _template(each))
+        for each in told
+    ]
+
+
+def _template(told: dict[str, object]) -> str:
+    """That of the source; or the text without its values."""
+    if "template" in told:
+        return str(told["template"])
+    text, parts, at = str(told["text"]), [], 0
+    for start, end, kind in sorted(told["spans"]):  # type: ignore[call-overload]
+        parts += [text[at:start], f"<{kind}>"]
+        at = end
+    return re.sub(r"[0-9]+", "0", "".join([*parts, text[at:]]))
+
+
+def held_out(example: Example) -> bool:
+    """Whether the template is one of the twentieth that is measured on."""
+    return zlib.crc32(example.template.encode()) % 20 == 0
+
+
+def addresses() -> list[Example]:
+    """Chinese addresses, a line each: measured on, never trained on."""
+    lines = (folder() / "zh_addresses.txt").read_text(encoding="utf-8").splitlines()
+    return [Example(line, ((0, len(line), "ADDRESS"),), "") for line in map(str.strip, lines) if line]
