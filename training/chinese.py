@@ -1090,11 +1090,11 @@ SLOTS: dict[str, tuple[str, Callable[[Writer], str]]] = {
     }.items()},
     **{name: ("ORGANIZATION", make) for name, make in {
         "O": organisation, "OC": company, "OS": brand, "OG": agency, "OJ": court, "OU": school, "OH": hospital,
-        "OB": bank, "OT": team, "OM": media, "OA": association,
+        "OB": bank, "OT": team, "OM": media, "OA": association, "OL": law_firm,
     }.items()},
     "A": ("ADDRESS", address),
     **{name: ("", make) for name, make in {
-        "year": year, "date": date, "time": clock, "num": quantity,
+        "year": year, "date": date, "time": clock, "num": quantity, "int": integer, "birth": birth,
             "int": integer,
             "birth": birth, "money": money, "phone": phone, "id": identity,
         "code": code, "mail": mail, "age": age, "not": not_a_name,
