@@ -179,7 +179,7 @@ def nickname(writer: Writer) -> str:
     if draw < 0.88:
         return "阿" + writer.pick(lists.NICK_TAIL)
     if draw < 0.94:
-        return lists.SURNAME.draw(writer.random)[:1] + writer.pick(["老", "公"]) + ""
+        return lists.SURNAME.draw(writer.random)[:1] + writer.pick(["老", "公"])
     return "大" + lists.SURNAME.draw(writer.random)[:1]
 
 
@@ -237,6 +237,15 @@ def east_asian(writer: Writer) -> str:
 JAPANESE = (lists.JAPANESE_SURNAMES.split(), lists.JAPANESE_GIVEN.split())
 
 
+def ancient(writer: Writer) -> str:
+    """Those whom everybody knows, emperors by the name of their temple, and people of romances."""
+    if writer.chance(0.6):
+        return writer.pick(lists.FAMOUS)
+    if writer.chance(0.6):
+        return writer.pick(lists.DYNASTIES) + writer.pick(lists.TEMPLE_NAMES)
+    return full_name(writer)
+
+
 @cache
 def reading(characters: str) -> tuple[str, ...]:
     import pypinyin
@@ -279,13 +288,14 @@ def western(writer: Writer) -> str:
 
 
 PEOPLE = (
-    (full_name, 62),
+    (full_name, 60),
     (transliterated, 18),
     (surname_and_title, 6),
     (east_asian, 6),
     (nickname, 3),
     (western, 2),
     (pinyin, 2),
+    (ancient, 3),
 )
 
 
@@ -792,9 +802,17 @@ def brand(writer: Writer) -> str:
     )
 
 
+def foreign_office(writer: Writer) -> str:
+    return country(writer) + writer.pick(
+        "外交部 国防部 政府 财政部 最高法院 国会 中央银行 军方 海军 空军 议会 大使馆 国家队 卫生部 参议院 驻华大使馆 移民局".split()
+    )
+
+
 def law_firm(writer: Writer) -> str:
     place = writer.pick([*lists.CITIES, *lists.PROVINCES, "", "北京市", "上海市"])
-    return place + brand_name(writer) + writer.pick(["", "", f"（{writer.pick(lists.CITIES)}）"]) + "律师事务所"
+    return (
+        place + brand_name(writer) + writer.pick(["", "", f"（{writer.pick(lists.CITIES)}）"]) + "律师事务所"
+    )
 
 
 def agency(writer: Writer) -> str:
@@ -908,7 +926,7 @@ def association(writer: Writer) -> str:
 
 
 ORGANISATIONS = (
-    (company, 18), (brand, 22), (agency, 14), (court, 3), (school, 13), (hospital, 5), (bank, 5), (team, 6), (media, 7), (association, 7),
+    (company, 18), (brand, 22), (agency, 14), (court, 3), (school, 13), (hospital, 5), (bank, 5), (team, 6), (media, 7), (association, 7), (foreign_office, 4),
 )  # fmt: skip
 
 
@@ -1081,7 +1099,7 @@ def picked(items: list[str]) -> Callable[[Writer], str]:
 SLOTS: dict[str, tuple[str, Callable[[Writer], str]]] = {
     **{name: ("PERSON", make) for name, make in {
         "P": person, "PF": full_name, "PT": transliterated, "PH": surname_and_title, "PN": nickname, "PM": somebody,
-        "PG": short_given, "PJ": east_asian, "PY": pinyin, "PE": western,
+        "PG": short_given, "PJ": east_asian, "PY": pinyin, "PE": western, "PA": ancient,
     }.items()},
     **{name: ("LOCATION", make) for name, make in {
         "L": place, "LC": country, "LP": province, "LT": city, "LD": district, "LL": levels, "LN": nature, "LS": landmark,
@@ -1090,7 +1108,7 @@ SLOTS: dict[str, tuple[str, Callable[[Writer], str]]] = {
     }.items()},
     **{name: ("ORGANIZATION", make) for name, make in {
         "O": organisation, "OC": company, "OS": brand, "OG": agency, "OJ": court, "OU": school, "OH": hospital,
-        "OB": bank, "OT": team, "OM": media, "OA": association, "OL": law_firm,
+        "OB": bank, "OT": team, "OM": media, "OA": association, "OL": law_firm, "OF": foreign_office,
     }.items()},
     "A": ("ADDRESS", address),
     **{name: ("", make) for name, make in {
@@ -1134,6 +1152,8 @@ def examples(random: randomness.Random) -> Iterator[Example]:
             writer.write(groups["plain"][writer.number(0, len(groups["plain"]) - 1)])
         writer.write(parts)
         while writer.chance(0.2):
+            if writer.segments[-1][0][-1:] not in ("。", "！", "？", "\n"):
+                writer.segments.append((writer.pick(["。", "，", "\n", " ", "；", "…"]), ""))
             writer.write(groups["plain"][writer.number(0, len(groups["plain"]) - 1)])
         segments = disturbed(writer)
         if any(text.strip() for text, _ in segments):
