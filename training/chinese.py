@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Chinese text with people, places, organisations and addresses in it, made from templates and lists.
 
 A template is a line of `templates_zh.py`. In it, `{NAME}` is a slot, `{NAME:a}` a slot whose text `{a}` repeats
@@ -51,13 +52,16 @@ class Writer:
             if isinstance(part, str):
                 self.segments.append((part, ""))
             elif isinstance(part, Choice):
-                self.write(part.options[int(self.random.random() * len(part.options))])
+                self.any_of(part.options)
             else:
                 self._fill(part)
 
+    def any_of(self, lines: "list[Parts]") -> None:
+        self.write(lines[int(self.random.random() * len(lines))])
+
     def _fill(self, slot: "Slot") -> None:
         if slot.group is not None:
-            self.write(slot.group[int(self.random.random() * len(slot.group))])
+            self.any_of(slot.group)
             return
         if slot.make is None:
             segment = _mention(self, *slot.name.partition(".")[::2])
@@ -190,9 +194,7 @@ def surname_and_title(writer: Writer) -> str:
 def somebody(writer: Writer) -> str:
     """A name of a court decision, cut short: 张某, 李某甲, 王某1, 陈×."""
     tail = writer.pick(
-        ["某"] * 8
-        + ["某某"] * 6
-        + ["某甲", "某乙", "某丙", "某1", "某2", "某一", "×", "××", "X", "*", "**", "某林", "某明"]
+        ["某"] * 8 + ["某某"] * 6 + "某甲 某乙 某丙 某1 某2 某一 × ×× X * ** 某林 某明".split()
     )
     return lists.SURNAME.draw(writer.random) + tail
 
@@ -345,7 +347,7 @@ def levels(writer: Writer) -> str:
 
 def village(writer: Writer) -> str:
     if writer.chance(0.45):
-        return writer.pick(lists.VILLAGE_FIRST) + writer.pick(["镇", "乡", "街道", "镇", "社区"])
+        return writer.pick(lists.VILLAGE_FIRST) + writer.pick("镇 乡 街道 镇 社区".split())
     return writer.pick(lists.VILLAGE_FIRST) + VILLAGE_LAST.draw(writer.random)
 
 
@@ -360,7 +362,7 @@ def nature(writer: Writer) -> str:
     if writer.chance(0.65):
         return writer.pick(lists.NATURE)
     return writer.pick(lists.VILLAGE_FIRST) + writer.pick(
-        ["山", "河", "湖", "水库", "岭", "岛", "江", "溪", "谷", "森林公园", "湿地"]
+        "山 河 湖 水库 岭 岛 江 溪 谷 森林公园 湿地".split()
     )
 
 
@@ -381,7 +383,7 @@ def station(writer: Writer) -> str:
             "站 南站 北站 东站 西站 火车站 机场 国际机场 高铁站 汽车站 火车东站 客运站 港".split()
         )
     if draw < 0.8:
-        return writer.pick([*lists.ROADS, *lists.LANDMARKS]) + writer.pick(["站", "地铁站", "站", "公交站"])
+        return writer.pick([*lists.ROADS, *lists.LANDMARKS]) + writer.pick("站 地铁站 站 公交站".split())
     return writer.pick(
         "首都机场 大兴机场 浦东机场 虹桥机场 虹桥火车站 白云机场 宝安机场 双流机场 禄口机场 萧山机场 天河机场 咸阳机场 桃园机场 希思罗机场 成田机场 仁川机场 樟宜机场".split()
     )
@@ -404,8 +406,12 @@ def country(writer: Writer) -> str:
     return writer.pick(lists.COUNTRIES)
 
 
+def region(writer: Writer) -> str:
+    return writer.pick(lists.REGIONS)
+
+
 PLACES = (
-    (country, 22), (city, 16), (province, 9), (district, 7), (levels, 8), (nature, 6), (landmark, 8), (station, 3),
+    (country, 21), (region, 3), (city, 16), (province, 9), (district, 7), (levels, 8), (nature, 6), (landmark, 8), (station, 3),
     (foreign, 11), (known_place, 6), (village, 2), (road, 2), (abroad, 2),
 )  # fmt: skip
 
@@ -499,8 +505,7 @@ def urban(writer: Writer) -> str:
     bare = not parts
     if writer.chance(0.2):
         parts.append(
-            writer.pick([*lists.ROADS, *lists.VILLAGE_FIRST])
-            + writer.pick(["街道", "街道", "镇", "街道办事处"])
+            writer.pick([*lists.ROADS, *lists.VILLAGE_FIRST]) + writer.pick("街道 街道 镇 街道办事处".split())
         )
     if writer.chance(0.06):
         parts.append(writer.pick(lists.ESTATE_FIRST) + "社区")
@@ -531,9 +536,7 @@ def house_number(writer: Writer, numeral: Numerals) -> str:
         return f"{number}号之{numeral(writer.number(1, 9))}"
     if draw < 0.94:
         return f"{number}-{writer.number(1, 20)}号"
-    return number + writer.pick(
-        ["号院", "号大院", "附1号", "号附2号", "巷5号", "甲3号", "号内", "弄", "号-2"]
-    )
+    return number + writer.pick("号院 号大院 附1号 号附2号 巷5号 甲3号 号内 弄 号-2".split())
 
 
 def estate(writer: Writer) -> str:
@@ -541,7 +544,7 @@ def estate(writer: Writer) -> str:
     if draw < 0.62:
         name = writer.pick(lists.ESTATE_FIRST)
         if writer.chance(0.35):
-            name += writer.pick(["国际", "阳光", "悦", "御景", "江南", "翡翠", "新", "东方", "花", "书香"])
+            name += writer.pick("国际 阳光 悦 御景 江南 翡翠 新 东方 花 书香".split())
         return name + ESTATE_LAST.draw(writer.random)
     if draw < 0.9:
         name = writer.pick(lists.BRAND_FIRST) + writer.pick(lists.BRAND_LAST)
@@ -550,21 +553,10 @@ def estate(writer: Writer) -> str:
         return name + BUILDING_LAST.draw(writer.random)
     if draw < 0.95:
         return writer.pick(lists.ROADS) + writer.pick(
-            [
-                "中学宿舍",
-                "大学城",
-                "医院家属院",
-                "局宿舍",
-                "厂家属区",
-                "农贸市场",
-                "建材城",
-                "批发市场",
-                "家属楼",
-                "科技园",
-            ]
+            "中学宿舍 大学城 医院家属院 局宿舍 厂家属区 农贸市场 建材城 批发市场 家属楼 科技园".split()
         )
     return writer.pick(lists.UNIVERSITIES) + writer.pick(
-        ["紫荆公寓", "东校区", "家属区", "学生宿舍", "西苑", "主校区"]
+        "紫荆公寓 东校区 家属区 学生宿舍 西苑 主校区".split()
     )
 
 
@@ -594,28 +586,15 @@ def inner(writer: Writer, numeral: Numerals) -> str:
     if draw < 0.34:
         return (
             numeral(room // 100)
-            + writer.pick(["层", "楼", "F", "楼整层"])
+            + writer.pick("层 楼 F 楼整层".split())
             + writer.pick(["", f"{numeral(room)}室", f"{letter}{room % 100}", f"{room}单元", f"{letter}区"])
         )
     if draw < 0.40:
         return numeral(room) + writer.pick(["室", "房", "号", "户", "单元", ""])
     if draw < 0.44:
-        return writer.pick(
-            [
-                "东门",
-                "南门",
-                "北门菜鸟驿站",
-                "丰巢柜",
-                "一楼大厅",
-                "地下一层",
-                "商铺3号",
-                "底商",
-                "门卫室",
-                "南区",
-            ]
-        )
+        return writer.pick("东门 南门 北门菜鸟驿站 丰巢柜 一楼大厅 地下一层 商铺3号 底商 门卫室 南区".split())
     text = numeral(block) + writer.pick(
-        ["栋"] * 5 + ["幢"] * 4 + ["号楼"] * 6 + ["座", "楼", "号", "区3栋", "#楼", "号院2号楼"]
+        ["栋"] * 5 + ["幢"] * 4 + ["号楼"] * 6 + "座 楼 号 区3栋 #楼 号院2号楼".split()
     )
     if writer.chance(0.6):
         text += writer.pick(
@@ -642,7 +621,7 @@ def rural(writer: Writer) -> str:
     )
     draw = writer.random.random()
     if draw < 0.25:
-        parts.append(numeral(writer.number(1, 16)) + writer.pick(["组", "组", "社", "队", "小组"]))
+        parts.append(numeral(writer.number(1, 16)) + writer.pick("组 组 社 队 小组".split()))
     elif draw < 0.5:
         parts.append(
             numeral(writer.number(1, 16))
@@ -655,18 +634,18 @@ def rural(writer: Writer) -> str:
     elif draw < 0.82:
         parts.append(
             writer.pick(lists.VILLAGE_FIRST)
-            + writer.pick(["屯", "自然村", "湾", "队"])
+            + writer.pick("屯 自然村 湾 队".split())
             + numeral(writer.number(1, 90))
             + "号"
         )
     elif draw < 0.92:
         parts.append(
-            writer.pick(["东街", "西街", "南街", "中心路", "村委会旁", "小学对面", "老街"])
+            writer.pick("东街 西街 南街 中心路 村委会旁 小学对面 老街".split())
             + numeral(writer.number(1, 200))
             + "号"
         )
     else:
-        parts[-1] += writer.pick(["村委会", "民委员会", "卫生室", "小卖部", "便民服务站"])
+        parts[-1] += writer.pick("村委会 民委员会 卫生室 小卖部 便民服务站".split())
     return _separator(writer).join(part for part in parts if part)
 
 
@@ -695,7 +674,7 @@ def hong_kong(writer: Writer) -> str:
                     "",
                     writer.pick(lists.BRAND_FIRST)
                     + writer.pick(lists.BRAND_LAST)
-                    + writer.pick(["大厦", "中心", "商业大厦", "工业大厦", "阁"]),
+                    + writer.pick("大厦 中心 商业大厦 工业大厦 阁".split()),
                 ]
             )
             + room
@@ -713,7 +692,7 @@ def hong_kong(writer: Writer) -> str:
 def macao(writer: Writer) -> str:
     writer.traditional = True
     return (
-        writer.pick(["澳门", "澳门特别行政区", "澳门氹仔", "澳门半岛"])
+        writer.pick("澳门 澳门特别行政区 澳门氹仔 澳门半岛".split())
         + writer.pick(lists.MACAO_ROADS)
         + f"{writer.number(1, 900)}号"
         + writer.pick(
@@ -785,7 +764,7 @@ def seat(writer: Writer) -> str:
 def company(writer: Writer) -> str:
     text = writer.pick(["", seat(writer), seat(writer)]) + brand_name(writer)
     if writer.chance(0.08):
-        text += writer.pick(["（中国）", "（上海）", "(深圳)", "（集团）", "(北京)"])
+        text += writer.pick("（中国） （上海） (深圳) （集团） (北京)".split())
     text += TRADE.draw(writer.random) + FORM.draw(writer.random)
     if writer.chance(0.08):
         text += writer.pick(lists.CITIES) + writer.pick(["分公司", "办事处", "第一分公司"])
@@ -798,7 +777,7 @@ def brand(writer: Writer) -> str:
     if draw < 0.55:
         return writer.pick(lists.BRANDS)
     return brand_name(writer) + writer.pick(
-        ["集团", "科技", "公司", "股份", "地产", "传媒", "网络", "医药", "控股", "资本", "实业", "物流"]
+        "集团 科技 公司 股份 地产 传媒 网络 医药 控股 资本 实业 物流".split()
     )
 
 
@@ -872,7 +851,7 @@ def school(writer: Writer) -> str:
             ]
         )
     return writer.pick([*lists.ROADS, *lists.ESTATE_FIRST]) + writer.pick(
-        ["小学", "中学", "幼儿园", "双语学校", "培训学校", "职业学校", "附小"]
+        "小学 中学 幼儿园 双语学校 培训学校 职业学校 附小".split()
     )
 
 
@@ -887,7 +866,7 @@ def hospital(writer: Writer) -> str:
 def bank(writer: Writer) -> str:
     name = writer.pick(lists.BANKS)
     if writer.chance(0.25):
-        return writer.pick(lists.CITIES) + writer.pick(["银行", "农商银行", "农村商业银行", "村镇银行"])
+        return writer.pick(lists.CITIES) + writer.pick("银行 农商银行 农村商业银行 村镇银行".split())
     if writer.chance(0.4):
         return name + writer.pick(
             [
@@ -905,7 +884,7 @@ def team(writer: Writer) -> str:
     if writer.chance(0.6):
         return writer.pick(lists.TEAMS)
     return writer.pick([*lists.CITIES, *lists.FOREIGN]) + writer.pick(
-        ["队", "足球俱乐部", "男篮", "女排", "联队", "火箭", "猛龙", "泰山队", "国际", "竞技"]
+        "队 足球俱乐部 男篮 女排 联队 火箭 猛龙 泰山队 国际 竞技".split()
     )
 
 
@@ -947,11 +926,7 @@ def year(writer: Writer) -> str:
         return f"公元{writer.number(100, 1600)}年"
     if draw < 0.93:
         return "".join(CHINESE_DIGITS[int(digit)] for digit in str(writer.number(1980, 2026))) + "年"
-    return (
-        writer.pick(["民国", "光绪", "康熙", "乾隆", "嘉庆", "贞观", "洪武", "昭和"])
-        + spelt(writer.number(2, 38))
-        + "年"
-    )
+    return writer.pick("民国 光绪 康熙 乾隆 嘉庆 贞观 洪武 昭和".split()) + spelt(writer.number(2, 38)) + "年"
 
 
 def date(writer: Writer) -> str:
@@ -967,32 +942,12 @@ def date(writer: Writer) -> str:
             f"{when}年{month}月",
             f"{spelt(month)}月{spelt(day)}日",
         ]
-        + [
-            "今天",
-            "昨天",
-            "明天",
-            "上周五",
-            "下周一",
-            "本周三",
-            "上个月",
-            "去年",
-            "今年年初",
-            "近日",
-            "日前",
-            "周末",
-            "国庆期间",
-            "上午",
-            "昨晚",
-            "当天",
-            "同年",
-            "次年",
-            "当日下午",
-        ]
+        + "今天 昨天 明天 上周五 下周一 本周三 上个月 去年 今年年初 近日 日前 周末 国庆期间 上午 昨晚 当天 同年 次年 当日下午".split()
     )
 
 
 def clock(writer: Writer) -> str:
-    hour, minute = writer.number(0, 23), writer.pick(["00", "15", "30", "45", "10"])
+    hour, minute = writer.number(0, 23), writer.pick("00 15 30 45 10".split())
     return writer.pick(
         [
             f"{hour}:{minute}",
@@ -1088,6 +1043,9 @@ def not_a_name(writer: Writer) -> str:
     return writer.pick(lists.NOT_NAMES)
 
 
+VERY = "很 非常 十分 特别 比较 有点 太 更 格外 相当 极其 最 不太 真 挺".split()
+
+
 def ordinary(speech: str) -> Callable[[Writer], str]:
     return lambda writer: lists.ordinary(speech).draw(writer.random)
 
@@ -1113,9 +1071,7 @@ SLOTS: dict[str, tuple[str, Callable[[Writer], str]]] = {
     "A": ("ADDRESS", address),
     **{name: ("", make) for name, make in {
         "year": year, "date": date, "time": clock, "num": quantity, "int": integer, "birth": birth,
-            "int": integer,
-            "birth": birth, "money": money, "phone": phone, "id": identity,
-        "code": code, "mail": mail, "age": age, "not": not_a_name,
+        "code": code, "mail": mail, "age": age, "not": not_a_name, "very": picked(VERY),
         "noun": ordinary("noun"), "verb": ordinary("verb"), "act": ordinary("act"), "adj": ordinary("adjective"),
         "adv": ordinary("adverb"), "idiom": ordinary("idiom"), "phrase": ordinary("phrase"),
         "title": picked(lists.BEFORE_NAME), "after": picked(lists.AFTER_NAME), "role": picked(lists.ROLES),
@@ -1149,12 +1105,15 @@ def examples(random: randomness.Random) -> Iterator[Example]:
         writer = Writer(random)
         name, parts = templates[int(random.random() * len(templates))]
         if writer.chance(0.12):
-            writer.write(groups["plain"][writer.number(0, len(groups["plain"]) - 1)])
+            writer.any_of(groups["plain"])
         writer.write(parts)
-        while writer.chance(0.2):
-            if writer.segments[-1][0][-1:] not in ("。", "！", "？", "\n"):
+        more = (
+            "told" if writer.segments[-1][0].endswith(("。", "！", "？")) and writer.chance(0.5) else "plain"
+        )
+        while writer.chance(0.25 if more == "plain" else 0.5):
+            if not writer.segments[-1][0].endswith(("。", "！", "？", "\n")):
                 writer.segments.append((writer.pick(["。", "，", "\n", " ", "；", "…"]), ""))
-            writer.write(groups["plain"][writer.number(0, len(groups["plain"]) - 1)])
+            writer.any_of(groups[more])
         segments = disturbed(writer)
         if any(text.strip() for text, _ in segments):
             yield assembled(segments, name)

@@ -179,7 +179,8 @@ COUNTRIES = """中国 美国 英国 法国 德国 日本 韩国 朝鲜 俄罗斯
 芬兰 波兰 捷克 匈牙利 奥地利 希腊 土耳其 乌克兰 以色列 巴勒斯坦 伊朗 伊拉克 叙利亚 沙特阿拉伯 沙特 阿联酋 卡塔尔 印度 巴基斯坦
 孟加拉国 斯里兰卡 尼泊尔 缅甸 泰国 越南 老挝 柬埔寨 马来西亚 新加坡 印度尼西亚 印尼 菲律宾 蒙古 哈萨克斯坦 埃及 南非 尼日利亚
 肯尼亚 埃塞俄比亚 摩洛哥 巴西 阿根廷 智利 秘鲁 墨西哥 古巴 哥伦比亚 委内瑞拉 冰岛 爱尔兰 罗马尼亚 塞尔维亚 苏联 中华人民共和国
-中华民国 欧洲 亚洲 非洲 北美洲 南美洲 拉丁美洲 东南亚 中东 大洋洲 欧美 东亚 西欧 华北 华东 华南 西北 东北 长三角 珠三角 粤港澳大湾区""".split()
+中华民国""".split()
+REGIONS = """欧洲 亚洲 非洲 北美洲 南美洲 拉丁美洲 东南亚 中东 大洋洲 欧美 东亚 西欧 华北 华东 华南 西北 东北 长三角 珠三角 粤港澳大湾区""".split()
 FOREIGN = """纽约 华盛顿 洛杉矶 旧金山 芝加哥 波士顿 西雅图 休斯敦 拉斯维加斯 夏威夷 加利福尼亚 加州 得克萨斯州 硅谷 伦敦 曼彻斯特 利物浦
 牛津 剑桥 巴黎 里昂 马赛 柏林 慕尼黑 法兰克福 汉堡 罗马 米兰 威尼斯 佛罗伦萨 马德里 巴塞罗那 里斯本 阿姆斯特丹 布鲁塞尔 日内瓦
 苏黎世 维也纳 布拉格 布达佩斯 华沙 莫斯科 圣彼得堡 基辅 雅典 伊斯坦布尔 耶路撒冷 特拉维夫 德黑兰 巴格达 迪拜 多哈 开罗 东京 大阪
@@ -383,8 +384,8 @@ def given() -> tuple[Pool, Pool, Pool]:
         taiwan.first_names
     ) * 5
     first, second = (Counter(name[i] for name in known if len(name) == 2) for i in (0, 1))
-    rare = {character: 1 for character in sorted(naming_characters())}
-    alone = {character: 10 for character in SINGLE_GIVEN.split()}
+    rare = dict.fromkeys(sorted(naming_characters()), 1)
+    alone = dict.fromkeys(SINGLE_GIVEN.split(), 10)
     alone |= {name: 20 for name in mainland.first_names if len(name) == 1}
     return Pool(rare | alone), Pool(rare | first), Pool(rare | second)
 

