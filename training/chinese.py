@@ -48,7 +48,7 @@ class Writer(Draw):
                 self._fill(part)
 
     def any_of(self, lines: "list[Parts]") -> None:
-        self.write(lines[int(self.random.random() * len(lines))])
+        self.write(lines[self.number(0, len(lines) - 1)])
 
     def _fill(self, slot: "Slot") -> None:
         if slot.group is not None:
@@ -136,9 +136,7 @@ def grammar() -> tuple[list[tuple[str, Parts]], dict[str, list[Parts]]]:
     for name, text in GROUPS.items():
         groups[name] += [compiled(line, groups) for line in text.strip("\n").split("\n")]
     lines = [(register, line) for register, text in TEMPLATES.items() for line in text.strip().split("\n")]
-    lines += [
-        (register, line) for register, line in lines if register == "mind"
-    ] * 3  # what names nobody is the most
+    lines += [line for line in lines if line[0] == "mind"] * 3  # most of what people send names nobody
     return [(f"{register}-{_digest(line)}", compiled(line, groups)) for register, line in lines], groups
 
 
@@ -155,16 +153,19 @@ def examples(random: randomness.Random) -> Iterator[Example]:
         if writer.chance(0.12):
             writer.any_of(groups["plain"])
         writer.write(parts)
-        more = (
-            "told" if writer.segments[-1][0].endswith(("。", "！", "？")) and writer.chance(0.5) else "plain"
-        )
-        while writer.chance(0.25 if more == "plain" else 0.5):
-            if not writer.segments[-1][0].endswith(("。", "！", "？", "\n")):
-                writer.segments.append((writer.pick(["。", "，", "\n", " ", "；", "…"]), ""))
-            writer.any_of(groups[more])
+        _go_on(writer, groups, about=not name.startswith("mind"))
         segments = disturbed(writer)
         if any(text.strip() for text, _ in segments):
             yield assembled(segments, name)
+
+
+def _go_on(writer: Writer, groups: dict[str, list[Parts]], about: bool) -> None:
+    """Some sentences more: about people and places where the text is about them, or plain ones."""
+    told = about and writer.segments[-1][0].endswith(("。", "！", "？")) and writer.chance(0.5)
+    while writer.chance(0.5 if told else 0.25):
+        if not writer.segments[-1][0].endswith(("。", "！", "？", "\n")):
+            writer.segments.append((writer.pick(["。", "，", "\n", " ", "；", "…"]), ""))
+        writer.any_of(groups["told" if told else "plain"])
 
 
 def assembled(segments: list[Segment], template: str) -> Example:

@@ -308,10 +308,7 @@ def place(draw: Draw) -> str:
 
 
 def roman_place(draw: Draw) -> str:
-    return draw.pick(
-        "Beijing Shanghai Shenzhen Hangzhou Chengdu Guangzhou Singapore Tokyo London Boston Seattle Paris Berlin Sydney Toronto Dubai Seoul Bangkok Munich Austin Taipei".split()
-        + ["Hong Kong", "New York", "San Francisco", "Silicon Valley"]
-    )
+    return draw.pick(lists.ROMAN_PLACES)
 
 
 # Addresses

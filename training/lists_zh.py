@@ -198,6 +198,9 @@ LANDMARKS = """天安门 天安门广场 故宫 颐和园 圆明园 天坛 八�
 宽窄巷子 锦里 春熙路 武侯祠 杜甫草堂 九寨沟 解放碑 洪崖洞 磁器口 黄鹤楼 东湖 光谷 户部巷 岳麓山 橘子洲 兵马俑 大雁塔 钟楼 回民街
 趵突泉 大明湖 栈桥 中央大街 太阳岛 布达拉宫 大昭寺 八廊街 莫高窟 月牙泉 维多利亚港 铜锣湾 尖沙咀 旺角 中环 大三巴 西门町 台北101
 士林夜市 日月潭 阿里山 垦丁 埃菲尔铁塔 卢浮宫 白金汉宫 自由女神像 时代广场 金字塔 凯旋门""".split()
+ROMAN_PLACES = """Beijing Shanghai Shenzhen Hangzhou Chengdu Guangzhou Singapore Tokyo London Boston Seattle Paris Berlin Sydney
+Toronto Dubai Seoul Bangkok Munich Austin Taipei""".split()
+ROMAN_PLACES += ["Hong Kong", "New York", "San Francisco", "Silicon Valley"]
 CELESTIAL = "火星 月球 金星 木星 土星 银河系 太阳系".split()
 
 BRANDS = """华为 阿里 阿里巴巴 腾讯 百度 京东 美团 拼多多 字节跳动 字节 滴滴 小米 联想 网易 新浪 搜狐 携程 快手 哔哩哔哩 知乎 小红书
@@ -412,7 +415,10 @@ def transliterated() -> tuple[list[str], list[str]]:
     known = [
         word
         for word in words()["nrt"]
-        if 2 < len(word) < 7 and set(word) <= TRANSLITERATING and word not in words()["ns"]
+        if 2 < len(word) < 7
+        and set(word) <= TRANSLITERATING
+        and word not in words()["ns"]
+        and word not in ("哈士奇", "布尔什维克", "迈巴赫")
     ]
     return TRANSLITERATED.split() * 4 + known, TRANSLITERATED_SURNAMES.split() * 8 + known
 
