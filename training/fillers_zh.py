@@ -54,7 +54,8 @@ def given_name(draw: Draw) -> str:
         return lists.two_given().draw(draw.random)
     if roll < 0.59:
         return second.draw(draw.random) * 2
-    return first.draw(draw.random) + second.draw(draw.random)
+    name = first.draw(draw.random) + second.draw(draw.random)
+    return lists.two_given().draw(draw.random) if name in lists.frequent() else name
 
 
 def short_given(draw: Draw) -> str:

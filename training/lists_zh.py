@@ -96,7 +96,7 @@ FAMOUS = """
 梁朝伟 章子怡 巩俐 姚明 刘翔 李娜 郎平 马云 马化腾 任正非 雷军 董明珠 袁隆平 钱学森 屠呦呦 耶律阿保机 完颜阿骨打 松赞干布
 文成公主 爱新觉罗·玄烨 达赖喇嘛 阿育王 玉皇大帝 观音菩萨 包青天 狄仁杰 福尔摩斯 哈利·波特 蜘蛛侠
 """.split()
-DYNASTIES = "周 秦 汉 魏 吴 蜀汉 晋 西晋 东晋 隋 唐 后唐 北宋 南宋 宋 辽 金 元 明 清 北魏 北齐 南朝梁".split()
+DYNASTIES = "周 秦 汉 魏 吴 蜀汉 晋 西晋 东晋 隋 唐 后唐 北宋 南宋 宋 辽 金 元 明 清 北魏 北齐".split()
 TEMPLE_NAMES = "高祖 太祖 太宗 世祖 高宗 中宗 玄宗 神宗 仁宗 武帝 文帝 景帝 明帝 哀帝 献帝 惠帝 光武帝 孝文帝 成祖 世宗 穆宗 宣宗 徽宗 庄王 桓公 文公 厉王 宣王 平王 幽王".split()
 
 NICK_TAIL = "强 明 华 芳 珍 花 龙 虎 娟 伟 杰 毛 狗 牛 胖 东 军 勇 亮 辉 康 福 贵 宝 彬 斌 文 武 凯 丽 玲 燕 霞 美 莲 娇 英 梅 兰 香 红 Q".split()
@@ -487,6 +487,13 @@ def known_organisations() -> list[str]:
         and re.search(f"({ends})$", word)
         and not (len(word) < 7 and re.match(f"({generic})", word))
     ]
+
+
+@cache
+def frequent() -> set[str]:
+    """Words so common that nobody is given them for a name."""
+    speeches = ("n", "v", "a", "d", "vn", "b", "t", "r", "c")
+    return {word for speech in speeches for word, frequency in words()[speech].items() if frequency > 300}
 
 
 @cache
