@@ -9,7 +9,8 @@ Sources, all read from installed packages while the lists are made:
     cpca (MIT)               the administrative divisions of China
 
 An entry is kept as a hash, in lower case; what stands in no list is never said to.
-"""  # noqa: E501
+"""
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -112,7 +113,7 @@ def _from_wordfreq(masks: dict[str, int]) -> None:
 
 
 def _from_jieba(masks: dict[str, int]) -> None:
-    for line in (_folder("jieba") / "dict.txt").read_text(encoding="utf-8").splitlines():
+    for line in (folder_of("jieba") / "dict.txt").read_text(encoding="utf-8").splitlines():
         word, frequency, part = line.split()
         if not 1 <= len(word) <= 7 or not _is_han(word):
             continue
@@ -124,7 +125,7 @@ def _from_jieba(masks: dict[str, int]) -> None:
             masks[word] |= _JIGOU
         elif len(word) > 1 and int(frequency) >= 5:
             masks[word] |= _CI
-    with (_folder("cpca") / "resources" / "adcodes.csv").open(encoding="utf-8") as file:
+    with (folder_of("cpca") / "resources" / "adcodes.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             name = row["name"]
             if 2 <= len(name) <= 7:
@@ -133,7 +134,7 @@ def _from_jieba(masks: dict[str, int]) -> None:
                     masks[name[:-1]] |= _DI
 
 
-def _folder(package: str) -> Path:
+def folder_of(package: str) -> Path:
     """Where a package lies; it is not imported, for it may load much."""
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:

@@ -14,13 +14,14 @@ What lies here as text was written by hand. The rest is read from installed libr
 
 import bisect
 import csv
-import importlib.resources
 import itertools
 import random as randomness
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
+
+from training.lists import folder_of
 
 SURNAMES = """
 王 71 李 70 张 67 刘 51 陈 46 杨 31 黄 23 赵 22 吴 21 周 19 徐 15 孙 14 马 13 朱 12 胡 12 郭 11 何 11 林 11 高 11 罗 10
@@ -334,7 +335,7 @@ SINGLE = {name for name in SURNAME.items if len(name) == 1}
 def words() -> dict[str, dict[str, int]]:
     """The words of jieba: for each part of speech, word and frequency."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
-    text = importlib.resources.files("jieba").joinpath("dict.txt").read_text(encoding="utf-8")
+    text = (folder_of("jieba") / "dict.txt").read_text(encoding="utf-8")
     for line in text.splitlines():
         word, frequency, speech = line.split()
         found[speech][word] = int(frequency)
@@ -426,7 +427,7 @@ def transliterated() -> tuple[list[str], list[str]]:
 @cache
 def divisions() -> dict[str, list[tuple[str, str, str]]]:
     """(province, city, district) of the administrative divisions, one for each district, by province."""
-    text = importlib.resources.files("cpca.resources").joinpath("adcodes.csv").read_text(encoding="utf-8")
+    text = (folder_of("cpca") / "resources" / "adcodes.csv").read_text(encoding="utf-8")
     names = {row["adcode"][:6]: row["name"] for row in csv.DictReader(text.splitlines())}
     found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for code, name in names.items():

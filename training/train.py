@@ -73,7 +73,7 @@ def encoded(example: Example, known: dict[int, int]) -> Encoded | None:
 def batches(
     examples: Sequence[Encoded], words: int, draw: random.Random, dropped: float
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Rows, offsets and labels of about so many words, texts with blanks between them; a share of rows is left out."""
+    """Rows, offsets and labels of about so many words, with blanks between texts; some rows are left out."""
     blank = Encoded(np.zeros(0, np.int32), np.zeros(REACH, np.int32), np.full(REACH, -1))
     order = list(range(len(examples)))
     draw.shuffle(order)
@@ -99,7 +99,7 @@ def _batch(some: list[Encoded], draw: random.Random, dropped: float) -> tuple[Te
 
 
 def fit(examples: Sequence[Encoded], epochs: int, seed: int, rate: float, words: int = 6000) -> Network:
-    """AdamW, one cycle of the learning rate (Smith, 2018), smoothed labels, a little less weight for what is no name."""
+    """AdamW, one cycle of the learning rate (Smith, 2018), smoothed labels, less weight for no name."""
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
     draw = random.Random(seed)
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--made-up", type=int, default=40_000, help="texts of each grammar")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -176,7 +176,9 @@ def main() -> None:
     found = [encoded(example, known) for example in trained_on(args.seed, args.made_up)]
     examples = [each for each in found if each is not None]
     count = sum(len(each.labels) for each in examples)
-    print(f"{len(examples):,} texts, {count:,} words, {time.process_time() - began:.0f} CPU seconds", flush=True)
+    print(
+        f"{len(examples):,} texts, {count:,} words, {time.process_time() - began:.0f} CPU seconds", flush=True
+    )
     network = fit(examples, args.epochs, args.seed, args.rate)
     write(network, known, examples, args.output)
     print(f"wrote {args.output}: {time.process_time() - began:.0f} CPU seconds in all", flush=True)

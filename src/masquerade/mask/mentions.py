@@ -1,7 +1,8 @@
-"""One name, wherever it stands: what a text called somebody once it may call them again, in whole or in part.
+"""One name, wherever it stands: what a text called somebody once it may call them again, whole or in part.
 
-A network sees a few words around a name; here the whole text is looked at. "Ms. Lovelace" after "Ada Lovelace",
-小明 after 李小明: a part stands for the whole where it is written like a name and is no ordinary word.
+A network sees a few words around a name; here the whole text is looked at. "Ms. Lovelace" after "Ada
+Lovelace", 小明 after 李小明: a part stands for the whole where it is written like a name, and is no ordinary
+word.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ Ordinary = Callable[[str], bool]
 _SHORTEST = {True: 2, False: 3}
 """Characters of what is looked for elsewhere: of Han, and of others."""
 _COMPOUND = frozenset(
-    "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 令狐 慕容 司徒 夏侯 长孙 宇文 轩辕 端木 南宫 独孤 西门 百里 呼延 闻人 赫连 澹台 "
-    "歐陽 司馬 諸葛 東方 尉遲 公孫 長孫 軒轅 端木 獨孤 西門".split()
+    (
+        "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 令狐 慕容 司徒 夏侯 长孙 宇文 轩辕 端木 南宫 独孤 西门 "
+        "百里 呼延 闻人 赫连 澹台 歐陽 司馬 諸葛 東方 尉遲 公孫 長孫 軒轅 獨孤 西門"
+    ).split()
 )
 
 
@@ -101,7 +104,9 @@ def _starts(text: str, form: str) -> Iterator[int]:
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether letters do not go on beside it, as they do within a longer word."""
-    return not (_goes_on(text[start - 1 : start], text[start]) or _goes_on(text[end : end + 1], text[end - 1]))
+    return not (
+        _goes_on(text[start - 1 : start], text[start]) or _goes_on(text[end : end + 1], text[end - 1])
+    )
 
 
 def _goes_on(beside: str, edge: str) -> bool:

@@ -11,7 +11,7 @@ stand for it. How it was made: ``training/``; what it was measured on, and what 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -147,7 +147,9 @@ def _seer(model: Model) -> Callable[[str], tuple[NDArray[np.int32], Floats]]:
 
         return see
     table = np.frombuffer(model.table, np.int8).reshape(-1, model.width)
-    known = dict(zip(np.frombuffer(hashes, np.uint32).tolist(), np.frombuffer(masks, np.uint16).tolist(), strict=True))
+    known = dict(
+        zip(np.frombuffer(hashes, np.uint32).tolist(), np.frombuffer(masks, np.uint16).tolist(), strict=True)
+    )
 
     def look(text: str) -> tuple[NDArray[np.int32], Floats]:
         found = words.cut(text)
