@@ -16,8 +16,8 @@ from torch import nn  # noqa: E402
 
 from masquerade.dp.ledger import Budget, Ledger  # noqa: E402
 from masquerade.errors import BadInput  # noqa: E402
-from masquerade.transfer import light, one_stage, zero_shot  # noqa: E402
-from masquerade.transfer.handover import Examples, Handover, Pictures  # noqa: E402
+from masquerade.transfer import light, one_stage, recipes, zero_shot  # noqa: E402
+from masquerade.transfer.handover import Examples, Handover, Pictures, backbone_of, weights_of  # noqa: E402
 from masquerade.transfer.models import OwnModel, Shape  # noqa: E402
 from masquerade.transfer.recipes import RECIPES, Owning, Receiving, head_stage  # noqa: E402
 from tests.transfer.files import edited  # noqa: E402
@@ -249,9 +249,27 @@ def test_a_head_is_found_or_named(owned: Handover) -> None:
         head_stage(trained(replace(headless, head="7")), PUBLIC, RECEIVING)
 
 
+def test_what_is_frozen_in_a_head_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not handed on: were it moved, the head would be one that fits another."""
+
+    def made() -> nn.Module:
+        head = nn.Sequential(nn.Linear(10, 8), nn.Tanh(), nn.Linear(8, 3))
+        head[0].requires_grad_(False)
+        return nn.Sequential(nn.LayerNorm(10), head)
+
+    came, fitted = trained(OwnModel("half a head", 3, made, head="1")), []
+    fit = recipes._fit
+    monkeypatch.setattr(recipes, "_fit", lambda model, *a, **k: (fit(model, *a, **k), fitted.append(model)))
+    moved = head_stage(came, PUBLIC, RECEIVING)
+    seen = fitted[0](torch.from_numpy(TEST.inputs))
+    assert torch.equal(moved.logits(TEST.inputs), seen) and not torch.equal(came.logits(TEST.inputs), seen)
+
+
 def trained(model: OwnModel) -> Handover:
-    weights = {name: value.detach() for name, value in model.build().named_parameters()}
-    return Handover("one-stage", "trained", None, model, CLASSES, weights=weights)
+    """As it begins, handed over as if it had been trained."""
+    made = model.build()
+    weights, backbone = weights_of(made), backbone_of(made, weights_of(made))
+    return Handover("one-stage", "trained", None, model, CLASSES, weights=weights, backbone=backbone)
 
 
 def test_a_full_model_of_pictures_needs_pictures(owned: Handover) -> None:

@@ -369,10 +369,13 @@ def head_stage(
     examples, targets = _labelled(public, handover, "the stage that trains the head")
     model = handover.module()
     named = handover.model.head if isinstance(handover.model, OwnModel) else ""
-    head = head_of(model, len(handover.classes), named)
+    head = [
+        value for value in head_of(model, len(handover.classes), named).parameters() if value.requires_grad
+    ]
     model.requires_grad_(False)
-    head.requires_grad_()
-    anchors = [value.detach().clone() for value in head.parameters()]
+    for value in head:  # and not what is frozen in it: that would move here, and stay behind
+        value.requires_grad_()
+    anchors = [value.detach().clone() for value in head]
     stage = replace(how, steps=how.head_steps, rate=how.head_rate, decay=0.0)
 
     def beside() -> Tensor:
@@ -383,10 +386,8 @@ def head_stage(
     return replace(handover, weights={name: state[name].detach().clone() for name in handover.weights})
 
 
-def _distance(model: nn.Module, anchors: list[Tensor]) -> Tensor:
-    parts = [
-        (value - anchor).square().sum() for value, anchor in zip(model.parameters(), anchors, strict=True)
-    ]
+def _distance(values: list[nn.Parameter], anchors: list[Tensor]) -> Tensor:
+    parts = [(value - anchor).square().sum() for value, anchor in zip(values, anchors, strict=True)]
     return torch.stack(parts).sum()
 
 
