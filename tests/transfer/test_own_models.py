@@ -265,6 +265,26 @@ def test_what_is_frozen_in_a_head_stays(monkeypatch: pytest.MonkeyPatch) -> None
     assert torch.equal(moved.logits(TEST.inputs), seen) and not torch.equal(came.logits(TEST.inputs), seen)
 
 
+def test_nobody_hands_over_a_backbone() -> None:
+    """Weights are those of their stage, and what is not among them is known by its digest."""
+    state = Backed(nn.Sequential(nn.Linear(10, 64), nn.BatchNorm1d(64)).state_dict()).state_dict()
+    backed = OwnModel("backed", 3, lambda: Backed({n[9:]: v for n, v in state.items() if n[:4] == "back"}))
+    honest = trained(backed)
+    assert honest.weights.keys() == {"head.weight", "head.bias"} and honest.module()
+    model, other = backed.build(), {"backbone.0.weight": torch.ones(64, 10)}
+    for made in (
+        replace(honest, backbone=""),
+        replace(honest, backbone="", weights={**honest.weights, **other}),
+        replace(honest, weights={**honest.weights, **other}, backbone=backbone_of(model, other)),
+        replace(honest, weights={**honest.weights, "backbone.1.running_var": torch.zeros(64)}),
+        replace(honest, weights={}),
+        replace(honest, stage="definition"),
+        replace(honest, stage="full"),
+    ):
+        with pytest.raises(BadInput, match=r"of another stage|backbone is another"):
+            Handover.of(made.files(), backed).module()
+
+
 def trained(model: OwnModel) -> Handover:
     """As it begins, handed over as if it had been trained."""
     made = model.build()

@@ -89,20 +89,24 @@ class Handover:
     def module(self) -> nn.Module:
         """The model, with these weights or those of the seed.
 
+        A definition has no weights, a trained model those that are trained, a full one all: nobody who hands
+        over puts others in the place of a public backbone.
+
         Raises:
             BadInput: the weights are of another model, or the backbone is another than it was there.
         """
         model = self.model.build(self.seed)
         state = state_of(model)
-        if self.weights:
-            trained = {name for name, value in model.named_parameters() if value.requires_grad}
-            fits = trained <= self.weights.keys() <= state.keys()
-            if not fits or any(state[n].shape != w.shape for n, w in self.weights.items()):
-                raise BadInput("the weights are those of another model")
-            with torch.no_grad():
-                for name, value in self.weights.items():
-                    state[name].copy_(value)
-        if self.backbone and backbone_of(model, self.weights) != self.backbone:
+        expected = {"definition": dict[str, Tensor](), "trained": trained_of(model), "full": state}[
+            self.stage
+        ]
+        same = self.weights.keys() == expected.keys()
+        if not same or any(state[n].shape != w.shape for n, w in self.weights.items()):
+            raise BadInput("the weights are those of another model, or of another stage")
+        with torch.no_grad():
+            for name, value in self.weights.items():
+                state[name].copy_(value)
+        if backbone_of(model, self.weights) != self.backbone:
             raise BadInput(
                 "the backbone is another than where this hand-over was made: both sides need the same public "
                 "weights, and the same version of the code that loads or draws them"
@@ -231,8 +235,12 @@ def widened(value: Tensor) -> Tensor:
 
 def weights_of(model: nn.Module, *, whole: bool = False) -> dict[str, Tensor]:
     """A copy of what was trained; or of all that the model holds, buffers too."""
-    named = state_of(model) if whole else dict(model.named_parameters())
-    return {n: v.detach().clone() for n, v in named.items() if whole or v.requires_grad}
+    return {n: v.detach().clone() for n, v in (state_of(model) if whole else trained_of(model)).items()}
+
+
+def trained_of(model: nn.Module) -> dict[str, Tensor]:
+    """Its trainable parameters, each once, though it may have several names."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:

@@ -228,9 +228,10 @@ def _full(handover: Handover, how: Receiving, examples: NDArray[Any]) -> Handove
     """
     if how.model is None and isinstance(handover.model, OwnModel):
         return handover
-    fresh = replace(handover, weights={}, backbone="", seed=how.seed)
+    fresh = replace(handover, stage="definition", weights={}, backbone="", seed=how.seed)
     if isinstance(how.model, OwnModel):
-        return replace(fresh, features=None, model=how.model)
+        backbone = backbone_of(how.model.build(how.seed), {})
+        return replace(fresh, features=None, model=how.model, backbone=backbone)
     if examples.ndim != 3 or examples.shape[1] != examples.shape[2]:
         raise BadInput("a full model of this project sees square pictures: for other examples give your own")
     features, side = how.features or handover.of_pictures(), examples.shape[1]
