@@ -233,6 +233,33 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_paid() -> None:
     assert ledger.spent == 0
 
 
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda x: torch.from_numpy(x - x.mean(0)),
+        lambda x: torch.from_numpy(x / np.abs(x).max()),
+        lambda x: torch.from_numpy(np.hstack([x, np.full((len(x), len(x) % 7), 1, np.float32)])),
+    ],
+)
+def test_what_prepare_takes_from_other_examples_is_refused(prepare: Any) -> None:
+    """It would be in the weights, and nobody paid for it."""
+    ledger = a_ledger()
+    with pytest.raises(BadInput, match="not paid for"):
+        light.owner(private, owning(replace(SMALL, prepare=prepare)), ledger)
+    with pytest.raises(BadInput, match="one input for each") as refused:
+        light.owner(private, owning(replace(SMALL, prepare=lambda x: torch.from_numpy(x[1:]))), ledger)
+    assert "4" not in str(refused.value), "how many records there are is private"
+    assert ledger.spent == 0
+
+
+def test_a_model_of_other_classes_is_refused_before_it_pays() -> None:
+    ledger = a_ledger()
+    for wide in (lambda: nn.Linear(10, 5), lambda: nn.Sequential(nn.Linear(10, 3), nn.Unflatten(1, (3, 1)))):
+        with pytest.raises(BadInput, match="number for each class"):
+            light.owner(private, owning(OwnModel("wide", 3, wide)), ledger)
+    assert ledger.spent == 0
+
+
 def test_a_head_is_found_or_named(owned: Handover) -> None:
     headless = OwnModel(
         "headless", 3, lambda: nn.Sequential(nn.Linear(10, 3), nn.Softplus(), nn.LayerNorm(3))

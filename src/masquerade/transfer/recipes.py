@@ -53,6 +53,8 @@ from masquerade.transfer.train import Limits, Plan, Progress, check_labels, trai
 _FLAT = 0.01
 """A feature that moves less than this over the public pictures is not blown up."""
 _FASTEST = 1e6
+_ROUNDED = 1e-3
+"""What an input may differ by, where it is computed alone or with others."""
 
 
 # -- the owner -------------------------------------------------------------------------------------------
@@ -121,6 +123,8 @@ def _train_light(
     private = read()
     _check_private(private, how)  # before anything is paid
     data = definition.inputs(private.inputs), torch.from_numpy(private.labels)
+    if isinstance(how.model, OwnModel):
+        _check_own(how.model, model, private.inputs, data[0])
     trained = train(
         _training(model), data, plan, ledger=ledger, optimizer=_optimizer(model, how), average=how.average,
         note=f"{recipe} transfer", microbatch=how.microbatch, progress=progress, limits=limits,
@@ -138,6 +142,25 @@ def _check_private(private: Examples, how: Owning) -> None:
         return
     if private.inputs.shape[1:] != (how.side, how.side):
         raise BadInput(f"the pictures are no squares of {how.side} pixels, as declared")
+
+
+def _check_own(own: OwnModel, model: nn.Module, examples: NDArray[Any], prepared: Tensor) -> None:
+    """Each example is prepared by itself, and told a number for each class."""
+    if len(prepared) != len(examples):
+        raise BadInput("prepare gives one input for each example")
+    for at in {0, len(examples) - 1} if len(examples) else ():
+        alone, among = own.prepare(examples[at : at + 1]), prepared[at : at + 1]
+        if alone.shape != among.shape or not torch.allclose(
+            alone.double(), among.double(), rtol=_ROUNDED, atol=_ROUNDED, equal_nan=True
+        ):
+            raise BadInput(
+                "prepare makes of an example something else alone than among others: what it takes from the "
+                "others is not paid for (their mean, their longest). Use public numbers"
+            )
+        with torch.no_grad():
+            told = model(widened(alone).to(next(model.parameters()).device))
+        if told.shape != (1, own.classes):
+            raise BadInput("this model does not tell a number for each class, (n, classes)")
 
 
 def _optimizer(model: nn.Module, how: Owning) -> torch.optim.Optimizer:

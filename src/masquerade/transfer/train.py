@@ -382,7 +382,7 @@ def train(
     """
     x, y = data
     if len(x) != len(y):
-        raise BadInput(f"{len(x):,} inputs and {len(y):,} labels: there is one label an input")
+        raise BadInput("inputs and labels are not as many: there is one label an input")
     if microbatch < 1:
         raise BadInput("a microbatch has 1 example or more")
     if not 0 <= average <= 1:
