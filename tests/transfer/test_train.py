@@ -597,6 +597,10 @@ def test_limits_refuse_before_anything_is_paid_or_end_a_training() -> None:
     ended = run(model, ledger=ledger, limits=watch)
     assert ended.done == 3 and watch.told == ["begin", 20]
     assert ended.event == PLAN.event(sum(value.numel() for value in model.parameters())), "all is paid"
+    kept = list[bytes]()
+    run(network(), limits=Watch(3), keep=kept.append)
+    whole = run(network(), resume=kept[-1], ledger=None)
+    assert len(kept) == 1 and same(whole.model, run(network()).model), "what is paid can go on later"
     short = network()
     assert run(short, replace(PLAN, steps=3)).done == 3
     whole = run(network(), limits=Watch(99))

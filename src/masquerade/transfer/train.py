@@ -445,9 +445,10 @@ def train(
                         steps.parameters,
                     )
                 )
-            if keep is not None and (done % every == 0 or done == plan.steps):
+            last = done == plan.steps or (limits is not None and not limits.go_on())
+            if keep is not None and (done % every == 0 or last):
                 keep(_checkpoint(steps, origin, done, poisoned, mean, model, optimizer, schedule))
-            if limits is not None and not limits.go_on():
+            if last:
                 break
     mean.put()
     optimizer.zero_grad(set_to_none=True)
