@@ -312,6 +312,23 @@ def test_nobody_hands_over_a_backbone() -> None:
             Handover.of(made.files(), backed).module()
 
 
+def test_a_batchnorm_without_weights_stays_as_it_is_used_beside_frozen_layers() -> None:
+    """It holds numbers that are not trained, wherever it stands; where nothing is frozen it is trained."""
+
+    def made() -> nn.Module:
+        model = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8, affine=False), nn.Linear(8, 3))
+        model[0].requires_grad_(False)
+        return model
+
+    own = OwnModel("without weights", 3, made)
+    sent = one_stage.owner(private, owning(own, steps=4), a_ledger())
+    assert sent.weights.keys() == {"2.weight", "2.bias"} and sent.module()
+    few = replace(RECEIVING, steps=4, head_steps=4)
+    assert head_stage(sent, PUBLIC, few).weights.keys() == sent.weights.keys()
+    full = one_stage.receiver(sent, PUBLIC, few)
+    assert full.weights["1.num_batches_tracked"] == 4, "of the full model alone"
+
+
 def trained(model: OwnModel) -> Handover:
     """As it begins, handed over as if it had been trained."""
     made = model.build()

@@ -171,10 +171,13 @@ def _optimizer(model: nn.Module, how: Owning) -> torch.optim.Optimizer:
 
 
 def _training(model: nn.Module) -> nn.Module:
-    """As it is trained: what is frozen stays as it is used, a BatchNorm by the numbers that it has."""
+    """As it is trained. Beside frozen parts all that holds numbers and is not trained stays as it is used, a
+    BatchNorm by the numbers that it has."""
     model.train()
+    if all(value.requires_grad for value in model.parameters()):
+        return model
     for part in model.modules():
-        values = list(part.parameters())
+        values = [*part.parameters(), *part.buffers()]
         if values and not any(value.requires_grad for value in values):
             part.eval()
     return model
