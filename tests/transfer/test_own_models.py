@@ -329,6 +329,11 @@ def test_a_batchnorm_without_weights_stays_as_it_is_used_beside_frozen_layers() 
     assert full.weights["1.num_batches_tracked"] == 4, "of the full model alone"
 
 
+def test_a_name_is_no_kind() -> None:
+    card = light.owner(private, owning(OwnModel("linear", 3, small), steps=2), a_ledger()).card
+    assert "features" not in card
+
+
 def trained(model: OwnModel) -> Handover:
     """As it begins, handed over as if it had been trained."""
     made = model.build()

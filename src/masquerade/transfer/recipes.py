@@ -194,7 +194,8 @@ def _definition(recipe: Recipe, how: Owning) -> Handover:
 
 def _card(recipe: str, how: Owning, epsilon: float) -> str:
     kind = "linear" if how.model is None else how.model.kind
-    seen = f" on {how.features.kind} features" if kind in ("linear", "mlp") else ""
+    by_features = not isinstance(how.model, OwnModel) and kind in ("linear", "mlp")
+    seen = f" on {how.features.kind} features" if by_features else ""
     return (
         f"A classifier ({kind}) of {len(how.classes)} classes{seen}, for the recipe "
         f"{recipe}. Trained with differential privacy: epsilon {epsilon:.4g}, delta {how.delta:g}, for one "
