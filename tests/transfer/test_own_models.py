@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 from masquerade.dp.ledger import Budget, Ledger  # noqa: E402
 from masquerade.errors import BadInput  # noqa: E402
 from masquerade.transfer import light, one_stage, recipes, zero_shot  # noqa: E402
+from masquerade.transfer.features import Features  # noqa: E402
 from masquerade.transfer.handover import Examples, Handover, Pictures, backbone_of, weights_of  # noqa: E402
 from masquerade.transfer.models import OwnModel, Shape  # noqa: E402
 from masquerade.transfer.recipes import RECIPES, Owning, Receiving, head_stage  # noqa: E402
@@ -215,6 +216,8 @@ def test_code_never_travels_and_is_asked_for(owned: Handover) -> None:
             Handover.of(edited(files, lambda whole, told=told: {**whole, "model": told}), SMALL)
     with pytest.raises(BadInput):
         Handover.of(edited(files, lambda whole: {**whole, "features": {"kind": "x"}}), SMALL)
+    with pytest.raises(BadInput, match="sees none"):
+        Handover.of(edited(files, lambda whole: {**whole, "features": asdict(Features())}), SMALL)
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_paid() -> None:
@@ -346,6 +349,9 @@ def test_a_full_model_of_pictures_needs_pictures(owned: Handover) -> None:
         light.receiver(owned, PUBLIC, Receiving(model=Shape("mlp", 10, 3)))
     with pytest.raises(BadInput, match="one label each"):
         Examples(PUBLIC.inputs, PUBLIC.labels[1:])
+    for other in (np.int32, np.uint8, np.float32):  # PyTorch would refuse them later, in other words
+        with pytest.raises(BadInput, match="int64"):
+            Examples(PUBLIC.inputs, PUBLIC.labels.astype(other))
     with pytest.raises(BadInput, match="height, width"):
         Pictures(PUBLIC.inputs, PUBLIC.labels)
     assert (

@@ -40,6 +40,8 @@ class Examples:
     def __post_init__(self) -> None:
         if self.inputs.ndim < 1 or self.labels.shape != self.inputs.shape[:1]:
             raise BadInput("examples are (n, ...), and have one label each")
+        if self.labels.dtype != np.int64:
+            raise BadInput("labels are int64: labels.astype(np.int64)")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.inputs)})"
@@ -83,8 +85,10 @@ class Handover:
             raise BadInput("a hand-over names each class of its model, and each by another name")
         if not 0 <= self.seed < 1 << 63:
             raise BadInput("a seed is from 0 to 2^63 - 1")
-        if self.features is None and isinstance(self.model, Shape):
-            raise BadInput("a hand-over says of what features its model is")
+        if (self.features is None) != isinstance(self.model, OwnModel):
+            raise BadInput(
+                "a hand-over says of what features its model is, or it is an own model that sees none"
+            )
 
     def module(self) -> nn.Module:
         """The model, with these weights or those of the seed.
