@@ -137,6 +137,19 @@ def test_so_many_steps_as_fit_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not limits.go_on() and MachineLimits().go_on()
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts what the parent held")
+def test_memory_is_that_of_this_process() -> None:
+    """And not of a large one that started it."""
+    own = "from masquerade.serve.limits import most_memory; print(most_memory())"
+    large = f"""
+import subprocess, sys
+held = b"x" * 600_000_000
+print(subprocess.run([sys.executable, "-c", {own!r}], check=True, capture_output=True, text=True).stdout)
+"""
+    told = subprocess.run([sys.executable, "-c", large], check=True, capture_output=True, text=True).stdout
+    assert 0 < float(told) < 500
+
+
 def test_the_budget_of_the_pictures_is_one(run: Any, sides: None) -> None:
     """Whatever they are called, and however often they are copied."""
     assert owner(run, "light", "--epsilon", "2", "-q").code == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from torch import nn  # noqa: E402
 
 from masquerade.dp.ledger import Budget, Ledger  # noqa: E402
 from masquerade.errors import BadInput  # noqa: E402
-from masquerade.transfer import light, one_stage, zero_shot  # noqa: E402
-from masquerade.transfer.handover import Examples, Handover, Pictures  # noqa: E402
+from masquerade.transfer import light, one_stage, recipes, zero_shot  # noqa: E402
+from masquerade.transfer.features import Features  # noqa: E402
+from masquerade.transfer.handover import Examples, Handover, Pictures, backbone_of, weights_of  # noqa: E402
 from masquerade.transfer.models import OwnModel, Shape  # noqa: E402
 from masquerade.transfer.recipes import RECIPES, Owning, Receiving, head_stage  # noqa: E402
 from tests.transfer.files import edited  # noqa: E402
@@ -215,6 +216,8 @@ def test_code_never_travels_and_is_asked_for(owned: Handover) -> None:
             Handover.of(edited(files, lambda whole, told=told: {**whole, "model": told}), SMALL)
     with pytest.raises(BadInput):
         Handover.of(edited(files, lambda whole: {**whole, "features": {"kind": "x"}}), SMALL)
+    with pytest.raises(BadInput, match="sees none"):
+        Handover.of(edited(files, lambda whole: {**whole, "features": asdict(Features())}), SMALL)
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_paid() -> None:
@@ -230,6 +233,33 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_paid() -> None:
         light.owner(private, owning(OwnModel("wide", 3, lambda: nn.Linear(11, 3))), ledger)
     with pytest.raises(BadInput, match="names no class"):
         light.owner(lambda: replace(PRIVATE, labels=PRIVATE.labels + 1), owning(SMALL), ledger)
+    assert ledger.spent == 0
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda x: torch.from_numpy(x - x.mean(0)),
+        lambda x: torch.from_numpy(x / np.abs(x).max()),
+        lambda x: torch.from_numpy(np.hstack([x, np.full((len(x), len(x) % 7), 1, np.float32)])),
+    ],
+)
+def test_what_prepare_takes_from_other_examples_is_refused(prepare: Any) -> None:
+    """It would be in the weights, and nobody paid for it."""
+    ledger = a_ledger()
+    with pytest.raises(BadInput, match="not paid for"):
+        light.owner(private, owning(replace(SMALL, prepare=prepare)), ledger)
+    with pytest.raises(BadInput, match="one input for each") as refused:
+        light.owner(private, owning(replace(SMALL, prepare=lambda x: torch.from_numpy(x[1:]))), ledger)
+    assert "4" not in str(refused.value), "how many records there are is private"
+    assert ledger.spent == 0
+
+
+def test_a_model_of_other_classes_is_refused_before_it_pays() -> None:
+    ledger = a_ledger()
+    for wide in (lambda: nn.Linear(10, 5), lambda: nn.Sequential(nn.Linear(10, 3), nn.Unflatten(1, (3, 1)))):
+        with pytest.raises(BadInput, match="number for each class"):
+            light.owner(private, owning(OwnModel("wide", 3, wide)), ledger)
     assert ledger.spent == 0
 
 
@@ -249,9 +279,69 @@ def test_a_head_is_found_or_named(owned: Handover) -> None:
         head_stage(trained(replace(headless, head="7")), PUBLIC, RECEIVING)
 
 
+def test_what_is_frozen_in_a_head_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not handed on: were it moved, the head would be one that fits another."""
+
+    def made() -> nn.Module:
+        head = nn.Sequential(nn.Linear(10, 8), nn.Tanh(), nn.Linear(8, 3))
+        head[0].requires_grad_(False)
+        return nn.Sequential(nn.LayerNorm(10), head)
+
+    came, fitted = trained(OwnModel("half a head", 3, made, head="1")), []
+    fit = recipes._fit
+    monkeypatch.setattr(recipes, "_fit", lambda model, *a, **k: (fit(model, *a, **k), fitted.append(model)))
+    moved = head_stage(came, PUBLIC, RECEIVING)
+    seen = fitted[0](torch.from_numpy(TEST.inputs))
+    assert torch.equal(moved.logits(TEST.inputs), seen) and not torch.equal(came.logits(TEST.inputs), seen)
+
+
+def test_nobody_hands_over_a_backbone() -> None:
+    """Weights are those of their stage, and what is not among them is known by its digest."""
+    state = Backed(nn.Sequential(nn.Linear(10, 64), nn.BatchNorm1d(64)).state_dict()).state_dict()
+    backed = OwnModel("backed", 3, lambda: Backed({n[9:]: v for n, v in state.items() if n[:4] == "back"}))
+    honest = trained(backed)
+    assert honest.weights.keys() == {"head.weight", "head.bias"} and honest.module()
+    model, other = backed.build(), {"backbone.0.weight": torch.ones(64, 10)}
+    for made in (
+        replace(honest, backbone=""),
+        replace(honest, backbone="", weights={**honest.weights, **other}),
+        replace(honest, weights={**honest.weights, **other}, backbone=backbone_of(model, other)),
+        replace(honest, weights={**honest.weights, "backbone.1.running_var": torch.zeros(64)}),
+        replace(honest, weights={}),
+        replace(honest, stage="definition"),
+        replace(honest, stage="full"),
+    ):
+        with pytest.raises(BadInput, match=r"of another stage|backbone is another"):
+            Handover.of(made.files(), backed).module()
+
+
+def test_a_batchnorm_without_weights_stays_as_it_is_used_beside_frozen_layers() -> None:
+    """It holds numbers that are not trained, wherever it stands; where nothing is frozen it is trained."""
+
+    def made() -> nn.Module:
+        model = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8, affine=False), nn.Linear(8, 3))
+        model[0].requires_grad_(False)
+        return model
+
+    own = OwnModel("without weights", 3, made)
+    sent = one_stage.owner(private, owning(own, steps=4), a_ledger())
+    assert sent.weights.keys() == {"2.weight", "2.bias"} and sent.module()
+    few = replace(RECEIVING, steps=4, head_steps=4)
+    assert head_stage(sent, PUBLIC, few).weights.keys() == sent.weights.keys()
+    full = one_stage.receiver(sent, PUBLIC, few)
+    assert full.weights["1.num_batches_tracked"] == 4, "of the full model alone"
+
+
+def test_a_name_is_no_kind() -> None:
+    card = light.owner(private, owning(OwnModel("linear", 3, small), steps=2), a_ledger()).card
+    assert "features" not in card
+
+
 def trained(model: OwnModel) -> Handover:
-    weights = {name: value.detach() for name, value in model.build().named_parameters()}
-    return Handover("one-stage", "trained", None, model, CLASSES, weights=weights)
+    """As it begins, handed over as if it had been trained."""
+    made = model.build()
+    weights, backbone = weights_of(made), backbone_of(made, weights_of(made))
+    return Handover("one-stage", "trained", None, model, CLASSES, weights=weights, backbone=backbone)
 
 
 def test_a_full_model_of_pictures_needs_pictures(owned: Handover) -> None:
@@ -259,6 +349,9 @@ def test_a_full_model_of_pictures_needs_pictures(owned: Handover) -> None:
         light.receiver(owned, PUBLIC, Receiving(model=Shape("mlp", 10, 3)))
     with pytest.raises(BadInput, match="one label each"):
         Examples(PUBLIC.inputs, PUBLIC.labels[1:])
+    for other in (np.int32, np.uint8, np.float32):  # PyTorch would refuse them later, in other words
+        with pytest.raises(BadInput, match="int64"):
+            Examples(PUBLIC.inputs, PUBLIC.labels.astype(other))
     with pytest.raises(BadInput, match="height, width"):
         Pictures(PUBLIC.inputs, PUBLIC.labels)
     assert (

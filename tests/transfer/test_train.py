@@ -597,7 +597,29 @@ def test_limits_refuse_before_anything_is_paid_or_end_a_training() -> None:
     ended = run(model, ledger=ledger, limits=watch)
     assert ended.done == 3 and watch.told == ["begin", 20]
     assert ended.event == PLAN.event(sum(value.numel() for value in model.parameters())), "all is paid"
+    kept = list[bytes]()
+    run(network(), limits=Watch(3), keep=kept.append)
+    whole = run(network(), resume=kept[-1], ledger=None)
+    assert len(kept) == 1 and same(whole.model, run(network()).model), "what is paid can go on later"
     short = network()
     assert run(short, replace(PLAN, steps=3)).done == 3
     whole = run(network(), limits=Watch(99))
     assert whole.done == 20 and same(whole.model, run(network()).model)
+
+
+def test_what_is_tried_is_a_step_like_the_others() -> None:
+    """The first gradient is also checked, which takes several times as long."""
+    model, calls = network(), list[int]()
+
+    class Counting(Watch):
+        def begin(self) -> None:
+            calls.append(-len(calls))
+
+        def tried(self, steps: int) -> None:
+            calls.append(0)
+
+    counted = model[0].register_forward_hook(lambda *_: calls.append(1))
+    run(model, limits=Counting(1))
+    counted.remove()
+    begin = next(i for i, each in enumerate(calls) if each < 0)
+    assert begin > 5 and len(calls) - begin - 2 <= 3

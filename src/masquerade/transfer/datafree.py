@@ -125,7 +125,7 @@ def _student(handover: Handover, how: Distilling) -> Handover:
     else:
         width = handover.of_pictures()(np.zeros((1, how.side, how.side), np.uint8)).shape[1]
         shape = Shape("mlp", width, classes, hidden=how.hidden, dropout=0.1)
-    return replace(handover, model=shape, weights={}, seed=how.seed)
+    return replace(handover, stage="definition", model=shape, weights={}, seed=how.seed)
 
 
 def _taught(

@@ -172,7 +172,7 @@ class PerExample:
                 "(LoRA added afterwards, a layer replaced, frozen or thawed?): set it up again, after "
                 "the change"
             )
-        chance = _Chance(next(iter(self._trained.values())).device)
+        chance = Chance(next(iter(self._trained.values())).device)
         for _ in range(_TRIES):
             found = self._run(losses)
             if isinstance(found, Clipped):
@@ -181,7 +181,7 @@ class PerExample:
             self._examine(losses, found, chance)
         raise BadInput("the model calls other layers each time that it is given the same batch")
 
-    def _examine(self, losses: Callable[[], Tensor], look: _Look, chance: _Chance) -> None:
+    def _examine(self, losses: Callable[[], Tensor], look: _Look, chance: Chance) -> None:
         """Check the batch at hand: by all halves, until one batch showed all; then by one."""
         seen, found = self._seen[look.form], list(look.largest)
         for half in _halves(look.examples, seen.batches if seen.clear else 0):
@@ -265,7 +265,7 @@ class PerExample:
         return Clipped(gradients, len(values), int(over.sum()), len(values) - kept, loss, self.l2_clip_norm)
 
 
-class _Chance:
+class Chance:
     """The state that dropout draws from, to be had again."""
 
     def __init__(self, device: torch.device) -> None:

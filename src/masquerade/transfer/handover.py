@@ -40,6 +40,8 @@ class Examples:
     def __post_init__(self) -> None:
         if self.inputs.ndim < 1 or self.labels.shape != self.inputs.shape[:1]:
             raise BadInput("examples are (n, ...), and have one label each")
+        if self.labels.dtype != np.int64:
+            raise BadInput("labels are int64: labels.astype(np.int64)")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.inputs)})"
@@ -83,26 +85,32 @@ class Handover:
             raise BadInput("a hand-over names each class of its model, and each by another name")
         if not 0 <= self.seed < 1 << 63:
             raise BadInput("a seed is from 0 to 2^63 - 1")
-        if self.features is None and isinstance(self.model, Shape):
-            raise BadInput("a hand-over says of what features its model is")
+        if (self.features is None) != isinstance(self.model, OwnModel):
+            raise BadInput(
+                "a hand-over says of what features its model is, or it is an own model that sees none"
+            )
 
     def module(self) -> nn.Module:
         """The model, with these weights or those of the seed.
+
+        A definition has no weights, a trained model those that are trained, a full one all: nobody who hands
+        over puts others in the place of a public backbone.
 
         Raises:
             BadInput: the weights are of another model, or the backbone is another than it was there.
         """
         model = self.model.build(self.seed)
         state = state_of(model)
-        if self.weights:
-            trained = {name for name, value in model.named_parameters() if value.requires_grad}
-            fits = trained <= self.weights.keys() <= state.keys()
-            if not fits or any(state[n].shape != w.shape for n, w in self.weights.items()):
-                raise BadInput("the weights are those of another model")
-            with torch.no_grad():
-                for name, value in self.weights.items():
-                    state[name].copy_(value)
-        if self.backbone and backbone_of(model, self.weights) != self.backbone:
+        expected = {"definition": dict[str, Tensor](), "trained": trained_of(model), "full": state}[
+            self.stage
+        ]
+        same = self.weights.keys() == expected.keys()
+        if not same or any(state[n].shape != w.shape for n, w in self.weights.items()):
+            raise BadInput("the weights are those of another model, or of another stage")
+        with torch.no_grad():
+            for name, value in self.weights.items():
+                state[name].copy_(value)
+        if backbone_of(model, self.weights) != self.backbone:
             raise BadInput(
                 "the backbone is another than where this hand-over was made: both sides need the same public "
                 "weights, and the same version of the code that loads or draws them"
@@ -231,8 +239,12 @@ def widened(value: Tensor) -> Tensor:
 
 def weights_of(model: nn.Module, *, whole: bool = False) -> dict[str, Tensor]:
     """A copy of what was trained; or of all that the model holds, buffers too."""
-    named = state_of(model) if whole else dict(model.named_parameters())
-    return {n: v.detach().clone() for n, v in named.items() if whole or v.requires_grad}
+    return {n: v.detach().clone() for n, v in (state_of(model) if whole else trained_of(model)).items()}
+
+
+def trained_of(model: nn.Module) -> dict[str, Tensor]:
+    """Its trainable parameters, each once, though it may have several names."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:

@@ -197,7 +197,7 @@ class OwnModel:
     make: Callable[[], nn.Module] = field(repr=False, compare=False)
     """Gives the module: (n, ...) to logits, (n, classes). Weights that it draws come from a public seed."""
     prepare: Callable[[NDArray[Any]], Tensor] = field(default=as_numbers, repr=False, compare=False)
-    """From examples, (n, ...), to what the module is given."""
+    """From examples, (n, ...), to what the module is given: each by itself, without statistics of others."""
     head: str = ""
     """The layer that is trained first, in the recipe one-stage; empty: the last linear one with an output for
     each class."""

@@ -53,6 +53,8 @@ from masquerade.transfer.train import Limits, Plan, Progress, check_labels, trai
 _FLAT = 0.01
 """A feature that moves less than this over the public pictures is not blown up."""
 _FASTEST = 1e6
+_ROUNDED = 1e-3
+"""What an input may differ by, where it is computed alone or with others."""
 
 
 # -- the owner -------------------------------------------------------------------------------------------
@@ -121,6 +123,8 @@ def _train_light(
     private = read()
     _check_private(private, how)  # before anything is paid
     data = definition.inputs(private.inputs), torch.from_numpy(private.labels)
+    if isinstance(how.model, OwnModel):
+        _check_own(how.model, model, private.inputs, data[0])
     trained = train(
         _training(model), data, plan, ledger=ledger, optimizer=_optimizer(model, how), average=how.average,
         note=f"{recipe} transfer", microbatch=how.microbatch, progress=progress, limits=limits,
@@ -140,6 +144,25 @@ def _check_private(private: Examples, how: Owning) -> None:
         raise BadInput(f"the pictures are no squares of {how.side} pixels, as declared")
 
 
+def _check_own(own: OwnModel, model: nn.Module, examples: NDArray[Any], prepared: Tensor) -> None:
+    """Each example is prepared by itself, and told a number for each class."""
+    if len(prepared) != len(examples):
+        raise BadInput("prepare gives one input for each example")
+    for at in {0, len(examples) - 1} if len(examples) else ():
+        alone, among = own.prepare(examples[at : at + 1]), prepared[at : at + 1]
+        if alone.shape != among.shape or not torch.allclose(
+            alone.double(), among.double(), rtol=_ROUNDED, atol=_ROUNDED, equal_nan=True
+        ):
+            raise BadInput(
+                "prepare makes of an example something else alone than among others: what it takes from the "
+                "others is not paid for (their mean, their longest). Use public numbers"
+            )
+        with torch.no_grad():
+            told = model(widened(alone).to(next(model.parameters()).device))
+        if told.shape != (1, own.classes):
+            raise BadInput("this model does not tell a number for each class, (n, classes)")
+
+
 def _optimizer(model: nn.Module, how: Owning) -> torch.optim.Optimizer:
     trained = [value for value in model.parameters() if value.requires_grad]
     if how.optimizer == "adam":
@@ -148,10 +171,13 @@ def _optimizer(model: nn.Module, how: Owning) -> torch.optim.Optimizer:
 
 
 def _training(model: nn.Module) -> nn.Module:
-    """As it is trained: what is frozen stays as it is used, a BatchNorm by the numbers that it has."""
+    """As it is trained. Beside frozen parts all that holds numbers and is not trained stays as it is used, a
+    BatchNorm by the numbers that it has."""
     model.train()
+    if all(value.requires_grad for value in model.parameters()):
+        return model
     for part in model.modules():
-        values = list(part.parameters())
+        values = [*part.parameters(), *part.buffers()]
         if values and not any(value.requires_grad for value in values):
             part.eval()
     return model
@@ -168,7 +194,8 @@ def _definition(recipe: Recipe, how: Owning) -> Handover:
 
 def _card(recipe: str, how: Owning, epsilon: float) -> str:
     kind = "linear" if how.model is None else how.model.kind
-    seen = f" on {how.features.kind} features" if kind in ("linear", "mlp") else ""
+    by_features = not isinstance(how.model, OwnModel) and kind in ("linear", "mlp")
+    seen = f" on {how.features.kind} features" if by_features else ""
     return (
         f"A classifier ({kind}) of {len(how.classes)} classes{seen}, for the recipe "
         f"{recipe}. Trained with differential privacy: epsilon {epsilon:.4g}, delta {how.delta:g}, for one "
@@ -228,9 +255,10 @@ def _full(handover: Handover, how: Receiving, examples: NDArray[Any]) -> Handove
     """
     if how.model is None and isinstance(handover.model, OwnModel):
         return handover
-    fresh = replace(handover, weights={}, backbone="", seed=how.seed)
+    fresh = replace(handover, stage="definition", weights={}, backbone="", seed=how.seed)
     if isinstance(how.model, OwnModel):
-        return replace(fresh, features=None, model=how.model)
+        backbone = backbone_of(how.model.build(how.seed), {})
+        return replace(fresh, features=None, model=how.model, backbone=backbone)
     if examples.ndim != 3 or examples.shape[1] != examples.shape[2]:
         raise BadInput("a full model of this project sees square pictures: for other examples give your own")
     features, side = how.features or handover.of_pictures(), examples.shape[1]
@@ -369,10 +397,13 @@ def head_stage(
     examples, targets = _labelled(public, handover, "the stage that trains the head")
     model = handover.module()
     named = handover.model.head if isinstance(handover.model, OwnModel) else ""
-    head = head_of(model, len(handover.classes), named)
+    head = [
+        value for value in head_of(model, len(handover.classes), named).parameters() if value.requires_grad
+    ]
     model.requires_grad_(False)
-    head.requires_grad_()
-    anchors = [value.detach().clone() for value in head.parameters()]
+    for value in head:  # and not what is frozen in it: that would move here, and stay behind
+        value.requires_grad_()
+    anchors = [value.detach().clone() for value in head]
     stage = replace(how, steps=how.head_steps, rate=how.head_rate, decay=0.0)
 
     def beside() -> Tensor:
@@ -383,10 +414,8 @@ def head_stage(
     return replace(handover, weights={name: state[name].detach().clone() for name in handover.weights})
 
 
-def _distance(model: nn.Module, anchors: list[Tensor]) -> Tensor:
-    parts = [
-        (value - anchor).square().sum() for value, anchor in zip(model.parameters(), anchors, strict=True)
-    ]
+def _distance(values: list[nn.Parameter], anchors: list[Tensor]) -> Tensor:
+    parts = [(value - anchor).square().sum() for value, anchor in zip(values, anchors, strict=True)]
     return torch.stack(parts).sum()
 
 

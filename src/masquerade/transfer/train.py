@@ -36,7 +36,7 @@ from masquerade.dp.accountant import Event, Gaussian, Repeated, Sampled, noise_f
 from masquerade.dp.ledger import Ledger, Receipt
 from masquerade.dp.mechanism import Mechanism, gaussian, vector_sensitivity
 from masquerade.errors import BadInput
-from masquerade.transfer.gradient import Clipped, PerExample, closed_form
+from masquerade.transfer.gradient import Chance, Clipped, PerExample, closed_form
 from masquerade.transfer.models import fingerprint
 
 _ROUNDING = 1 + 2.0**-8
@@ -54,7 +54,7 @@ class Limits(Protocol):
     training ends can be seen in the model."""
 
     def begin(self) -> None:
-        """Model and data are there; the first step comes."""
+        """Model and data are there, and were checked; the gradient of the first step comes."""
 
     def tried(self, steps: int) -> None:
         """One gradient was computed, of so many, and nothing is paid: raises if that is too much."""
@@ -382,7 +382,7 @@ def train(
     """
     x, y = data
     if len(x) != len(y):
-        raise BadInput(f"{len(x):,} inputs and {len(y):,} labels: there is one label an input")
+        raise BadInput("inputs and labels are not as many: there is one label an input")
     if microbatch < 1:
         raise BadInput("a microbatch has 1 example or more")
     if not 0 <= average <= 1:
@@ -410,10 +410,12 @@ def train(
     with gradient:
         for step in range(start, plan.steps):
             drawn = torch.from_numpy(steps.drawn(step, len(x)))
-            if step == start and limits is not None:
-                limits.begin()
+            chance = Chance(next(model.parameters()).device)
             own = gradient(x, y, drawn)
-            if step == start and limits is not None:
+            if step == start and limits is not None:  # again: the first time it was checked as well, for long
+                chance.again()
+                limits.begin()
+                own = gradient(x, y, drawn)
                 limits.tried(plan.steps - start)
             if step == 0 and payer is not None:  # now that nothing is wrong with model and data
                 receipt = payer.spend(steps.event, note)
@@ -443,9 +445,10 @@ def train(
                         steps.parameters,
                     )
                 )
-            if keep is not None and (done % every == 0 or done == plan.steps):
+            last = done == plan.steps or (limits is not None and not limits.go_on())
+            if keep is not None and (done % every == 0 or last):
                 keep(_checkpoint(steps, origin, done, poisoned, mean, model, optimizer, schedule))
-            if limits is not None and not limits.go_on():
+            if last:
                 break
     mean.put()
     optimizer.zero_grad(set_to_none=True)
