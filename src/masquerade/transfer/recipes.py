@@ -92,7 +92,7 @@ class Owning:
     ) -> Owning:
         """A small convolutional network on pixels, with what suits it."""
         shape = Shape("cnn", more.get("side", 28), len(classes))
-        fits = {"batch": 2048, "steps": 400, "l2_clip_norm": 0.1, "rate": 4.0, "microbatch": 1024}
+        fits = {"batch": 1024, "steps": 400, "l2_clip_norm": 0.1, "rate": 4.0, "microbatch": 1024}
         return cls(epsilon, delta, examples, classes, **{"model": shape, **fits, **more})
 
     def __post_init__(self) -> None:
