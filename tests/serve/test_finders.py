@@ -98,13 +98,50 @@ def transformers_model(folder: Path, labels: Sequence[str] = LABELS) -> Path:
     return folder
 
 
-def onnx_model(folder: Path, labels: Sequence[str] = LABELS, score: float = 9.0) -> Path:
+def by_bytes() -> Any:
+    """A tokenizer as GPT-2's, trained on a few words: tokens are bytes, and may be a part of a character."""
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.post_processor = tokenizers.processors.ByteLevel(trim_offsets=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=400, show_progress=False, initial_alphabet=made.pre_tokenizer.alphabet()
+    )
+    made.train_from_iterator(
+        ["Ada met Berlin", "met Ada in Berlin", "in Berlin met", "张伟 met Ada"] * 50, trainer
+    )
+    return made
+
+
+def by_pieces() -> Any:
+    """A tokenizer as XLM-R's: tokens have the space before them."""
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    pieces = ["▁", "▁Ada", "Ada", "▁met", "▁in", "▁Berlin", "▁张伟", "张伟"]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.Unigram([("<unk>", 0.0), *((piece, -1.0) for piece in pieces)], unk_id=0)
+    )
+    made.normalizer = tokenizers.normalizers.NFKC()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    made.decoder = tokenizers.decoders.Metaspace()
+    return made
+
+
+def onnx_model(
+    folder: Path,
+    labels: Sequence[str] = LABELS,
+    score: float = 9.0,
+    made: Any = None,
+    known: Callable[[str], int] = lambda word: KNOWN.get(word, 0),
+) -> Path:
     """A table of numbers, one row a word, that is looked up."""
+    made = made or tokenizer()
+    words = [made.id_to_token(i) for i in range(made.get_vocab_size())]
     onnx = pytest.importorskip("onnx", reason="onnx is not installed to make a model with")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     folder.mkdir(exist_ok=True)
-    rows = [score * (KNOWN.get(word, 0) == i) for word in VOCABULARY for i in range(len(labels))]
-    table = onnx.helper.make_tensor("table", onnx.TensorProto.FLOAT, [len(VOCABULARY), len(labels)], rows)
+    rows = [score * (known(word) == i) for word in words for i in range(len(labels))]
+    table = onnx.helper.make_tensor("table", onnx.TensorProto.FLOAT, [len(words), len(labels)], rows)
     shape = ["batch", "length"]
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Gather", ["table", "input_ids"], ["logits"])],
@@ -118,7 +155,7 @@ def onnx_model(folder: Path, labels: Sequence[str] = LABELS, score: float = 9.0)
     )
     opset = onnx.helper.make_opsetid("", 17)
     onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), folder / "model.onnx")
-    tokenizer().save(str(folder / "tokenizer.json"))
+    made.save(str(folder / "tokenizer.json"))
     told = {
         "max_position_embeddings": LONGEST + 2,
         "id2label": {str(i): name for i, name in enumerate(labels)},
@@ -241,13 +278,27 @@ def test_a_word_of_which_a_part_is_a_name_is_one(maker: str, models: Callable[[s
     assert values(look, "的张的") == [("PERSON", "张")]
 
 
+@pytest.mark.parametrize("make", [by_bytes, by_pieces])
+@pytest.mark.parametrize("before", ["", "met ", "🎉 ", "𠮷 met ", "met  ", "ﬁ\n", "e\u0301 in "])
+def test_tokenizers_of_every_kind(make: Callable[[], Any], before: str, tmp_path: Path) -> None:
+    made = make()
+
+    def known(token: str) -> int:
+        word = made.decode([made.token_to_id(token)]).strip()
+        return {"Ada": 1, "Berlin": 3, "张伟": 1}.get(word, 0)
+
+    look = finder(f"onnx:{onnx_model(tmp_path, made=made, known=known)}")
+    text = f"{before}Ada met 张伟 in Berlin"
+    assert values(look, text) == [("PERSON", "Ada"), ("PERSON", "张伟"), ("LOCATION", "Berlin")]
+
+
 @TAGGERS
 def test_one_name_behind_another_is_two(maker: str, models: Callable[[str], str]) -> None:
     assert values(finder(models(maker)), "张伟张伟") == [("PERSON", "张伟"), ("PERSON", "张伟")]
 
 
 def test_the_threshold_is_the_policys(tmp_path: Path) -> None:
-    """A weak model: of six labels one weighs e, and five weigh 1. A name is one by 0.74, and "met" by 0.52."""
+    """A weak model: of six labels one weighs e, five 1. So "Ada" is private by 0.74, and "met" by 0.52."""
     use = f"onnx:{onnx_model(tmp_path / 'weak', score=1.0)}"
     assert values(finder(use), "Ada met") == [("PERSON", "Ada"), ("LOCATION", "met")]
     strict = finder(use, "[thresholds]\nPERSON = 0.7\nLOCATION = 0.7")
