@@ -598,6 +598,7 @@ def test_models_are_a_union_with_the_rules(models: Callable[[str], str]) -> None
     masked = masker.mask(text)
     assert "Hopper" not in masked.text
     assert masked.restore(masked.text) == text
+    assert masker.mask(masked.text).text == masked.text
 
 
 @EACH
