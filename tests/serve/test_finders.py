@@ -203,7 +203,11 @@ def offline(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     def connect(self: socket.socket, address: Any) -> None:
         raise AssertionError("a model was looked for elsewhere")
 
+    def resolve(*args: Any, **how: Any) -> Any:
+        raise AssertionError("a model was looked for elsewhere")
+
     monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +364,14 @@ def test_a_find_counts_where_its_window_judges_it() -> None:
     ]
 
 
+def test_how_much_a_model_reads_at_once() -> None:
+    assert module._most_tokens(None) == 512
+    assert module._most_tokens(514, 10**30) == 512
+    assert module._most_tokens(512, 512) == 510
+    assert module._most_tokens(8192, 128) == 128
+    assert module._most_tokens(-1, None) == 512
+
+
 # -- labels ----------------------------------------------------------------------------------------------
 
 
@@ -419,6 +431,20 @@ def test_what_is_not_on_this_machine_is_refused(maker: str, place: str) -> None:
 def test_a_package_that_is_not_installed_is_no_model() -> None:
     with pytest.raises(PolicyProblem, match="no installed package; nothing is fetched"):
         finder("spacy:en_core_web_nowhere")
+
+
+def test_a_pipeline_of_spacy_that_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "en_tiny"
+    package.mkdir()
+    spacy_model(package / "en_tiny-1.0")
+    code = "import spacy\nfrom pathlib import Path\n\ndef load(**how):\n"
+    code += "    return spacy.load(Path(__file__).parent / 'en_tiny-1.0', **how)\n"
+    (package / "__init__.py").write_text(code)
+    (tmp_path / "en_tiny-1.0.dist-info").mkdir()
+    (tmp_path / "en_tiny-1.0.dist-info" / "METADATA").write_text("Name: en-tiny\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path / "en_tiny-1.0.dist-info")
+    assert values(finder("spacy:en_tiny"), "Ada in Berlin") == [("PERSON", "Ada"), ("LOCATION", "Berlin")]
 
 
 @pytest.mark.parametrize("maker", ["transformers", "onnx", "spacy", "gliner"])

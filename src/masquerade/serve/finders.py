@@ -368,7 +368,7 @@ def _most_tokens(positions: object, told: object = None) -> int:
         for number in (positions - 2 if isinstance(positions, int) else None, told)
         if isinstance(number, int) and number > 0
     ]
-    return min(_MOST_TOKENS, *at_most)
+    return min([_MOST_TOKENS, *at_most])
 
 
 def _label_list(by_number: object) -> list[str]:
