@@ -376,3 +376,108 @@ def test_every_place_is_found(pairs: list[tuple[str, str]], last: str) -> None:
     lines = module._lines(text + f"last.one = {last}\n[after]\nx = 1\n")
     assert lines["last", "one"] == line
     assert lines["after", "x"] == line + last.count("\n") + 2
+
+
+# -- who looks beside the rules --------------------------------------------------------------------------
+
+MODEL = 'version = 1\n[finder]\nuse = "transformers:/models/ner"\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "names", "models"),
+    [
+        ("", True, ()),
+        ('use = "names"', True, ()),
+        ('use = ["names"]', True, ()),
+        ('use = "rules"', False, ()),
+        ('use = "spacy:en_core_web_sm"', True, (("spacy", "en_core_web_sm"),)),
+        ('use = ["names", "gliner:C:\\\\models"]', True, (("gliner", "C:\\models"),)),
+        ('use = ["onnx:a", "onnx:b"]', True, (("onnx", "a"), ("onnx", "b"))),
+        ('use = "onnx:a"\nonly = true', False, (("onnx", "a"),)),
+        ('use = "onnx:a"\nonly = false', True, (("onnx", "a"),)),
+    ],
+)
+def test_who_looks(said: str, names: bool, models: tuple[tuple[str, str], ...]) -> None:
+    finder = Policy.parse("version = 1\n" + (f"[finder]\n{said}" if said else "")).finder
+    assert (finder.names, finder.models) == (names, models)
+
+
+IMPOSSIBLE_FINDERS = {
+    "no table": ('finder = "names"', 2, r"write \[finder\]"),
+    "no use": ("[finder]\nonly = true", 2, "has no 'use'"),
+    "an unknown key": ('[finder]\nuses = "names"', 3, "did you mean 'use'"),
+    "no string": ("[finder]\nuse = 3", 3, "list of strings"),
+    "no string inside": ('[finder]\nuse = [\n"names",\n3]', 5, "needs quotation marks"),
+    "nobody": ("[finder]\nuse = []", 3, "names nobody"),
+    "unknown": ('[finder]\nuse = "name"', 3, "did you mean 'names'"),
+    "an unknown maker": (
+        '[finder]\nuse = ["names",\n"transfomers:/m"]',
+        4,
+        "did you mean 'transformers:PATH'",
+    ),
+    "no place": ('[finder]\nuse = "spacy"', 3, "where the model lies"),
+    "an empty place": ('[finder]\nuse = "onnx: "', 3, "where the model lies"),
+    "twice": ('[finder]\nuse = ["onnx:a",\n"onnx:a"]', 4, "twice"),
+    "rules and more": ('[finder]\nuse = ["rules", "onnx:a"]', 3, "said alone"),
+    "no rules": ('rules = false\n[finder]\nuse = "rules"', 4, "turns the built-in rules off"),
+    "only a word": ('[finder]\nuse = "onnx:a"\nonly = "yes"', 4, "true or false"),
+    "only ours": ('[finder]\nuse = "names"\nonly = true', 4, "name one in 'use'"),
+    "only and ours": ('[finder]\nuse = ["names", "onnx:a"]\nonly = true', 4, "leave out 'names'"),
+    "labels of nobody": ('[finder]\nuse = "names"\n[finder.labels]\nPER = "PERSON"', 4, "take this out"),
+    "labels in no table": ('[finder]\nuse = "onnx:a"\nlabels = ["PER"]', 4, r"write \[finder.labels\]"),
+    "no kind": ('[finder]\nuse = "onnx:a"\n[finder.labels]\nPER = "person"', 5, "did you mean 'PERSON'"),
+    "a number": ('[finder]\nuse = "onnx:a"\nlabels.B-X = 1', 4, "a kind is"),
+    "kept": (
+        '[finder]\nuse = "onnx:a"\n[finder.labels]\nPER = "PERSON"\n[fates]\nPERSON = "keep"',
+        5,
+        "can never fire",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "says"), IMPOSSIBLE_FINDERS.values(), ids=IMPOSSIBLE_FINDERS)
+def test_impossible_finders_are_refused_with_their_line(text: str, line: int, says: str) -> None:
+    with pytest.raises(PolicyProblem, match=says) as caught:
+        Policy.parse("version = 1\n" + text)
+    assert caught.value.line == line
+
+
+def test_labels_are_ours_none_or_new() -> None:
+    policy = Policy.parse(
+        MODEL
+        + '[finder.labels]\n"B-PER" = "PERSON"\nMISC = "none"\nCODE = "BADGE"\n[fates]\nBADGE = "redact"'
+    )
+    assert policy.finder.labels == {"B-PER": "PERSON", "MISC": "none", "CODE": "BADGE"}
+    assert policy.own_kinds == ("BADGE",)
+    assert policy.fate("BADGE") is Fate.REDACT
+
+
+def test_the_version_follows_who_looks() -> None:
+    standard = Policy.parse("version = 1").version
+    assert Policy().version == standard
+    assert Policy.parse('version = 1\n[finder]\nuse = "names"').version == standard
+    versions = [
+        Policy.parse('version = 1\n[finder]\nuse = "rules"').version,
+        Policy.parse(MODEL).version,
+        Policy.parse(MODEL + "only = true").version,
+        Policy.parse(MODEL + '[finder.labels]\nPER = "PERSON"').version,
+        Policy.parse(MODEL.replace("ner", "nel")).version,
+    ]
+    assert len({standard, *versions}) == 6
+    both = 'version = 1\n[finder]\nuse = ["names", "transformers:/models/ner"]'
+    assert Policy.parse(both).version == Policy.parse(MODEL).version
+
+
+def test_a_model_may_find_any_kind() -> None:
+    Policy.parse(MODEL + '[fates]\nPERSON = "block"', finders=False)
+    with pytest.raises(PolicyProblem, match="nothing finds EMPLOYEE"):
+        Policy.parse(MODEL + '[fates]\nEMPLOYEE = "block"', finders=False)
+
+
+def test_a_policy_with_models_does_not_look_without_them() -> None:
+    from masquerade.mask.find import Lookout
+
+    with pytest.raises(PolicyProblem, match="no finder was passed") as caught:
+        Lookout(Policy.parse(MODEL))
+    assert caught.value.line == 3
+    assert Lookout(Policy.parse(MODEL), [lambda text: []]).find("Ada") == []

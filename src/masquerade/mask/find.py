@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import re2
 from ahocorasick_rs import AhoCorasick, MatchKind
 
+from masquerade.errors import PolicyProblem
 from masquerade.mask import scanner
 from masquerade.mask.normal import Normal, lowered
 from masquerade.mask.policy import Pattern, Policy, Words, readied
@@ -66,9 +67,17 @@ class Lookout:
         policy: fates, thresholds, lists and patterns.
         finders: further callables ``text -> spans``. An exception from one of them is not caught: text that
             could not be looked at must not be sent.
+
+    Raises:
+        PolicyProblem: the policy names models, and none was passed: what they would find would be sent.
     """
 
     def __init__(self, policy: Policy, finders: Sequence[Finder] = ()) -> None:
+        if policy.finder.models and not finders:
+            raise PolicyProblem(
+                "[finder] names models, and no finder was passed: load them with serve.finders.finders",
+                line=policy.finder.line,
+            )
         self._policy = policy
         self._finders = tuple(finders)
         self._denied = [(words.kind or "", _Matcher(words)) for words in policy.deny]

@@ -25,6 +25,13 @@ A policy is read from TOML:
     expression = 'E-[0-9]{6}'   # RE2 syntax: linear time, no look-around, no back-references
     context = ["staff", "工号"]  # when given, one of these must stand nearby
 
+    [finder]                    # who else looks, beside the rules
+    use = "spacy:/models/ner"   # names (our own, the default), rules (nobody), or a model, beside our own
+
+    [finder.labels]             # the model's labels, where it does not call them as we do
+    Personne = "PERSON"
+    Divers = "none"             # not private
+
 A file that says something impossible is refused whole, with the line: an unknown key or kind, and also a
 rule that can never fire, because its author believes that it protects. Messages name lines, keys and
 kinds, never a listed word: the words are what the policy protects.
@@ -53,6 +60,12 @@ from masquerade.mask.surrogate import PLAUSIBLE_KINDS
 Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
 """How a listed word is compared: as it stands, whatever its case, or as an RE2 expression."""
 
+MAKERS = ("spacy", "transformers", "gliner", "onnx")
+"""What can read a model that a policy names; ``serve.finders`` loads them."""
+
+NAMES_FIND: frozenset[str] = frozenset()
+"""The kinds that our own model, ``names``, finds."""
+
 _MATCHES: tuple[Match, ...] = ("exact", "ignore-case", "pattern")
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
 _NAMEABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
@@ -61,6 +74,9 @@ _NAMEABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 def _fate(fate: Any) -> Any:
     return Fate(fate) if fate in list(Fate) else fate
 
+
+NONE = "none"
+"""In place of a kind: a label that is not private."""
 
 DEFAULT_FATE = Fate.TOKEN
 """A token gives the model something to talk about and gives nothing away, and it comes back."""
@@ -109,6 +125,36 @@ class Pattern:
         return f"Pattern(kind={self.kind}, name={self.name!r}, score={self.score}, line={self.line})"
 
 
+@dataclass(frozen=True, slots=True)
+class Finders:
+    """Who looks beside the rules: ``names`` (our own model), ``rules`` (nobody), models as ``MAKER:PLACE``.
+
+    Models are a union with ours, unless ``only``. ``labels`` says which of our kinds a model's label is, or
+    that it is none of them, where the label does not say so itself.
+    """
+
+    use: tuple[str, ...] = ("names",)
+    only: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    line: int | None = None
+
+    @property
+    def models(self) -> tuple[tuple[str, str], ...]:
+        """The models of other makers: (maker, folder or package)."""
+        parts = (entry.partition(":") for entry in self.use)
+        return tuple((maker, place) for maker, colon, place in parts if colon)
+
+    @property
+    def names(self) -> bool:
+        """Whether our own model looks."""
+        return self.use != ("rules",) and not self.only
+
+    @property
+    def meaning(self) -> list[Any]:
+        """What of it a policy's version is made of."""
+        return [self.names, self.models, dict(self.labels)]
+
+
 @dataclass(frozen=True, repr=False)
 class Policy:
     """The rules of one deployment. ``Policy()`` is the default policy.
@@ -128,6 +174,7 @@ class Policy:
     patterns: tuple[Pattern, ...] = ()
     rules: bool = True
     """Whether the built-in rules look as well."""
+    finder: Finders = field(default_factory=Finders)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fates", {k: _fate(f) for k, f in self.fates.items()})
@@ -178,7 +225,7 @@ class Policy:
         They are a prefix of the SHA-256 of its content, without line numbers. Whoever can guess a whole
         policy can confirm the guess, so lists of a few guessable words are not hidden by it.
         """
-        content = {
+        content: dict[str, Any] = {
             "fates": self.fates,
             "thresholds": self.thresholds,
             "deny": [[w.kind, w.words, w.match] for w in self.deny],
@@ -186,12 +233,15 @@ class Policy:
             "patterns": [[p.kind, p.expression, p.score, p.context, p.name] for p in self.patterns],
             "rules": self.rules,
         }
+        if self.finder.meaning != Finders().meaning:
+            content["finder"] = self.finder.meaning
         return crypto.sha256(json.dumps(content, sort_keys=True).encode())[:6].hex()
 
     @property
     def own_kinds(self) -> tuple[str, ...]:
         """The kinds that this policy adds to the built-in ones, sorted."""
         named = {w.kind for w in self.deny if w.kind} | {p.kind for p in self.patterns}
+        named |= set(self.finder.labels.values()) - {NONE}
         return tuple(sorted(named - KINDS.keys()))
 
     def __hash__(self) -> int:
@@ -215,13 +265,17 @@ class Explained(NamedTuple):
     note: str
 
 
-def explain(policy: Policy) -> list[Explained]:
-    """What ``policy`` does with every kind that it or the built-in table knows, the policy's own first."""
+def explain(policy: Policy, models: Mapping[str, Sequence[str]] | None = None) -> list[Explained]:
+    """What ``policy`` does with every kind that it or the built-in table knows, the policy's own first.
+
+    ``models`` says, for each kind, which models find it.
+    """
     rows = []
     for kind in (*policy.own_kinds, *KINDS):
         by = [f"{count} rule{'s' * (count > 1)}"] if (count := _rule_count(policy, kind)) else []
         by += [f"deny: {_counted(w.words)}{_at(w.line)}" for w in policy.deny if w.kind == kind]
         by += [f"pattern{_quoted(p.name)}{_at(p.line)}" for p in policy.patterns if p.kind == kind]
+        by += (models or {}).get(kind, ())
         notes = [f"{_counted(w.words)} allowed{_at(w.line)}" for w in policy.allow if w.kind in (None, kind)]
         if kind not in KINDS and (near := difflib.get_close_matches(kind, KINDS, 1, 0.8)):
             notes.insert(0, f"your own kind, and close to the built-in {near[0]}")
@@ -249,7 +303,8 @@ def _quoted(name: str) -> str:
 
 # Reading ------------------------------------------------------------------------------------------------
 
-_ROOT_KEYS = ("version", "rules", "fates", "thresholds", "deny", "allow", "pattern")
+_ROOT_KEYS = ("version", "rules", "fates", "thresholds", "deny", "allow", "pattern", "finder")
+_FINDER_KEYS = ("use", "only", "labels")
 _WORDS_KEYS = ("kind", "words", "match")
 _PATTERN_KEYS = ("kind", "expression", "score", "context", "name")
 
@@ -268,6 +323,31 @@ def _read(content: dict[str, Any], lines: Mapping[_Path, int]) -> Policy:
         allow=tuple(_words(entry, path, lines) for entry, path in _entries(content, "allow")),
         patterns=tuple(_pattern(entry, path, lines) for entry, path in _entries(content, "pattern")),
         rules=content.get("rules", True),
+        finder=_finder(content, lines),
+    )
+
+
+def _finder(content: dict[str, Any], lines: Mapping[_Path, int]) -> Finders:
+    if "finder" not in content:
+        return Finders()
+    entry = content["finder"]
+    if not isinstance(entry, dict):
+        raise _Fault("'finder' is a table: write [finder], and 'use = ...' on a line below it", "finder")
+    _known(entry, _FINDER_KEYS, "finder")
+    use = entry.get("use")
+    if use is None:
+        raise _Fault("this [finder] has no 'use': say who looks, as in use = \"names\"", "finder")
+    labels = entry.get("labels", {})
+    if not isinstance(labels, dict):
+        raise _Fault(
+            "'labels' is a table: write [finder.labels], and one 'label = \"KIND\"' a line below it",
+            *("finder", "labels"),
+        )
+    return Finders(
+        use=(use,) if isinstance(use, str) else _strings(use, ("finder", "use")),
+        only=entry.get("only", False),
+        labels=labels,
+        line=_line(("finder", "use"), lines),
     )
 
 
@@ -379,6 +459,48 @@ def _check_shapes(policy: Policy) -> None:
         for j, word in enumerate(pattern.context):
             if not _visible(word):
                 raise _Fault(f"context word {j + 1} is empty", "pattern", i, "context", j)
+    _check_finder(policy)
+
+
+def _check_finder(policy: Policy) -> None:
+    """Who looks is known, said once, and does not contradict the rest of the policy."""
+    finder, at = policy.finder, ("finder", "use")
+    if not finder.use:
+        raise _Fault("'use' names nobody: to have the rules alone, say use = \"rules\"", *at)
+    for i, entry in enumerate(finder.use):
+        _check_entry(entry, *at, i)
+        if entry in finder.use[:i]:
+            raise _Fault(f"entry {i + 1} stands there twice", *at, i)
+    if "rules" in finder.use and (len(finder.use) > 1 or not policy.rules):
+        other = "it is said alone" if len(finder.use) > 1 else "'rules = false' turns the built-in rules off"
+        raise _Fault(f"'rules' means the rules and nobody else: {other}", *at)
+    if not isinstance(finder.only, bool):
+        raise _Fault("'only' is true or false", "finder", "only")
+    if finder.only and ("names" in finder.use or not finder.models):
+        other = "leave out 'names'" if finder.models else "name one in 'use'"
+        raise _Fault(f"'only' means a model without our own: {other}", "finder", "only")
+    if finder.labels and not finder.models:
+        raise _Fault("labels are a model's, and 'use' names none: take this out", "finder", "labels")
+    for label, kind in finder.labels.items():
+        if kind != NONE:
+            _check_kind(kind, "finder", "labels", label)
+            if policy.fates.get(kind) is Fate.KEEP:
+                raise _Fault(
+                    f'{kind} is kept, so this can never fire: say "{NONE}", or give it another fate',
+                    *("finder", "labels", label),
+                )
+
+
+def _check_entry(entry: object, *path: str | int) -> None:
+    maker, colon, place = entry.partition(":") if isinstance(entry, str) else ("", "", "")
+    if colon and maker in MAKERS:
+        if not _visible(place) or place != place.strip():
+            raise _Fault(f"say where the model lies on this machine, as in {maker}:/models/ner", *path)
+    elif maker in MAKERS:
+        raise _Fault(f"say where the model lies on this machine, as in {maker}:/models/ner", *path)
+    elif colon or maker not in ("names", "rules"):
+        known = ("names", "rules", *(f"{maker}:PATH" for maker in MAKERS))
+        raise _Fault(f"there is no such finder{_meant(maker, known)}", *path)
 
 
 def _check_kind(kind: object, *path: str | int) -> None:
@@ -633,7 +755,9 @@ def _check_kinds(policy: Policy, finders: bool) -> None:
     """Every kind that a policy file gives a fate, a threshold or an exception is one that can be found."""
     known = [*KINDS, *policy.own_kinds]
     found = {*(w.kind for w in policy.deny), *(p.kind for p in policy.patterns)}
-    found |= set(known) if finders else _rule_scores().keys() if policy.rules else set()
+    found |= set(known) if finders or policy.finder.models else set()
+    found |= _rule_scores().keys() if policy.rules else set()
+    found |= NAMES_FIND if policy.finder.names else set()
     named: list[tuple[str, _Path]] = [(kind, ("fates", kind)) for kind in policy.fates]
     named += [(kind, ("thresholds", kind)) for kind in policy.thresholds if kind != "default"]
     named += [(w.kind, ("allow", i, "kind")) for i, w in enumerate(policy.allow) if w.kind]

@@ -52,6 +52,7 @@ from masquerade.errors import (
 )
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy, explain
+from masquerade.mask.span import Finder
 from masquerade.mask.text import Masker
 from masquerade.serve import keyfile
 from masquerade.serve.bar import bytes_bar
@@ -64,6 +65,7 @@ from masquerade.serve.files import (
     mask_file,
     restore_file,
 )
+from masquerade.serve.finders import Model, finders
 from masquerade.serve.landing import Landing, alone
 from masquerade.serve.options import Run, parser_of
 from masquerade.serve.source import Source, Unreadable, Usage
@@ -176,7 +178,7 @@ def _mask(args: argparse.Namespace) -> int:
     vault = _vault_path(args)
     policy, options = _policy(args.policy), _options(args)
     key = keyfile.load_or_create()
-    masker = Masker(key, policy, args.tenant)
+    masker = Masker(key, policy, args.tenant, finders(policy, _source(args.policy)))
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(Source.open(args.input))
         landing = stack.enter_context(_landing(args, vault=vault))
@@ -299,7 +301,8 @@ def _restored_words(summary: Summary) -> Iterator[str]:
 
 def _find(args: argparse.Namespace) -> int:
     counts: dict[str, int] = {}
-    masker = Masker(Key.generate(), _policy(args.policy))
+    policy = _policy(args.policy)
+    masker = Masker(Key.generate(), policy, finders=finders(policy, _source(args.policy)))
     with Source.open(args.input) as source, _progress(source, "searching", args):
         for found in find_file(source, masker, _options(args)):
             counts[found.kind] = counts.get(found.kind, 0) + 1
@@ -317,7 +320,13 @@ def _find(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     policy = _policy(args.file)
-    rows = explain(policy)
+    looking = finders(policy, args.file)
+    by_models: dict[str, list[str]] = {}
+    for model in looking:
+        if isinstance(model, Model):
+            for kind in model.kinds:
+                by_models.setdefault(kind, []).append(model.name)
+    rows = explain(policy, by_models)
     sample = args.sample
     if args.sample_file:
         try:
@@ -326,7 +335,7 @@ def _check(args: argparse.Namespace) -> int:
             raise Unreadable(f"cannot read it: {problem.strerror}", source=args.sample_file) from None
         except UnicodeDecodeError:
             raise BadInput("the sample is no utf-8 text", source=args.sample_file) from None
-    tried = _tried(policy, sample) if sample is not None else None
+    tried = _tried(policy, looking, sample) if sample is not None else None
     if args.json:
         told: dict[str, Any] = {"version": policy.version, "kinds": [row._asdict() for row in rows]}
         print(json.dumps(told | ({"sample": tried} if tried else {}), ensure_ascii=False))
@@ -347,9 +356,9 @@ def _check(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tried(policy: Policy, sample: str) -> dict[str, Any]:
+def _tried(policy: Policy, looking: Sequence[Finder], sample: str) -> dict[str, Any]:
     """What the policy makes of a sample. Its tokens come from a key that is thrown away."""
-    masker = Masker(Key.generate(), policy)
+    masker = Masker(Key.generate(), policy, finders=looking)
     found = [span._asdict() | {"fate": policy.fate(span.kind).value} for span in masker.find(sample)]
     try:
         return {"found": found, "sent": masker.mask(sample).text, "blocked": None}
@@ -530,6 +539,10 @@ def _policy(path: str | None) -> Policy:
         raise Unreadable(f"cannot read the policy: {problem.strerror}", source=path) from None
     except UnicodeDecodeError:
         raise PolicyProblem("this is no utf-8 text", source=path) from None
+
+
+def _source(path: str | None) -> str:
+    return path or "policy"
 
 
 def _options(args: argparse.Namespace, notes: dict[str, str] | None = None, *, own: bool = False) -> Options:

@@ -42,6 +42,7 @@ from masquerade.mask.text import Masker
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
 from masquerade.serve.clients import TENANT, Clients
+from masquerade.serve.finders import finders
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
 from masquerade.serve.refusal import Header, Refusal
@@ -88,12 +89,14 @@ class Gateway:
 
     Raises:
         BadInput, KeyProblem, PolicyProblem: what the settings name is missing or cannot be used.
+        MissingPackage: what reads the policy's models is not installed.
     """
 
     def __init__(self, settings: Settings, key: Key | None = None) -> None:
         self._settings = settings
         self._key = key or keyfile.load_or_create()
         self._policy = _policy(settings)
+        self._finders = finders(self._policy, str(settings.policy))
         self._clients = _clients(settings)
         self._held = _held_key(settings)
         self._recogniser = _recogniser(settings)
@@ -107,11 +110,20 @@ class Gateway:
         self._policy_header = (b"x-masquerade-policy", self._policy.version.encode())
         self._own_names = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.hosts}
         self._trial = (
-            Trial(settings, self._key, self._policy, self._upstream, lambda call: self._who(call).credentials)
+            Trial(
+                settings,
+                self._key,
+                self._policy,
+                self._finders,
+                self._upstream,
+                lambda call: self._who(call).credentials,
+            )
             if settings.playground
             else None
         )
-        self._tenant("default").masker.mask("")  # compiles the rules, so that no request waits for that
+        self._tenant("default").masker.mask(
+            ""
+        )  # compiles rules, loads models, so that no request waits for that
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the application's start and end."""
@@ -241,7 +253,8 @@ class Gateway:
     def _tenant(self, name: str) -> _Tenant:
         found = self._tenants.get(name)
         if found is None:
-            found = _Tenant(Masker(self._key, self._policy, name), alias_under(self._key.tenant(name)))
+            masker = Masker(self._key, self._policy, name, self._finders)
+            found = _Tenant(masker, alias_under(self._key.tenant(name)))
             self._tenants[name] = found
             if len(self._tenants) > _MOST_TENANTS:
                 self._tenants.popitem(last=False)
@@ -460,6 +473,8 @@ def serve(settings: Settings) -> None:
     here = address("http", settings.host, listening)
     service = "the recogniser" if settings.recogniser else settings.base or "the mirror model"
     log.started(settings.log, here, service, settings.workers)
+    if settings.workers > 1:
+        del app  # and its models with it: each worker has its own
     with signals_are_the_servers():
         if settings.workers == 1:
             config.load()

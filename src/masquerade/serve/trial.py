@@ -24,7 +24,7 @@ import orjson
 from masquerade.errors import BadInput, Blocked, UpstreamProblem
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy
-from masquerade.mask.span import Fate, Span
+from masquerade.mask.span import Fate, Finder, Span
 from masquerade.mask.text import Masker
 from masquerade.serve import playground
 from masquerade.serve.call import Call
@@ -63,10 +63,11 @@ class Trial:
         settings: Settings,
         key: Key,
         policy: Policy,
+        finders: Sequence[Finder],
         upstream: Upstream,
         credentials: Callable[[Call], Mapping[str, str]],
     ) -> None:
-        self._settings, self._key, self._policy = settings, key, policy
+        self._settings, self._key, self._policy, self._finders = settings, key, policy, finders
         self._upstream, self._credentials = upstream, credentials
         self._mirror = Mirror()
         self._assets = playground.assets()
@@ -105,7 +106,7 @@ class Trial:
             policy = self._policy
             if fates:
                 policy = replace(policy, fates={**policy.fates, **dict(fates)})
-            found = self._variants[fates] = Masker(self._key, policy, "playground")
+            found = self._variants[fates] = Masker(self._key, policy, "playground", self._finders)
             if len(self._variants) > _MOST_VARIANTS:
                 self._variants.popitem(last=False)
         return found
