@@ -19,7 +19,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from masquerade.errors import PolicyProblem
 from masquerade.mask import scanner
 from masquerade.mask.normal import Normal, lowered
-from masquerade.mask.policy import Pattern, Policy, Words, readied
+from masquerade.mask.policy import NAMES_FIND, Pattern, Policy, Words, readied
 from masquerade.mask.rules import Found, rules
 from masquerade.mask.span import Finder, Span
 
@@ -84,7 +84,9 @@ class Lookout:
         self._allowed = [(words.kind, _Matcher(words)) for words in policy.allow]
         self._patterns = [_OwnPattern(pattern) for pattern in policy.patterns]
         self._verdicts = _Verdicts(policy)
-        plain = policy.rules and not (self._finders or policy.deny or policy.allow or policy.patterns)
+        self._names = policy.finder.names and any(self._verdicts[kind][1] for kind in NAMES_FIND)
+        more = self._names or self._finders or policy.deny or policy.allow or policy.patterns
+        plain = policy.rules and not more
         self._scanner = scanner.whole() if plain else None
         self._judgement = self._for_scanner()
 
@@ -119,6 +121,10 @@ class Lookout:
 
     def _find(self, text: str, plain: Normal) -> list[Span]:
         found = _find_rules(plain) if self._policy.rules else []
+        if self._names:
+            from masquerade.mask.names import shipped  # loads NumPy and a network, for those who need them
+
+            found.extend(shipped().find(plain))
         for finder in self._finders:
             found.extend(finder(text))
         for own in self._patterns:

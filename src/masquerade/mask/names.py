@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -21,11 +21,14 @@ from numpy.typing import NDArray
 
 from masquerade.errors import MissingPackage
 from masquerade.mask import native, words
+from masquerade.mask.mentions import everywhere
 from masquerade.mask.normal import Normal
 from masquerade.mask.span import Span
 
 KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
 FILES = ("names.table", "names.lists", "names.onnx", "names.json")
+_NAMES, _COMMON, _USUAL = 0b11, 1 << 3, 0b1_0001_0000
+"""Bits of lists: given names and surnames; the commonest words; words that a dictionary has."""
 _AT_ONCE = 8192
 """Words that the network is given in one piece, and more on both sides."""
 
@@ -77,6 +80,10 @@ class Names:
         self._decode: Callable[[Floats], list[tuple[int, int, int]]] = _decoder()
         self._network = _session(model.network)
         self._reach, self._width = model.reach, model.width
+        entries = len(model.lists) // 6
+        self._hashes = np.frombuffer(model.lists, np.uint32, entries)
+        self._masks = np.frombuffer(model.lists, np.uint16, entries, 4 * entries)
+        self._ordinary = lru_cache(maxsize=4096)(self._is_ordinary)
 
     def __call__(self, text: str) -> list[Span]:
         """Names in ``text``: sorted, disjoint, offsets into it.
@@ -91,11 +98,21 @@ class Names:
         if not len(places):
             return []
         scores = self._scores(sums)
-        found = []
-        for first, last, kind in self._decode(scores):
-            start, end = int(places[first, 0]), int(places[last, 1])
-            found.append(Span(*plain.original(start, end), KINDS[kind], _sure(scores[first : last + 1])))
-        return found
+        found = [
+            Span(int(places[first, 0]), int(places[last, 1]), KINDS[kind], _sure(scores[first : last + 1]))
+            for first, last, kind in self._decode(scores)
+        ]
+        whole = everywhere(plain.text, found, self._ordinary)
+        if plain.same_offsets:
+            return whole
+        return [Span(*plain.original(start, end), kind, score) for start, end, kind, score in whole]
+
+    def _is_ordinary(self, form: str) -> bool:
+        """Whether a text may use a word, in lower case, without meaning anybody."""
+        hashed = words.entry(form)
+        at = int(np.searchsorted(self._hashes, hashed))
+        mask = int(self._masks[at]) if at < len(self._hashes) and self._hashes[at] == hashed else 0
+        return bool(mask & _COMMON) or (bool(mask & _USUAL) and not mask & _NAMES)
 
     def _scores(self, sums: Floats) -> Floats:
         if len(sums) <= _AT_ONCE + 2 * self._reach:

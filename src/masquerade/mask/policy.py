@@ -63,7 +63,7 @@ Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
 MAKERS = ("spacy", "transformers", "gliner", "onnx")
 """What can read a model that a policy names; ``serve.finders`` loads them."""
 
-NAMES_FIND: frozenset[str] = frozenset()
+NAMES_FIND: frozenset[str] = frozenset({"PERSON", "LOCATION", "ORGANIZATION", "ADDRESS"})
 """The kinds that our own model, ``names``, finds."""
 
 _MATCHES: tuple[Match, ...] = ("exact", "ignore-case", "pattern")

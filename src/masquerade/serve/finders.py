@@ -78,13 +78,7 @@ def finders(policy: Policy, source: str = "policy") -> tuple[Finder, ...]:
         PolicyProblem: there is no such model on this machine.
         MissingPackage: what reads it is not installed.
     """
-    ours = _names() if policy.finder.names else ()
-    return (*ours, *(Model(maker, place, policy, source) for maker, place in policy.finder.models))
-
-
-def _names() -> tuple[Finder, ...]:
-    """Our own model; there is none yet."""
-    return ()
+    return tuple(Model(maker, place, policy, source) for maker, place in policy.finder.models)
 
 
 class Model:
