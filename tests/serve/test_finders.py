@@ -282,6 +282,12 @@ def test_a_word_of_which_a_part_is_a_name_is_one(maker: str, models: Callable[[s
     assert values(look, "的张的") == [("PERSON", "张")]
 
 
+def test_a_find_does_not_grow_without_end() -> None:
+    """Else each of many finds in one endless word would cost its whole length."""
+    assert module._whole("x" * 1000, 500, 501) == (436, 565)
+    assert module._whole("the Adas ", 4, 7) == (4, 8)
+
+
 @pytest.mark.parametrize("make", [by_bytes, by_pieces])
 @pytest.mark.parametrize("before", ["", "met ", "🎉 ", "𠮷 met ", "met  ", "ﬁ\n", "e\u0301 in "])
 def test_tokenizers_of_every_kind(make: Callable[[], Any], before: str, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +65,8 @@ _SPACY_WINDOW = 20_000
 _GLINER_WINDOW = 384
 """Characters, so at most as many words: what is beyond the model's ``max_len`` words, it leaves unread."""
 _MOST_OVERLAP = 256
+_LONGEST_WORD = 64
+"""Characters by which a find grows to a whole word at most, so that no text costs more than its length."""
 
 
 def finders(policy: Policy, source: str = "policy") -> tuple[Finder, ...]:
@@ -161,6 +162,8 @@ class Model:
 
 
 def _is_installed(name: str) -> bool:
+    from importlib import metadata
+
     if re.fullmatch(r"[A-Za-z0-9_-]+", name):
         with contextlib.suppress(metadata.PackageNotFoundError):
             return bool(metadata.distribution(name))
@@ -253,9 +256,10 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and text[end - 1].isspace():
         end -= 1
     if start < end:
-        while start and _is_spelled(text[start]) and _is_spelled(text[start - 1]):
+        lowest, highest = max(0, start - _LONGEST_WORD), min(len(text), end + _LONGEST_WORD)
+        while start > lowest and _is_spelled(text[start]) and _is_spelled(text[start - 1]):
             start -= 1
-        while end < len(text) and _is_spelled(text[end - 1]) and _is_spelled(text[end]):
+        while end < highest and _is_spelled(text[end - 1]) and _is_spelled(text[end]):
             end += 1
     return start, end
 
