@@ -621,10 +621,16 @@ class _Group:
 # -- checkpoints -----------------------------------------------------------------------------------------
 
 
+def _chance() -> list[Tensor]:
+    """What dropout draws from: of the processor, and of every GPU."""
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return [torch.get_rng_state(), *on_gpus]
+
+
 def _beginning(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tensor | str]:
     """What a training starts from, as far as its sums depend on it: settings, chance, parameters, buffers."""
     yield repr(optimizer.state_dict()["param_groups"])
-    yield torch.get_rng_state()
+    yield from _chance()
     for name, value in _state(model):
         yield name
         yield value
@@ -653,7 +659,7 @@ def _checkpoint(
             else:
                 plain[f"{index}.{name}"] = value
     about = {
-        "masquerade": "training checkpoint 2",
+        "masquerade": "training checkpoint 3",
         "plan": asdict(steps.plan),
         "key": steps.key.hex(),
         "origin": origin.hex(),
@@ -664,7 +670,7 @@ def _checkpoint(
         "groups": told["param_groups"],
         "state": plain,
         "schedule": None if schedule is None else _plain(schedule.state_dict()),
-        "chance": torch.get_rng_state().numpy().tobytes().hex(),
+        "chance": [state.numpy().tobytes().hex() for state in _chance()],
     }
     return save(tensors, {"about": json.dumps(about)})
 
@@ -731,8 +737,16 @@ def _restore(
     optimizer.load_state_dict({"state": states, "param_groups": about["groups"]})
     if schedule is not None and about["schedule"] is not None:
         schedule.load_state_dict(about["schedule"])
-    chance = np.frombuffer(bytes.fromhex(about["chance"]), np.uint8).copy()
-    torch.set_rng_state(torch.from_numpy(chance))
+    chance = [
+        torch.from_numpy(np.frombuffer(bytes.fromhex(each), np.uint8).copy()) for each in about["chance"]
+    ]
+    if len(chance) != len(_chance()):
+        raise BadInput(
+            "the checkpoint is of a machine with other GPUs: dropout there would not go on as it was"
+        )
+    torch.set_rng_state(chance[0])
+    if len(chance) > 1:
+        torch.cuda.set_rng_state_all(chance[1:])
     return key, step, int(about["poisoned"]), run
 
 
