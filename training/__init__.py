@@ -1,0 +1,1 @@
+"""How the model of names is made: generated text, the training, its evaluation."""
