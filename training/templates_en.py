@@ -366,6 +366,9 @@ ul. {last} {nn}/{n}, {nn}-{nnn} Warszawa
 {ukstreet}, {in_GB}
 """,
     # Clauses
+    "amblast_p": r"""
+{amblast}
+""",
     "who": r"""
 {person}
 """,
@@ -388,6 +391,13 @@ called it “{adj} and {adj}”
 denied any wrongdoing
 promised to «resign|appeal|return to {place}|pay {money}|sue {org}»
 refused to speak to {media}
+«says|said» {who} «lied|was right|never paid|is innocent»
+«praised|blamed|criticised|defended» {org} «for the {thing}|over its {product}|on {weekday}»
+«praised|blamed|criticised|defended» {who} «in front of reporters|in a tweet|»
+urged {country} to «sign|leave {agency}|release {who}»
+did not return calls from {media}
+welcomed the {agency} report
+«plans|wants|hopes» to «visit {place}|meet {who}|buy {org}»
 """,
     "did": r"""
 bought a {thing} «in {place}|from {org}|for {money}|»
@@ -399,6 +409,25 @@ lost {money} «at {org}|in {place}|last {month}»
 studied {subject} at {school}
 «met|sued|married|called|thanked|replaced» {who}
 spoke {lang} «and {lang}|with the {nat} delegation|»
+«opened|closed|visited|ran» a {thing} shop in {place}
+wrote to {who} «about the {thing}|from {place}|twice»
+«won|lost» the {eponym} Prize «in {year}|for {subject}|»
+played for {club} «against {club}|until {year}|and {country}»
+took the train from {city} to {city}
+«accused|cleared|convicted» {who} of fraud
+«left|founded|quit|ran|advised» {org}«| in {year}| to join {org}»
+was treated at {hospital} for {condition}
+«took over as|resigned as|became» {rank} «of {org}|of {country}|in {year}»
+«crossed|swam across|painted» the {river}
+named {a.his} {thing} after {who}
+filed a complaint «against {org}|with {agency}|about {who}»
+has been a {job} «at {org}|in {place}|for {nn} years»
+shares a flat with {who} «on {street}|in {place}|»
+«voted|campaigned|stood» for the {party} in {place}
+has never «been to {place}|heard of {org}|met {who}|used {product}»
+gave the {thing} to {who}
+prefers {tech} to {tech}
+is flying to {city} on {date}
 """,
     "tail": r"""
 , {who} said
@@ -410,6 +439,16 @@ spoke {lang} «and {lang}|with the {nat} delegation|»
 , sources told {media}
  despite {nat} pressure
 , officials in {place} said
+, {media} has learned
+, the {agency} said in a statement
+, {who}, a {job} at {org}, said
+ near {place}
+ outside {building}
+ and {n} others
+ with {who}
+ for {org}
+, according to {who}
+ last {month}
 """,
     "ask": r"""
 Can you check the {thing}?
@@ -420,6 +459,20 @@ Is {weekday} at {time} OK?
 I attach the {thing}.
 We still need sign-off from {org}.
 Please copy {person} on this.
+I met {person} from {org} in {place}.
+The {thing} is at {streetno}.
+{person.first} and {person.first} will join us at {building}.
+Did {person.first} sign the {thing}?
+Our contact at {org} is {person}.
+Please forward this to {person.mr}.
+I will be in {city} «next week|on {weekday}|until {date}».
+The {tech} upgrade is done.
+My manager {person} has approved {money}.
+Please ship it to {address}.
+I used to work with {person} at {org}.
+The invoice from {company} is overdue.
+Happy {holiday}!
+We have moved to {address}.
 """,
     "hi": r"""
 Hi
@@ -567,6 +620,41 @@ Country of residence
 County
 Hometown
 """,
+    "side": r"""
+{in_GB}
+{in_big}
+{in_english}
+{club}
+{in_big} {mascot}
+""",
+    "regiment": r"""
+{n}th «Infantry|Armoured|Cavalry» Division
+Royal {noun} Regiment
+{in_state} National Guard
+{nat} «Army|Navy|Air Force»
+""",
+    # Places in short, and surnames that are part of a term
+    "ambname": r"""
+{ambfirst} {last}
+{ambfirst} {last}
+{first} {amblast}
+{ambfirst} {amblast}
+""",
+    "statecode": r"""
+{uscode}
+""",
+    "us": r"""
+United States
+United States of America
+U.S.
+US
+USA
+""",
+    "eponym": r"""
+{last}
+{last}
+{last}–{last}
+""",
 }
 
 TEMPLATES: dict[str, str] = {
@@ -628,12 +716,40 @@ In a {adj} «interview|speech|letter» to {media}, {a.full} {reaction}.
 The film, directed by {a.full} and starring {b.full} and {c.full}, opens in {country} on {date}.
 {a.full} (born {b.plain}), the {nat} {job}, {did}.
 Nominees: {a.full}, {b.full}, {c.full}, {d.full}.
-{state} {rank} {a.full} ({uscode}) {reaction}.
-Sen. {a.full}, R-{uscode}, and Rep. {b.full}, D-{uscode}, {reaction}.
+{state} {rank} {a.full} ({statecode}) {reaction}.
+Sen. {a.full}, R-{statecode}, and Rep. {b.full}, D-{statecode}, {reaction}.
 {school} researchers led by {a.full} have found a {adj} link between coffee and {condition}.
 The {media} «poll|survey» puts {a.last} at {pct} and {b.last} at {pct}.
 {a.last} {did}. {b.last} did not. Both «men|women» {reaction}.
 {a.last}'s {thing} cost {company} {money}.
+{side} {n} {side} {n}
+{side} {n}, {side} 0 (halftime 0-0)
+{side} {nn} {n} {n} {n} {nn} {nn} {nn}
+{nat} first division: {side} v {side}, {side} v {side}
+SOCCER - {side} «BEAT|HELD BY|LOSE TO» {side}.
+TENNIS - {a.last} «BEATS|OUT OF» {b.last} IN {city}.
+Scorers: {side} - {a.full} ({nn}), {b.full} ({nn} pen). {side} - {c.full} ({nn}).
+1. {a.full} ({country}) {n} minutes {nn}.{nn} seconds\n2. {b.full} ({country}) {n}:{nn}.{nn}\n3. {c.full} ({country}) {n}:{nn}.{nn}
+{a.full} ({country}) beat {b.full} ({country}) 6-{n} 7-5
+{city} {year}-{nn}-{nn}
+{city} at {city}, {time}
+{a.last} c {b.last} b {c.last} {nn}; {d.last} not out {nn}. {side} {nnn} all out.
+{company} Q{n} net {money} vs {money}; {a.full}, {job}, {reaction}.
+{city} stocks end {pct} lower as {company} and {company} fall.
+-- {city} newsroom, {a.full}, {phone}
+{nat} President {a.full}, on a visit to {country}, {reaction}.
+{nat} {rank} {a.last} told {rank} {b.last} in {city} that {country} would not leave {agency}.
+Rebels loyal to {a.full} seized {place} and {place}, witnesses said.
+{a.full} told {media} in {city}: “{country} is not {country}.”
+In {city}, about {nnn} people gathered at {building}, {media} reported.
+The {agency} in {city} said {n} of its staff in {region} were missing.
+{a.full}, the {city} {job} whose {thing} {company} recalled, {did}.
+Crude from {country} fell {pct} after {agency} met in {city}.
+A spokesman for {a.last}, {b.full}, {reaction}{tail}.
+The {us}, {country} and {country} abstained, while {country} voted in favour.
+{a.full} and {a.his} {a.husband} {b.first}, who live on {street}, {did}.
+“{country} is our home,” said {a.full}, {age}, a {job} who fled {place} in {year}.
+{a.last} was replaced by {b.last} after {nn} minutes; {c.last} hit the post for {side}.
 """,
     "court": r"""
 The applicant, {a.mr}, was born in {year} and lives in {city}.
@@ -643,7 +759,7 @@ The applicants, {a.full} and {b.full}, were «arrested|detained|heard» on {date
 In {a.last} v {b.last} [{year}] EWCA Civ {nnn}, {c.last} LJ held that the {thing} was void.
 «State|People|Commonwealth» v. {a.last}
 {company} v. {company}, No. {nn}-{nnn}
-United States v. {a.last}
+«{us}|{country}» v. {a.last}
 {a.last} v. {agency}
 Case of {a.last} v. {country} (application no. {fivedigits}/{nn})
 The plaintiff, {company}, a company incorporated in {state}, alleges that the defendant {a.full} {did}.
@@ -664,7 +780,7 @@ Signed by {a.full} for and on behalf of {org} in the presence of {b.full}
 The Court notes that {a.mr}, then {age} years old, was questioned by officer {b.last} at {place} police station.
 {a.last} J, dissenting: the reasoning in {b.last} v {c.last} does not apply.
 {a.mr} appealed to the {court}, arguing that Article 6 of the Convention had been breached by {country}.
-Mr Justice {a.last}: {b.first} {b.last} lived with {b.his} mother in {place} until {year}.
+Mr Justice {a.last}: {b.plain} lived with {b.his} mother in {place} until {year}.
 The defendant {company} has its registered office at {address}.
 By letter of {date}, {agency} informed {a.mr} that the {thing} had been refused.
 The victim, {a.firstinitial}, and the accused, {b.full}, knew each other from {school}.
@@ -676,6 +792,38 @@ Affidavit of {a.full}, sworn at {city} in the County of {county} on {date}.
 The parties, {a.last} and {b.last}, divorced in {city} in {year}; their son {c.first} remained in {country}.
 {company} was served at {address} on {date}.
 The «first|second|third» defendant is {a.full}, the {job} of {company}, {city}.
+The case originated in an application (no. {fivedigits}/{nn}) against «the Republic of |the Kingdom of |»{country} lodged with the Court under Article 34 of the Convention by a {nat} national, {a.mr} (“the applicant”), on {date}.
+PROCEDURE\n1. The case originated in an application (no. {fivedigits}/{nn}) against {country} lodged by {n} {nat} nationals, {a.mr}, {b.mr} and {c.mr}, on {date}.
+2. The applicant was represented by {a.mr}, a lawyer practising in {city}. The {nat} Government (“the Government”) were represented by their Agent, {b.mr}, «of the {agency}|from the {agency}».
+The applicant was born in {year} and lives in {city}. He is currently detained in {building}.
+On {date} the {court} remanded the applicant in custody. {a.mr}, his lawyer, lodged an appeal with the {court}.
+On {date} officers {a.initials} and {b.initials} of the {city} police searched the applicant's flat at {streetno}.
+{nn}. The {court} heard evidence from {a.lastinitial}, {b.lastinitial} and {c.lastinitial}, who confirmed that the applicant had left {place} on {date}.
+The public prosecutor of {city} brought charges against {a.mr} and {b.mr} for forgery.
+The applicant's «wife|brother|mother|son», {a.full}, visited him in {building} on {date}.
+Relying on Article 8 of the Convention, {a.mr} complained that the {agency} had refused to issue him a passport.
+The President of the Section gave {company} and {charity} leave to intervene as third parties.
+{a.full} was the editor of {media}, a newspaper published in {city}.
+The applicant company, {company}, has its registered office in {city}.
+{nn}. In {month} {year} the applicant moved to {country}, where he worked for {company}.
+A.B., {c.initials} and {d.initials} were heard as witnesses before the {court} in {city}.
+At the hearing, {a.full}, counsel for {company}, cross-examined Dr {b.last} about {condition}.
+Messrs {a.last} and {b.last} and Mme {c.last} signed in {city}.
+The respondent, born {date} in {city}, is the «father|mother» of {a.first} and {b.first}.
+It is ordered that {company} shall pay {a.full} {money} within {nn} days.
+{a.last} and {b.last} v {company} plc [{year}] 2 AC {nnn}
+R v {a.last} ({b.first})
+In re {company}, {nnn} B.R. {nn} (Bankr. {year})
+Ex parte {a.last}; Re {b.last}
+The learned judge, {a.last} J., referred to {b.last} v. {agency}.
+Attorneys: {a.full}, {city}, for plaintiff; {b.full}, {agency}, for defendant.
+OPINION BY {a.last}, Circuit Judge
+Sergeant {a.last} stopped {b.full} on {street} and found {money} in a bag.
+The child, {a.first}, lives with her grandparents, {b.full} and {c.full}, at {address}.
+Done in English, and notified in writing on {date}.\n{a.full}\tRegistrar\n{b.full}\tPresident
+{a.full}, the complainant, met the accused in {city} through {company}.
+{agency} v. {a.full} (Case No. {nn}-cv-{fivedigits})
+The deceased, {a.full}, aged {age}, of {streetno}, was found near {place} by {b.full}.
 """,
     "bio": r"""
 {a.full} (born {date} in {city}) is a {nat} {job}.
@@ -686,7 +834,7 @@ In {year} {a.last} moved to {city}, where {a.he} worked for {org} until {year}.
 {a.last}'s «first|best-known|last» «novel|film|album|book», «The {noun}|{noun} and {noun}», was published by {media} in {year}.
 {a.hecap} married {b.full} in {year}; they had «two sons, {c.first} and {d.first}|a daughter, {c.first}|no children».
 {org} is a {nat} «company|charity|organisation» based in {city}. It was founded in {year} by {a.full} and {b.full}.
-{city} is a «city|town|municipality» in {region}, {country}, on the {river}. It had a population of {nn},{nnn} in {year}.
+{city} is a «city|town|municipality» in {region}, {country}, on the {river}. It had a population of {nn},000 in {year}.
 The {river} rises in {region} and flows through {city} and {city} before it reaches the {river}.
 {building} is a {adj} building in {city}, designed by {a.full} and completed in {year}.
 {a.full} played as a {job} for {club}, {club} and {club}, and was capped {nn} times for {country}.
@@ -698,7 +846,7 @@ After the war {a.he} taught at {school} in {city} and became a member of the {ag
 The Battle of {city} was fought in {year} between {nat} troops under {a.full} and the army of {country}.
 {a.full} was the {n}th {rank} of {country}, succeeding {b.full}.
 The species was described by {a.full} in {year} from specimens collected near {place}.
-{a.full} is known for «proving|inventing|discovering» the {b.last} theorem with {c.full} at {school}.
+{a.full} is known for «proving|inventing|discovering» the {eponym} theorem with {c.full} at {school}.
 The {party} is a political party in {country}. Its leader is {a.full}.
 {media} described {a.last} as “the {adj} {job} of {country}”.
 {a.full} may refer to:\n* {a.plain} ({job}) (born {year}), {nat} {job}\n* {a.plain}, a {nat} ship
@@ -708,7 +856,7 @@ Early life\n{a.last} was born to {nat} parents in {place}, the «third|second» 
 {school} was founded in {year} by {a.full} in {city}.
 {county} is a county in {state}; its seat is {city}.
 {a.full}, better known as {nick}, is a {nat} {job} who has worked with {band} and {b.full}.
-The {agency} awarded {a.him} the {b.last} Prize in {year}.
+The {agency} awarded {a.him} the {eponym} Prize in {year}.
 {a.full} died in {city} on {date} and left {a.his} papers to {school}.
 Alumni: {a.full}, {job}; {b.full}, {job}; {c.full}, {job}.
 The asteroid was named after {a.full}.
@@ -716,6 +864,41 @@ The asteroid was named after {a.full}.
 King {a.first} II of {country} was the «son|brother|uncle» of Queen {b.first} and Prince {c.first} of {region}.
 {a.last}, {a.first} ({year}). {subject} of the {noun}. {city}: {media}.
 {a.lastinitial}, {b.lastinitial}, & {c.lastinitial} ({year}). On {condition}. Journal of {subject}, {nn}({n}), {nnn}–{nnn}.
+{a.full} is the author of «{noun} of {noun}|The {adj} {job}» and lives in {place} with {a.his} {a.husband}, {b.full}.
+Born in {place} to a {nat} {job}, {a.last} «attended|graduated from|taught at» {school} before moving to {place} to join {org}.
+{a.full} (* {date} in {city}; † {date} in {city}) was a {nat} {job}.
+{a.full} served in the {regiment} and fought at {place} under General {b.last}.
+From {years} {a.he} was {rank} of {country}, a post earlier held by {b.full} and {c.full}.
+In {year}, {a.he} «co-founded|left|chaired» {org} together with {b.full} and {c.full}.
+The {media} called {a.last}'s debut “{adj}”; {b.full} of {media} disagreed.
+{a.full} made {a.his} debut for {club} against {club} in {year} and later coached {club}.
+{place} is located {nn} km «north|south|east|west» of {city}, on the road to {place}.
+The nearest airport is {building}; trains run to {city} and {city}.
+The town was part of {country} until {year}, when it became part of {region}.
+{place} borders {country}, {country} and the {river}.
+The album was recorded in {city} with {a.full} on drums and released by {company}.
+The film stars {a.full} as a {job} and {b.full} as {c.first}, and was shot in {place}.
+{a.full} voiced {b.first} in the {year} series.
+The episode was written by {a.full} and directed by {b.full}. It aired on {media} on {date}.
+{company} was listed in {city} in {year}; its chairman is {a.full}. Its rivals include {company} and {company}.
+The {school} campus lies between {street} and {street} in {city}.
+Notable residents\n* {a.full} (born {year}), {job}\n* {b.full} ({years}), {job}\n* {c.full}, {rank} of {country}
+The airline flies from {city} to {city}, {city} and {city}.
+The church of {building} was rebuilt in {year} by {a.full}.
+The bridge over the {river} connects {city} with {city}.
+The {last} family came from {place}; {a.full} was their last member.
+Political offices\nPreceded by {a.full}\nSucceeded by {b.full}
+{eponym}'s theorem is named after {a.full}, who proved it at {school} in {year}.
+Sultan {a.first} and Emperor {b.first} III signed the Treaty of {city} in {year}.
+It is the capital of {region} and the seat of the {agency}.
+The genus was named in honour of the {nat} botanist {a.full}.
+{a.full} — {nat} {job}, born in {city}, {country}.
+The {nat}-born {job} {a.full} won the {eponym} Medal of the {agency}.
+The ship left {city} on {date} under Captain {a.full} and sank off {place}.
+The constituency of {place} elected {a.full} of the {party} in {year}.
+Members: {a.full} – vocals; {b.full} – bass; {c.full} – drums. Label: {company}.
+The {nat} painter {a.last} was a pupil of {b.last} in {city}.
+The {nat} edition has an article about {a.full}.
 """,
     "mail": r"""
 {hi} {a.first},\n\n{ask} {ask}\n\n{bye},\n{b.first}
@@ -736,7 +919,7 @@ Hi all,\n\nPlease welcome {a.full}, who joins us as {job} from {org}. {a.first} 
 Dear «Sir or Madam|Hiring Manager|Customer|Team|All|Sir»,\n\n{ask}\n\nYours faithfully,\n{a.full}
 Dear {a.full},\n\nYour {thing} from {company} has shipped to {address}. {ask}
 {a.last},\n\n{ask}\n\n{b.last}
-Hello {a.first}, this is {b.first} from {org}. {ask} Thanks, {b.first} {b.last}
+Hello {a.first}, this is {b.first} from {org}. {ask} Thanks, {b.plain}
 PS: say hi to {a.first} and the kids. {b.first}
 Sent from my {product}\n\n> On {date}, {a.full} wrote:
 Hi Dr. {a.last},\n\nI am a student of {subject} at {school}. {ask}\n\n{bye},\n{b.full}
@@ -753,6 +936,14 @@ Hi {a.first}\n{ask}\nRgds\n{b.initials}
 Invitation: {thing} with {a.full} @ {weekday} {date} {time} ({a.email})
 {a.full} has invited you to «join|edit|view» “{thing}”
 You have a new message from {a.full} on {company}.
+{hi} {a.first},\n\nI hope you are well. I am writing on behalf of {x.full}, where {b.full} and I run {dept}. {ask} {ask}\n\n{bye}\n\n{c.full}\n{x.full}\n{addresslines}
+{hi} {a.first} – {b.first} is on leave, so {c.first} ({c.email}) covers {place}. {ask} {bye}, {d.first}
+Dear Professor {a.last},\n\n{b.full} of {school} suggested that I write to you. {ask}\n\n{bye},\n{c.full}
+Dear Mr. and Mrs. {a.last},\n\n{ask}\n\n{bye},\n{b.full}, {school}
+Dear {a.first} and all at {company},\n\n{ask} {ask}\n\n{bye}\n{b.first}
+Message-ID: <{hex}@example.com>\nFrom: {a.email}\nTo: {b.email}\nX-From: {a.plain}\nX-To: {b.plain}\nX-cc: {c.lastfirst}\nX-Folder: Inbox
+{a.first}, {b.first},\nFYI. {ask}\n{c.first}
+Begin forwarded message:\n\nFrom: {a.full}\nDate: {date}\nTo: {b.full}, {c.full}\n\n{ask}
 """,
     "chat": r"""
 hey tell {a.first} im late
@@ -801,7 +992,7 @@ write a cover letter for a {job} position at {company}. my name is {a.full} and 
 help me reply to {a.first}: "{ask}"
 My name is {a.full}. I'm a {job} at {org} in {city}.
 I'm {a.first}, {age}, from {place}.
-Hi, I'm {a.first} {a.last} and I need help with my {thing}.
+Hi, I'm {a.plain} and I need help with my {thing}.
 you are a helpful assistant for {company}. the user is called {a.first}.
 {a.first} and I went to {school} together
 we're meeting {a.first} at {building} at {time}
@@ -822,6 +1013,32 @@ compare {company} and {company}
 ask {a.first} if {b.first} paid {c.first} back
 lol {nick} ur so funny
 ngl {a.first}'s {thing} is {adj}
+{a.first}: hey\n{b.first}: hi {a.first}! how was {place}?\n{a.first}: {adj}. met {c.first} there
+A: where is {a.first}?\nB: at {org} until {time}
+User: my name is {a.full}, I live in {city}\nAssistant: Nice to meet you, {a.first}!
+User: {ask}\nAssistant: Sure. Should I address {a.first} by name?
+hello im {a.first} from {city} {country}
+call me {a.first}
+u know {a.plain} from {school}? shes in {place} now
+{a.first} wont answer. try {b.first}
+not {a.first}, the other one, {b.first} from {org}
+on my way to {building}, {a.first} is driving
+booked {place} for {month} with {company}, so {feeling}
+{a.first} works at {company} now, {b.first} is at {company}
+i was at {hospital} all day with {a.first}
+my {a.husband}'s name is {a.first} and our kids are {b.first} and {c.first}
+u coming 2 {a.first}s party? its at {streetno}
+is {a.first} ok??
+grandma {a.first} sends her love from {place}
+what do you think about {a.full}?
+draft a complaint to {company} about my {thing}. signed, {a.full}, {address}
+i need a lawyer in {city}, my boss at {company} fired me
+{a.first} asked for the {thing}, can you resend it to {a.email}
+Help me plan a {n} day trip to {place} and {place} with {a.first}
+pretend you are {public} and talk about {place}
+{a.first} my dude, {feeling}
+dm {a.first} or {b.first} if you want in
+what time is it in {city} when it's {time} in {city}?
 """,
     "tweet": r"""
 RT @{a.user}: {a.full} {did} {url}
@@ -829,7 +1046,7 @@ RT @{a.user}: {a.full} {did} {url}
 Just saw {band} live in {city}! {emoji} {hashtag}
 {club} vs {club} tonight!! come on {club} {emoji}
 Can't believe {a.full} {did} {emoji}
-I'm at {building} ({city}, {uscode}) {url}
+I'm at {building} ({city}, {statecode}) {url}
 {a.last} «what a goal|you legend|out|for president» {emoji}
 Happy birthday @{a.user} {emoji} love you {a.first}
 #{in_big} here we come {emoji}
@@ -891,6 +1108,11 @@ Call transcript\nAgent: Thank you for calling {company}, this is {a.first}.\nCal
 Merged by {a.full}; reviewed by {b.first} and {c.first}.
 Shipment {digits} left {city} hub at {time}, next stop {city}, {country}.
 Please grant {a.full} from {org} access to {tech}. Approved by {b.full}.
+{a.full} wrote on {date}:\nHi, I live in {city}, {country}, and the {product} I bought from {company} is broken. {ask}
+Visit summary: {b.first} met {a.full} ({job}) and {c.full} at {company}, {address}.
+Lead: {a.full}, {company}, {city}. Interested in {tech}. Owner: {b.first}.
+{company} ({city}): outage since {time}, {tech} down, contact {a.first} {phone}
+Chat with {a.first} started at {time}\n{a.first}: hi\n{b.full}: Hello, my order {digits} for {address} is late.
 """,
     "meeting": r"""
 Attendees: {a.full}, {b.full}, {c.full}, {d.full}\nApologies: {e.full}
@@ -924,14 +1146,33 @@ Profile\n{job} with {nn} years of experience at {company}, {company} and {org}. 
 Worked with {a.full} at {company} on {tech} and {tech}.
 Education\n• {school}, {city} — BA {subject} ({year})\n• {school} — PhD {subject} ({year})\n\nCertifications\n• AWS Solutions Architect, PMP, Scrum Master
 Volunteer: {charity}, {city} ({year}–present)
-Work History\n\n{job}\n{company} - {city}, {uscode}\n{month} {year} to Current\n- Managed {nn} staff and a budget of {money}\n- Reported to {a.full}
+Work History\n\n{job}\n{company} - {city}, {statecode}\n{month} {year} to Current\n- Managed {nn} staff and a budget of {money}\n- Reported to {a.full}
 References\n{a.full}\n{job}, {company}\n{phone}\n\n{b.full}\n{job}, {school}\n{b.email}
-Awards: {a.last} Prize ({year}), Employee of the Month at {company}
+Awards: {eponym} Prize ({year}), Employee of the Month at {company}
 Interned at {company} in {city} and {agency} in {city}.
-{a.full} | {city}, {uscode} | {phone} | linkedin.com/in/{a.user}
+{a.full} | {city}, {statecode} | {phone} | linkedin.com/in/{a.user}
 Publications\n{a.lastinitial}, {b.lastinitial} ({year}) {adj} methods in {subject}. {school} Press.
 Cover letter\n\nDear {b.mr},\n\nI am writing to apply for the post of {job} at {company}. I have worked at {company} since {year} and hold a degree in {subject} from {school}.\n\nSincerely,\n{a.full}
 Summary: {adj} {job} seeking a position in {place}. Previously at {company}.
+{a.full}\n{job}\n{city}, {country} • {phone} • {a.email}
+{company}                {city}, {country}\n{job}                {month} {year} - {month} {year}
+Work Experience\n{job}\n{company}\n{city}, {statecode}\n{month} {year} to Present\n• Developed {tech} services with {tech} and {tech}.\n• Worked with clients such as {company} and {company}.
+Education\nB.E. in {subject}\n{school} - {city}, {region}\n{year} to {year}
+Application Development Associate - {company}\n\n{city}, {region} - Email: {a.email}
+{a.full}\n{city}, {region} - Email: {a.email}\n• {job} with {n} years of experience in {tech}, {tech} and {tech}
+Client: {company}, {country}\nRole: {job}\nEnvironment: {tech}, {tech}, {tech}
+Fluent in {lang}; visa for {country}; driving licence; willing to relocate to {city} or {city}.
+Declaration: I hereby declare that the above is true.\nPlace: {city}\nDate: {date}\n({a.full})
+Father's Name: {a.full}\nMarital Status: Single\nPermanent Address: {address}\nLanguages Known: {lang}, {lang}, {lang}
+Trained {nn} new {job}s at the {city} branch of {company}.
+Objective: to work as a {job} in a {adj} company.\nSkills: Microsoft Excel, {tech}, {tech}, Teamwork
+{job} at {company}, reporting to {a.full}; responsible for {region} and {country}.
+Internship, {company}, {city} ({n} months). Project: {tech} for {company}.
+Fellow of the {agency}; member of the {charity} and the {union}.
+{year}: M.A. {subject}, {school}\n{year}: B.A. {subject}, {school}\n{year}: {school}, {city}
+Keynote at the {city} conference on {subject}, {year}; panel with {a.full} and {b.full}
+Patents: “{adj} {thing}”, with {a.full} ({company})
+Microsoft Certified Professional, Oracle Certified Java Programmer, ITIL v3, Six Sigma Green Belt
 """,
     "medical": r"""
 Pt {a.full}, {age} y/o {a.sex}, presents with {condition}. Started on {drug} by Dr. {b.last}.
@@ -952,6 +1193,14 @@ Babinski sign negative, Glasgow Coma Scale 15, Apgar 9. Patient {a.full} stable.
 Emergency contact {a.full}, {a.son} of {b.mr}, lives in {city}.
 Ward round: Bed {n} {a.last}, Bed {nn} {b.last} – {condition}, Bed {nn} {c.last} – for discharge.
 Therapist {a.full} notes that {b.first} felt {feeling} after the visit to {place}.
+{a.lastfirst}, {age}{letter}, {hospital}, bed {nn}: {condition}, on {drug}
+Dr. {a.full}, Dr. {b.full} and nurse {c.full} operated on {d.full} at {hospital}.
+{a.full} is a {age}-year-old {nat} {a.man} from {place} with a history of {condition} who was seen by {b.full}, {job}.
+Consent given by {a.full} ({b.first}'s {b.brother}).
+Social history: works for {company} in {city}, married to {a.first}, two children ({b.first}, {c.first}).
+Transferred from {hospital} to {hospital} on {date} per {a.dr}.
+CC: {condition}. HPI: {a.mr} returned from {country} {n} days ago.
+Pathology, {hospital}: specimen from {a.full}, received {date}, signed {b.initials}.
 """,
     "hr": r"""
 Dear {a.first},\n\nWe are pleased to offer you the position of {job} at {x.full}, starting {date}, at our {city} office. You will report to {b.full}.\n\n{c.full}\n{dept}
@@ -969,6 +1218,13 @@ I would like to report that {a.full} of {dept} {did}.
 Team: {a.first} (lead), {b.first}, {c.first}, {d.first}
 {company} congratulates {a.full} on {n} years with us!
 Reference for {a.full}: I taught {a.first} {subject} at {school}.
+Hi {a.first}, {b.first} in {dept} says {c.first} has resigned. {ask}
+Org chart: {a.full} (CEO) > {b.full} (CTO) > {c.full} ({job})
+{a.lastfirst} | {dept} | {city} | {date}
+Payslip {month} {year}\n{company}\nEmployee: {a.full}\n{address}\nNet pay: {money}
+On {date} {a.first} told me, in front of {b.full} and {c.full}, that {a.he} was {feeling}.
+Applicants for {job}: {a.full} (from {company}), {b.full} (from {school}), {c.full}
+{company} has offered {a.full} {money} a year in {city}.
 """,
     "form": r"""
 {namelabel}{sep}{a.full}
@@ -996,7 +1252,7 @@ Hotel: {building}\nGuest: {a.full}\nCheck-in: {date}\nCity: {city}, {country}
 Pay to the order of {a.full}  {money}\nMemo: {thing}\n{bank}
 Signature: ______________  Name: {a.full}  Date: {date}
 Signed: {a.full}\nWitness: {b.full}\nDate: {date}
-Mother: {a.full}\nFather: {b.full}\nChild: {c.first} {b.last}
+Mother: {a.full}\nFather: {b.full}\nChild: {c.plain}
 Beneficiary: {a.full}\nBank: {bank}\nIBAN: DE89 3704 0044 0532 0130 00\nReference: {thing}
 Employer: {company}\nOccupation: {job}\nSupervisor: {a.full}\n{addresslabel}: {address}
 Driver: {a.full}\nPlate: {nnn} {letter}{letter}\nPickup: {address}\nDrop-off: {address}
@@ -1019,7 +1275,7 @@ Tel {phone} – ask for {a.first}
 Stops: {city} - {city} - {city} - {city}
 Offices: {city}, {city}, {city} and {city}
 Card number: 4111 1111 1111 1111\nName on card: {a.plain}\nBilling: {address}
-City/State/ZIP: {city}, {uscode} {zip}
+City/State/ZIP: {city}, {statecode} {zip}
 Store #{nnn}\n{company}\n{addresslines}\nCashier: {a.first}\nTotal {money}
 Regd. Office: {address}
 Our address: {address}. Opening hours: {weekday} to {weekday}, {time}.
@@ -1057,7 +1313,7 @@ vendor,country,total\n{company},{country},{money}\n{company},{country},{money}
 {date}  {company}  {city}  -{money}
 {date} CARD PAYMENT TO {company} {city} {money}
 {nn} {a.lastinitial} {club} {nn} {n} {n}
-{city}, {uscode} {nn}F
+{city}, {statecode} {nn}F
 {a.full}|{address}|{phone}
 {weekday}\t{a.first}, {b.first}\n{weekday}\t{c.first}, {d.first}
 """,
@@ -1125,6 +1381,18 @@ The accused, residing at {address}, was arrested on {street}.
 Crash on {street} near {street} in {city}.
 We walked down {street}, past {building}, to {street}.
 The fire at {address} was out by {time}, {a.full} of the {agency} said.
+My old address: {address}\nMy new address: {address}
+{namelabel}: {a.full}, residing at {address}, hereinafter “the Buyer”
+{address} - is that right, {a.first}?
+Property for sale: {n} bed house, {address}, {money}
+{streetno}\n{city}\n{country}
+Warehouse A: {address}\nWarehouse B: {address}
+I have lived at {address} since {year}.
+According to his passport, {a.full} lives at {address}.
+The parcel ({digits}) goes from {address} to {address}.
+{agency}, {address}, {phone}
+He was last seen at {streetno}, {a.mr} said.
+we r at {streetno} come thru
 """,
     "general": r"""
 {a.full} {did}.
@@ -1157,7 +1425,6 @@ Little {a.first} loved {a.his} grandmother in {place}.
 {a.first} looked at {b.first}. {b.first} looked away.
 Among the guests were {a.full}, {b.full}, and {a.his} cousin {c.first}.
 {city}-based {company} «hired|sacked» {a.full}.
-{a.full}-{b.last} is a {adj} name.
 It was {a.first} who {did}.
 {weekday}: dinner with {a.first} at {place}. {weekday}: {thing} with {b.mr}.
 As {a.full} once said, “{adj} is the new {adj}”.
@@ -1333,7 +1600,7 @@ Size: XL  Color: Navy Blue  Material: Cotton  SKU: {hex}
 Gate {letter}{nn}, Seat {nn}{letter}, Boarding {time}
 Act I, Scene {n}. Enter a Messenger.
 Our father, who art in heaven
-God bless you. Jesus! Oh my God. Good Lord.
+God bless you. Oh my God. Good Lord.
 In my opinion, the {adj} {thing} is {adj}. However, Time Will Tell.
 Yes. No. Maybe. Okay. Sure. Never. Always.
 Hello! How are you? What's up? See you soon. Bye!
@@ -1348,6 +1615,65 @@ The Bible, the Koran, the Torah and the Vedas
 Senior {job} wanted. Must know {tech} and {tech}.
 {job}, {job} and {job} needed for {n} weeks.
 HTTP 404 Not Found; 500 Internal Server Error; 403 Forbidden
+Who will chair in June? We may ask around, I hope.
+I will be frank: this is rich.
+Please chase the bill, it may be due in August.
+He had a dean's list average and a major in {subject}.
+Drop a pin, take the lane on the left, park by the lake.
+The hunter and the fisher went to the mill by the river.
+Little by little the snow turned into rain.
+Read the page, ring the bell and pay the price.
+Young and old, black and white, short and long
+The bank raised its rates; the court and the senate were silent.
+She went to university, then to hospital, then to school again.
+Our company and your agency should talk to the ministry.
+The river, the lake, the mountain and the city of the future
+The road was closed, the bridge too. No street was open.
+Customer Support Team
+Sales Department, Marketing Team and Head Office
+Yours sincerely, The Team
+Kind regards
+{hi} all,\n\nThe {thing} is {adj}.\n\n{bye}
+Name: ____ Address: ____ City: ____
+Name: N/A\nAddress: N/A\nCompany: none
+First Name, Last Name, City, State, Zip
+name,email,phone,city
+{"name": null, "address": "", "company": null}
+class Customer:\n    name: str\n    address: str
+Enter your name and address below.
+Patient: unknown. Next of kin: none.
+From: noreply@example.com\nSubject: Your {thing}
+Author: unknown. Publisher: unknown.
+Ship to: same as billing
+{n} apples, {nn} oranges, {n} bottles of Champagne
+{nat} Shepherd, Siamese cat, Shetland pony
+{nnn} miles, {nn} Kelvin, {n} Newton, {nn} Watt
+He is a Democrat, she is a Republican, they are Buddhists.
+The First World War, the Middle Ages and the Renaissance
+Windows update KB{digits} failed with 0x{hex}
+In Section {n}.{n} of the Master Services Agreement
+Figure {n}: {tech} throughput. Table {n}: {tech} latency.
+Gold rose to {money}; Brent fell {pct}, copper was flat.
+BTC, ETH, USD, EUR, GBP and JPY
+Line {n} to Platform {n}, Coach {letter}, First Class
+Sagittarius, Leo and Virgo should avoid {weekday}s.
+Happy birthday to you, happy birthday dear friend
+I'm {feeling}. You're {feeling}. It's {weekday}.
+How do you say “{thing}” in {lang}?
+System: You are a helpful assistant. Answer in {lang}.
+User: hi\nAssistant: Hello! How can I help you today?
+What are the side effects of {drug}?
+Is {condition} hereditary?
+Summarize the attached {thing} in {n} bullet points.
+Act as a {job} and review my {thing}.
+Make this email sound more professional.
+Can you fix my {tech} code? It throws a TypeError on line {nn}.
+Traceback (most recent call last):\n  File "main.py", line {nn}, in <module>\nKeyError: '{thing}'
+kubectl get pods -n prod | grep {hex}
+docker run -p {fourdigits}:80 nginx:{ver}
+export AWS_REGION=us-east-1
+curl -X POST https://example.com/api/v{n}/{thing}
+ALTER TABLE orders ADD COLUMN {hex} VARCHAR({nn});
 """,
     "ordinary": r"""
 Will {a.first} come in May? {b.first} may, if April {did}.
@@ -1356,7 +1682,7 @@ I hope Hope will chase the bill with {a.first}.
 Ask {ambfirst} about the {thing}.
 {ambfirst}'s {thing} is {adj}.
 hi {ambfirst}, {ask}
-{ambfirst} {a.last} {did}.
+{ambname} {did}.
 Thanks {ambfirst}, I will mark it in May.
 {ambfirst} said the roses are in bloom, grace was said, and hope is not lost.
 {ambfirst} ate an apple near {place}; {company} sells none.
@@ -1364,7 +1690,7 @@ We flew over the Amazon rainforest and ordered from {company}.
 I used {tech} at {company} with {ambfirst}.
 Rose rose early, Bill paid the bill, and Mark made a mark.
 The May meeting: {ambfirst} will chair, {a.first} may be late.
-{nat} {job} {ambfirst} {a.last} likes {nat} food in {place}.
+{nat} {job} {ambname} likes {nat} food in {place}.
 {ambfirst} wrote it in {tech}, {a.first} in {tech}.
 {a.full}'s {product} runs {tech}.
 {company} sells the {product}; {company} makes the {product}.
@@ -1374,7 +1700,19 @@ Christmas in {place} with {ambfirst} and {a.first}
 {a.mr} teaches {lang} in {place}.
 Turkey is for Thanksgiving; {country} is for the summer.
 Dr {a.last} explained {condition} to {ambfirst}.
-The {b.last} method was not invented by {a.full}.
+The {eponym} method was not invented by {a.full}.
+Will Will sign the will? {a.first} will.
+{ambfirst} is in {place}. The {thing} is in May.
+Is {ambfirst} OK with {tech}? {ambfirst} may know.
+{nat} and {nat} {job}s from {country} met {ambname}.
+{ambname}, {ambname}
+{ambname} and {ambfirst} {did}.
+{ambfirst}: can you mark {a.first}'s essay? I may be late.
+The Java course by {a.full} at {school} covers Ada, Pascal and Julia.
+I told {ambfirst} that the {product} from {company} runs {tech}.
+Mr {amblast_p} and Mrs {amblast_p} live on {street}.
+{amblast_p} said the {amblast_p}s were late.
+Dr {amblast_p} saw {a.first} in March.
 """,
     "headline": r"""
 {a.last} {did}
@@ -1397,5 +1735,13 @@ OBITUARY: {a.full}, {job}, {age}
 LETTER FROM {city}
 {agency} warns {company} over {product}
 {place} {thing} strike enters {n}th day
+{side} {n}-{n} {side}: {a.last} {did}
+{company} names {a.full} {job}
+{country} vs {country}: {a.last} starts
+{a.full} on {place}, {place} and {b.full}
+Where is {a.full}?
+Ex-{company} {job} {did}
+{place}: {nat} {job} {did}
+{city} to {city} in {n} hours
 """,
 }
