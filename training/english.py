@@ -470,7 +470,7 @@ VALUES: dict[str, Callable[[Random], str]] = {
     "digits": lambda random: _digits(random, 6),
     "pct": lambda random: f"{random.randint(1, 99)}{random.choice(('%', ' per cent', ' percent', '.5%'))}",
     "ver": lambda random: f"{random.randint(0, 9)}.{random.randint(0, 30)}.{random.randint(0, 9)}",
-    "ticket": lambda random: random.choice("INC PROJ- BUG- SUP- OPS- #".split()) + str(random.randint(99, 99999)),
+    "ticket": lambda random: random.choice("INC PROJ- BUG- SUP- #".split()) + str(random.randint(99, 99999)),
     "hex": lambda random: f"{random.getrandbits(32):08x}",
     "ip": lambda random: ".".join(str(random.randint(1, 254)) for _ in range(4)),
     "pin": lambda random: _shape(random, random.choice(("560999", "110999", "400 999", "600 999", "999999"))),
@@ -487,7 +487,7 @@ WORDS: dict[str, list[str]] = {name.lower(): words for name, words in vars(lists
 """Each list fills the slot of its name."""
 
 KINDS: dict[str, str] = {
-    **dict.fromkeys("who nick ambfirst amblast_p ambname public".split(), "PERSON"),
+    **dict.fromkeys("who nick ambfirst amblast_p ambname will hope rose bill mark public".split(), "PERSON"),
     **dict.fromkeys(
         "org company agency school hospital club party band media bank".split()
         + "court charity union side regiment".split(),

@@ -634,6 +634,21 @@ Royal {noun} Regiment
 {nat} «Army|Navy|Air Force»
 """,
     # Places in short, and surnames that are part of a term
+    "will": r"""
+Will
+""",
+    "hope": r"""
+Hope
+""",
+    "rose": r"""
+Rose
+""",
+    "bill": r"""
+Bill
+""",
+    "mark": r"""
+Mark
+""",
     "ambname": r"""
 {ambfirst} {last}
 {ambfirst} {last}
@@ -1151,7 +1166,7 @@ References\n{a.full}\n{job}, {company}\n{phone}\n\n{b.full}\n{job}, {school}\n{b
 Awards: {eponym} Prize ({year}), Employee of the Month at {company}
 Interned at {company} in {city} and {agency} in {city}.
 {a.full} | {city}, {statecode} | {phone} | linkedin.com/in/{a.user}
-Publications\n{a.lastinitial}, {b.lastinitial} ({year}) {adj} methods in {subject}. {school} Press.
+Publications\n{a.lastinitial}, {b.lastinitial} ({year}) {adj} methods in {subject}. {media}.
 Cover letter\n\nDear {b.mr},\n\nI am writing to apply for the post of {job} at {company}. I have worked at {company} since {year} and hold a degree in {subject} from {school}.\n\nSincerely,\n{a.full}
 Summary: {adj} {job} seeking a position in {place}. Previously at {company}.
 {a.full}\n{job}\n{city}, {country} • {phone} • {a.email}
@@ -1442,7 +1457,7 @@ We met {ambfirst} and {ambfirst} at {building}.
 Mr. and Mrs. {a.last} of {place} {did}.
 the {a.last} family
 The {a.last}s are coming for {holiday}.
-Great aunt {a.first} left {money} to {charity}.
+Great-aunt {a.first} left {money} to {charity}.
 Saint {a.first} and King {b.first} never met.
 Both {a.initials} and {b.initials} {did}.
 {a.full} ({a.user}) sent {money} to {b.full}.
@@ -1514,7 +1529,7 @@ A baker, a cook and a carpenter walked into a bar.
 Turkey sandwich with swiss cheese and french fries, please.
 We had a cobb salad, a caesar and a bloody mary.
 He wore Wellington boots and a Panama hat.
-China cups and a java update: both broke on {weekday}.
+Fine china cups and a java update: both broke on {weekday}.
 Champagne, cheddar, cologne and denim are just words here.
 It was an April fool's joke about the month of August.
 Rich text and plain text are both fine. Frank talk is better.
@@ -1677,7 +1692,7 @@ ALTER TABLE orders ADD COLUMN {hex} VARCHAR({nn});
 """,
     "ordinary": r"""
 Will {a.first} come in May? {b.first} may, if April {did}.
-I hope Hope will chase the bill with {a.first}.
+I hope {hope} will chase the bill with {a.first}.
 {ambfirst} and {ambfirst} work with {a.first} at {company}.
 Ask {ambfirst} about the {thing}.
 {ambfirst}'s {thing} is {adj}.
@@ -1686,9 +1701,11 @@ hi {ambfirst}, {ask}
 Thanks {ambfirst}, I will mark it in May.
 {ambfirst} said the roses are in bloom, grace was said, and hope is not lost.
 {ambfirst} ate an apple near {place}; {company} sells none.
-We flew over the Amazon rainforest and ordered from {company}.
+We flew over the {river} and ordered from {company}.
 I used {tech} at {company} with {ambfirst}.
-Rose rose early, Bill paid the bill, and Mark made a mark.
+{rose} rose early, {bill} paid the bill, and {mark} made a mark.
+{mark} will mark it, {will} may not, and {hope} hopes so.
+The bill is for {bill}; the roses are for {rose}.
 The May meeting: {ambfirst} will chair, {a.first} may be late.
 {nat} {job} {ambname} likes {nat} food in {place}.
 {ambfirst} wrote it in {tech}, {a.first} in {tech}.
@@ -1701,7 +1718,7 @@ Christmas in {place} with {ambfirst} and {a.first}
 Turkey is for Thanksgiving; {country} is for the summer.
 Dr {a.last} explained {condition} to {ambfirst}.
 The {eponym} method was not invented by {a.full}.
-Will Will sign the will? {a.first} will.
+Will {will} sign the will? {a.first} will.
 {ambfirst} is in {place}. The {thing} is in May.
 Is {ambfirst} OK with {tech}? {ambfirst} may know.
 {nat} and {nat} {job}s from {country} met {ambname}.
