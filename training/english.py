@@ -542,6 +542,9 @@ class Writer:
     def write(self, sequence: Sequence) -> list[Piece]:
         pieces: list[Piece] = []
         self._write(sequence, None, pieces)
+        if isinstance(sequence[0], tuple) and pieces[0][1] is None:
+            text = pieces[0][0]
+            pieces[0] = (text[:1].upper() + text[1:], None)
         return _articles(pieces)
 
     def flat(self, slot: str) -> str:

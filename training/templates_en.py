@@ -670,6 +670,59 @@ USA
 {last}
 {last}–{last}
 """,
+    # Sentences of nobody
+    "subj": r"""
+the {adj} {thing}
+the {thing}
+our {adj} {thing}
+my {thing}
+their {job}
+a {nat} {job}
+the {job}
+the {dept} team
+I
+we
+they
+he
+she
+nobody
+everyone
+the {nat} {thing}
+your {product}
+the {tech} {thing}
+the {job} and the {job}
+most {job}s
+this {thing}
+""",
+    "pred": r"""
+«will|may|must|can|might» {act}
+«wants|hopes|plans|needs|tried|decided|agreed|refused» to {act}
+«did not|never|should not|cannot» {act}
+«was|is» «{adj}|late again|out of stock|on hold|under review|not mine|up for renewal in {month}»
+«arrived|stopped|broke|started|ended|failed» «on {weekday}|in {month}|at {time}|after {n} hours|during {holiday}|twice»
+cost {money} «in {year}|last {month}|, up {pct}|»
+""",
+    "act": r"""
+«check|sign|send|cancel|return|replace|print|translate|renew|move|hide|paint|sell» «the {thing}|a {thing}|it|them|my {thing}|the {adj} {thing}|every {thing}»
+«check|sign|send|cancel|return|replace|print» «the {thing}|it|them» «before {weekday}|by {date}|for {money}|again|with {tech}|in {lang}|during {holiday}|at {time}»
+«learn|speak|teach|forget» {lang}
+«install|upgrade|restart|remove|learn|debug» {tech}
+«wait|leave|stay|call back|go home|rest» «until {weekday}|for {n} days|in {month}|»
+mark it, chase the bill and hope
+grant access, jack up the price or pat the dog
+be frank, rich, sunny or rusty
+""",
+    "title": r"""
+«Ten|Five|Seven|Three|100» «Easy|Best|Simple|Hidden|Common» «Ways|Tips|Rules|Mistakes|Ideas»
+«The|A|Our|Your» «Complete|Ultimate|Short|Little|Beginner's» «Guide|Handbook|Introduction|History|Checklist»
+«Annual|Quarterly|Final|Interim|Weekly» «Report|Review|Summary|Budget|Forecast|Newsletter»
+«Getting|Staying|Going|Moving|Running» «Started|Healthy|Green|Forward|Late»
+«Frequently Asked|Open|Ten Hard» Questions
+«Release|Meeting|Lecture|Delivery» Notes
+«Rights|Duties|Definitions|Scope|Purpose|Background|Facts|Procedure|Conclusion|Appendix {letter}»
+«Terms of Service|Code of Conduct|Data Processing Agreement|Power of Attorney|Certificate of Completion|Bill of Lading|Letter of Intent»
+«How|When|Why|Where» «To|Not To|You Should» «Sell|Save|Write|Ask|Sleep|Learn» «Better|More|Well|Now|»
+""",
 }
 
 TEMPLATES: dict[str, str] = {
@@ -1689,6 +1742,45 @@ docker run -p {fourdigits}:80 nginx:{ver}
 export AWS_REGION=us-east-1
 curl -X POST https://example.com/api/v{n}/{thing}
 ALTER TABLE orders ADD COLUMN {hex} VARCHAR({nn});
+«So, |Yes, |However, |In {month}, |On {weekday}, |Then |After all, |»{subj} {pred}.
+{subj} {pred}, «and|but|because|so|while» {subj} {pred}.
+{subj} {pred}. {subj} {pred}.
+«Why|When|How» {pred} {subj}?
+If {subj} {pred}, {subj} {pred}.
+I think {subj} {pred}.
+«Can|Could|Should|Will|May» we {act}?
+Please {act}.
+Please {act} and {act}.
+Do not {act}!
+{title}
+# {title}\n\n{subj} {pred}.
+## {title}\n- {act}\n- {act}\n- {act}
+{title}: {title}
+{n}. {title}\n{nn}. {title}
+«Subject|Re|Fwd|Title|Topic»: {title}
+{hi},\n\n{subj} {pred}. Please {act}.\n\n{bye}
+{hi} «team|all|everyone|folks|both|there»,\n{subj} {pred}.\n{bye}
+"{subj} {pred}," it said.
+{subj} {pred} {emoji}
+«omg|lol|ugh|wow|hmm|ok so|anyway|tbh» {subj} {pred} {emoji}
+{hashtag} {subj} {pred} {url}
+As {code} says, {subj} {pred}.
+# {act}
+// TODO: {act}, see {ticket}
+/* {subj} {pred} */
+def {verbcode}_{hex}():\n    return "{title}"
+logger.warning("{subj} {pred}")
+[{date} {time}] WARN {tech}: {subj} {pred}
+- [ ] {act}\n- [ ] {act}
+{"title": "{title}", "status": "{adj}", "n": {nn}}
+title,status,due\n{title},{adj},{date}\n{title},{adj},{date}
+{subj} {pred}; {code} applies.
+{nat} {thing}, {nat} {thing}, {nat} {thing}
+How do I {act} in {tech}?
+What is {title}?
+Write an essay titled “{title}” in {lang}.
+The {adj} {product} {pred}.
+{product}, {product} and {product}: {subj} {pred}.
 """,
     "ordinary": r"""
 Will {a.first} come in May? {b.first} may, if April {did}.

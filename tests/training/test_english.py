@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 
 import pytest
@@ -51,6 +51,15 @@ def test_no_slot_is_left_unfilled() -> None:
     for text, _, template in drawn(6000):
         assert not any(sign in text for sign in "«»"), template
         assert "{in_" not in text.lower(), template
+
+
+def test_two_names_of_a_kind_never_stand_bare_beside_each_other() -> None:
+    """A first name and a surname are one span; a template that writes two would teach a cut inside a name."""
+    touching = 0
+    for text, spans, _ in drawn(6000):
+        for (_, stop, kind), (start, _, other) in pairwise(spans):
+            touching += kind == other == "PERSON" and text[stop:start] in ("", " ")
+    assert touching < 3  # a typing error may eat a comma
 
 
 def test_alternatives_nest() -> None:
