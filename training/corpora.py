@@ -28,7 +28,11 @@ def load(name: str) -> list[Example]:
     """All of a file, with spans of all its kinds."""
     told = [json.loads(line) for line in (folder() / f"{name}.jsonl").open(encoding="utf-8")]
     return [
-        Example(each["text"], tuple((a, b, kind) for a, b, kind in sorted(each["spans"])), _template(each))
+        Example(
+            each["text"],
+            tuple((a, b, kind) for a, b, kind in sorted(each["spans"])),
+            _template(each) if name in MADE_UP else name,
+        )
         for each in told
     ]
 

@@ -24,7 +24,7 @@ def trained_on(seed: int, made_up: int) -> Iterator[Example]:
     yield from real
     yield from known
     others = Others(draw)
-    for _ in range(2):
+    for _ in range(4):
         yield from (others.swapped(example) for example in real)
     yield from (others.swapped(example) for example in draw.sample(known, len(known) // 2))
     for grammar in (english, chinese):

@@ -19,6 +19,8 @@ from masquerade.mask.patterns import ROWS
 from masquerade.mask.policy import Pattern, Policy, Words
 from masquerade.mask.span import Fate, Span
 
+pytestmark = pytest.mark.usefixtures("rules_alone")
+
 ISSUE = {
     "服务器10.1.2.3在访问，卡号4111111111111111被拒": [
         ("IP_ADDRESS", "10.1.2.3"),

@@ -23,6 +23,8 @@ from masquerade.mask.patterns import GAPS, ROWS, Row
 from masquerade.mask.policy import Policy
 from masquerade.mask.span import KINDS
 
+pytestmark = pytest.mark.usefixtures("rules_alone")
+
 VECTORS = Path(__file__).parent.parent / "vectors"
 LOOKOUT = Lookout(Policy())
 

@@ -252,7 +252,7 @@ def test_a_policy_made_in_a_program_may_name_a_finders_kind() -> None:
         ('version = 1\nrules = false\n[fates]\nEMAIL = "block"', 4, "turns the built-in rules off"),
         ("version = 1\nrules = false\n[thresholds]\nPHONE = 0.6", 4, "turns the built-in rules off"),
         ('version = 1\nrules = false\n[[allow]]\nkind = "URL"\nwords = ["x"]', 4, "never fire"),
-        ('version = 1\n[fates]\nPERSON = "block"', 3, "no rule has it yet"),
+        ('version = 1\n[finder]\nuse = "rules"\n[fates]\nPERSON = "block"', 5, "no rule has it yet"),
     ],
 )
 def test_without_finders_nothing_is_said_of_what_nothing_finds(text: str, line: int, says: str) -> None:
@@ -480,4 +480,4 @@ def test_a_policy_with_models_does_not_look_without_them() -> None:
     with pytest.raises(PolicyProblem, match="no finder was passed") as caught:
         Lookout(Policy.parse(MODEL))
     assert caught.value.line == 3
-    assert Lookout(Policy.parse(MODEL), [lambda text: []]).find("Ada") == []
+    assert Lookout(Policy.parse(MODEL), [lambda text: []]).find("a, b") == []

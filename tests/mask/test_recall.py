@@ -18,6 +18,8 @@ import pytest
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import Policy
 
+pytestmark = pytest.mark.usefixtures("rules_alone")
+
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = [os.environ.get("MASQUERADE_DATA"), ROOT.parent / "shared" / "data"]
 

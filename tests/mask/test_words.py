@@ -121,9 +121,9 @@ def best_of_all(scores: Any, kinds: int) -> float:
     return follow(0, None)
 
 
-def worth(found: list[tuple[int, int, int]], scores: Any) -> float:
+def worth(found: list[tuple[int, int, int, float]], scores: Any) -> float:
     total, at = 0.0, 0
-    for first, last, kind in found:
+    for first, last, kind, _ in found:
         total += sum(scores[at:first, 0])
         base = 1 + 4 * kind
         if first == last:
@@ -140,10 +140,12 @@ def test_the_best_labels_are_found(count: int, kinds: int, seed: int) -> None:
     assert built is not None
     scores = np.random.default_rng(seed).normal(size=(count, 1 + 4 * kinds)).astype(np.float32)
     found = built.decode(scores.tobytes(), kinds)
-    assert all(a <= b for a, b, _ in found)
+    assert all(a <= b for a, b, *_ in found)
     assert all(one[1] < other[0] for one, other in pairwise(found))
     assert worth(found, scores) == pytest.approx(best_of_all(scores, kinds), abs=1e-4)
-    assert words.best(scores, kinds) == found
+    by_reference = words.best(scores.tolist(), kinds)
+    assert [one[:3] for one in by_reference] == [one[:3] for one in found]
+    assert [one[3] for one in by_reference] == pytest.approx([one[3] for one in found])
 
 
 @in_c

@@ -144,7 +144,7 @@ def test_cards_are_redacted_and_the_reply_says_so() -> None:
 
 
 def test_without_finds_a_reply_passes_byte_for_byte() -> None:
-    one = exchange("what is the capital of France?")
+    one = exchange("what is it that a capital is?")
     body = b'{ "choices": [ {"logprobs": {"content": [1.50]}, "message": {"content": "Paris"}} ] }'
     assert one.reply(body) == body
     chunks = [chunk({"content": "Par"}), chunk({"content": "is"}, finish="stop"), b"data: [DONE]\n\n"]

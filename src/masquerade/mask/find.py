@@ -85,8 +85,7 @@ class Lookout:
         self._patterns = [_OwnPattern(pattern) for pattern in policy.patterns]
         self._verdicts = _Verdicts(policy)
         self._names = policy.finder.names and any(self._verdicts[kind][1] for kind in NAMES_FIND)
-        more = self._names or self._finders or policy.deny or policy.allow or policy.patterns
-        plain = policy.rules and not more
+        plain = policy.rules and not (self._finders or policy.deny or policy.allow or policy.patterns)
         self._scanner = scanner.whole() if plain else None
         self._judgement = self._for_scanner()
 
@@ -94,15 +93,20 @@ class Lookout:
         kinds = self._scanner.kinds if self._scanner else ()
         return array("d", [number for kind in kinds for number in self._verdicts[kind]]).tobytes()
 
-    def look(self, text: str) -> tuple[list[Span], bool]:
+    def look(self, text: str, mentions: bool = True) -> tuple[list[Span], bool]:
         """:meth:`find`, and whether a span ends where the text seems to go on: more may stand there."""
-        if looked := self._look_in_c(text, False):
+        if not self._names and (looked := self._look_in_c(text, False)):
             return looked
         plain = Normal(text)
-        if plain.same_offsets and (looked := self._look_in_c(plain.text, True)):
+        if not self._names and plain.same_offsets and (looked := self._look_in_c(plain.text, True)):
             return looked
-        spans = self._find(text, plain)
+        spans = self._find(text, plain, mentions=mentions)
         return spans, _ragged(plain.text if plain.same_offsets else text, spans)
+
+    def find_again(self, text: str) -> list[Span]:
+        """:meth:`find` without names: what stands beside values that were found, and are covered now."""
+        looked = self._look_in_c(text, False)
+        return looked[0] if looked else self._find(text, Normal(text), names=False)
 
     def find(self, text: str) -> list[Span]:
         """What is to be masked in ``text``: sorted, disjoint, offsets into ``text``.
@@ -119,12 +123,12 @@ class Lookout:
         looked: tuple[list[Span], bool] | None = self._scanner.inner.look(text, self._judgement, Span, plain)
         return looked
 
-    def _find(self, text: str, plain: Normal) -> list[Span]:
+    def _find(self, text: str, plain: Normal, names: bool = True, mentions: bool = True) -> list[Span]:
         found = _find_rules(plain) if self._policy.rules else []
-        if self._names:
+        if self._names and names:
             from masquerade.mask.names import shipped  # loads NumPy and a network, for those who need them
 
-            found.extend(shipped().find(plain))
+            found.extend(shipped().find(plain, mentions))
         for finder in self._finders:
             found.extend(finder(text))
         for own in self._patterns:

@@ -11,6 +11,7 @@ stand for it. How it was made: ``training/``; what it was measured on, and what 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib import resources
@@ -29,6 +30,8 @@ KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
 FILES = ("names.table", "names.lists", "names.onnx", "names.json")
 _NAMES, _COMMON, _USUAL = 0b11, 1 << 3, 0b1_0001_0000
 """Bits of lists: given names and surnames; the commonest words; words that a dictionary has."""
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]*")
+"""All of a text: what a field or a file is called, and nobody unless it is the name of somebody."""
 _AT_ONCE = 8192
 """Words that the network is given in one piece, and more on both sides."""
 
@@ -77,7 +80,7 @@ class Names:
 
     def __init__(self, model: Model) -> None:
         self._see = _seer(model)
-        self._decode: Callable[[Floats], list[tuple[int, int, int]]] = _decoder()
+        self._decode: Callable[[Floats], list[tuple[int, int, int, float]]] = _decoder()
         self._network = _session(model.network)
         self._reach, self._width = model.reach, model.width
         entries = len(model.lists) // 6
@@ -92,26 +95,32 @@ class Names:
         """
         return self.find(Normal(text))
 
-    def find(self, plain: Normal) -> list[Span]:
-        """The same for a text whose plain form is known."""
+    def find(self, plain: Normal, mentions: bool = True) -> list[Span]:
+        """The same for a text in plain form; without ``mentions``, what the network says alone."""
         places, sums = self._see(plain.text)
-        if not len(places):
+        if not len(places) or (_IDENTIFIER.fullmatch(plain.text) and not self._is_name(plain.text)):
             return []
-        scores = self._scores(sums)
         found = [
-            Span(int(places[first, 0]), int(places[last, 1]), KINDS[kind], _sure(scores[first : last + 1]))
-            for first, last, kind in self._decode(scores)
+            Span(int(places[first, 0]), int(places[last, 1]), KINDS[kind], round(sure, 3))
+            for first, last, kind, sure in self._decode(self._scores(sums))
         ]
-        whole = everywhere(plain.text, found, self._ordinary)
+        if mentions and found:
+            found = everywhere(plain.text, found, self._ordinary)
         if plain.same_offsets:
-            return whole
-        return [Span(*plain.original(start, end), kind, score) for start, end, kind, score in whole]
+            return found
+        return [Span(*plain.original(start, end), kind, score) for start, end, kind, score in found]
+
+    def _lists(self, form: str) -> int:
+        hashed = words.entry(form)
+        at = int(np.searchsorted(self._hashes, hashed))
+        return int(self._masks[at]) if at < len(self._hashes) and self._hashes[at] == hashed else 0
+
+    def _is_name(self, form: str) -> bool:
+        return bool(self._lists(form) & _NAMES) and not self._ordinary(form)
 
     def _is_ordinary(self, form: str) -> bool:
         """Whether a text may use a word, in lower case, without meaning anybody."""
-        hashed = words.entry(form)
-        at = int(np.searchsorted(self._hashes, hashed))
-        mask = int(self._masks[at]) if at < len(self._hashes) and self._hashes[at] == hashed else 0
+        mask = self._lists(form)
         return bool(mask & _COMMON) or (bool(mask & _USUAL) and not mask & _NAMES)
 
     def _scores(self, sums: Floats) -> Floats:
@@ -129,12 +138,6 @@ class Names:
 
     def __repr__(self) -> str:
         return f"Names(width={self._width})"
-
-
-def _sure(scores: Floats) -> float:
-    """How sure it is that these words are of some kind: the mean over them."""
-    odds = np.exp(scores - scores.max(1, keepdims=True))
-    return round(float(1 - (odds[:, 0] / odds.sum(1)).mean()), 3)
 
 
 def _session(network: bytes) -> Any:
@@ -177,7 +180,7 @@ def _seer(model: Model) -> Callable[[str], tuple[NDArray[np.int32], Floats]]:
     return look
 
 
-def _decoder() -> Callable[[Floats], list[tuple[int, int, int]]]:
+def _decoder() -> Callable[[Floats], list[tuple[int, int, int, float]]]:
     if built := native.module():
         decode = built.decode
         return lambda scores: decode(np.ascontiguousarray(scores), len(KINDS))

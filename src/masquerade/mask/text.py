@@ -27,7 +27,7 @@ from masquerade.errors import Blocked
 from masquerade.keys import Key
 from masquerade.mask import scanner
 from masquerade.mask.find import Lookout
-from masquerade.mask.policy import Policy
+from masquerade.mask.policy import NAMES_FIND, Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
 from masquerade.mask.span import KINDS, Fate, Finder, Span
 from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, canonical, project
@@ -74,19 +74,23 @@ class Masker:
     def __repr__(self) -> str:
         return f"Masker(key={self.key_id}, policy={self.policy.version}, tenant={self.tenant!r})"
 
-    def find(self, text: str) -> list[Span]:
-        """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over."""
+    def find(self, text: str, *, mentions: bool = True) -> list[Span]:
+        """What would be masked in ``text``: sorted and disjoint. Tokens and redactions are passed over.
+
+        Without ``mentions``, a name that is found in one place is not looked for in all others: what is found
+        depends on what is near alone.
+        """
         tokens = _tokens_in(text, self._kinds)
+        spans, ragged = self._lookout.look(_blank(text, tokens) if tokens else text, mentions)
         if tokens:
-            return self._beside(text, [], tokens)
-        spans, ragged = self._lookout.look(text)
-        return self._beside(text, spans, tokens) if ragged else spans
+            spans = _outside(spans, tokens, text)
+        return self._beside(text, spans, tokens) if ragged or tokens else spans
 
     def _beside(self, text: str, spans: list[Span], tokens: list[tuple[int, int]]) -> list[Span]:
         """``spans``, and what stood hidden next to them or ``tokens`` until these are covered."""
         zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
         for _ in range(_PASSES):
-            more = _outside(self._lookout.find(_blank(text, zones)), zones, text)
+            more = _outside(self._lookout.find_again(_blank(text, zones)), zones, text)
             if not more:
                 break
             spans = sorted([*spans, *more])
@@ -131,7 +135,7 @@ class Masker:
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
-        found = self._wherever_they_stand(texts, found)
+        found = self._wherever_they_stand(texts, _as_rules_know(texts, found))
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         if book is None and (masked := self._replace_in_c(texts, found)):
@@ -445,6 +449,26 @@ def _wherever_they_stand(
             spans = _with_hits(text, spans, hits, known, kinds)  # noqa: PLW2901
         more.append(spans)
     return tuple(more)
+
+
+def _as_rules_know(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tuple[list[Span], ...]:
+    """``found``, where what rules know in one place is of that kind in all, whatever a model took it for."""
+    known: dict[str, Span] = {}
+    guessed = False
+    for text, spans in zip(texts, found, strict=True):
+        for span in spans:
+            if span[2] in NAMES_FIND:
+                guessed = True
+            elif span[1] - span[0] >= _SHORTEST_ELSEWHERE:
+                known[text[span[0] : span[1]]] = span
+    if not guessed or not known:
+        return found
+
+    def told(text: str, span: Span) -> Span:
+        better = known.get(text[span[0] : span[1]]) if span[2] in NAMES_FIND else None
+        return span if better is None else span._replace(kind=better[2], score=better[3])
+
+    return tuple([told(text, span) for span in spans] for text, spans in zip(texts, found, strict=True))
 
 
 def _check_places(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> None:

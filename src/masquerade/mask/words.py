@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from math import exp
 from typing import NamedTuple
 
 from masquerade.mask.normal import lowered
@@ -206,8 +207,9 @@ def _ended(hashed: int) -> int:
     return hashed ^ hashed >> 15
 
 
-def best(scores: Sequence[Sequence[float]], kinds: int) -> list[tuple[int, int, int]]:
-    """The best sequence of labels in which what begins also ends: (first word, last word, kind), in order.
+def best(scores: Sequence[Sequence[float]], kinds: int) -> list[tuple[int, int, int, float]]:
+    """The best sequence of labels in which what begins also ends: first and last word, kind, and how sure it
+    is that they are of some kind, in order.
 
     Viterbi, "Error Bounds for Convolutional Codes", 1967, where every sequence but those is impossible.
 
@@ -229,7 +231,7 @@ def best(scores: Sequence[Sequence[float]], kinds: int) -> list[tuple[int, int, 
             inside[k], begun[k] = opened + within, closed + begin
         closed = after
         ways.append((which, was_inside))
-    found: list[tuple[int, int, int]] = []
+    found: list[tuple[int, int, int, float]] = []
     at = len(ways) - 1
     while at >= 0:
         which, was_inside = ways[at]
@@ -239,6 +241,10 @@ def best(scores: Sequence[Sequence[float]], kinds: int) -> list[tuple[int, int, 
                 at -= 1
                 more = was_inside[k]
                 was_inside = ways[at][1]
-            found.append((at, last, k))
+            found.append((at, last, k, _sure(scores[at : last + 1])))
         at -= 1
     return found[::-1]
+
+
+def _sure(scores: Sequence[Sequence[float]]) -> float:
+    return sum(1 - 1 / sum(exp(score - own[0]) for score in own) for own in scores) / len(scores)

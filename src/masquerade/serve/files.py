@@ -445,10 +445,13 @@ class _Mask:
         """Whether the same is found near ``at`` with the text parted there as without."""
         low, high, half = max(0, at - _REACH), at + _REACH, _REACH // 2
         nearest = at - half if low else 0
-        left = [(s.start + low, s.end + low, s.kind) for s in self._masker.find(text[low:at])]
-        right = [(s.start + at, s.end + at, s.kind) for s in self._masker.find(text[at:high])]
-        near = [(s.start, s.end, s.kind) for s in self._found if nearest <= s.start and s.end <= at + half]
-        return near == [s for s in left + right if nearest <= s[0] and s[1] <= at + half]
+
+        def near(begin: int, end: int) -> list[tuple[int, int, str]]:
+            found = self._masker.find(text[begin:end], mentions=False)
+            shifted = [(span.start + begin, span.end + begin, span.kind) for span in found]
+            return [span for span in shifted if nearest <= span[0] and span[1] <= at + half]
+
+        return near(low, high) == near(low, at) + near(at, high)
 
     def spans(self, piece: str) -> list[Span]:
         """What was found in the piece that :meth:`cut` gave last."""

@@ -12,7 +12,7 @@
 #include "plain.h"
 #include "words.h"
 
-#define FORMAT 6 /* program.py has the same number */
+#define FORMAT 7 /* program.py has the same number */
 
 /* -- what the table was compiled to: references are borrowed, for the arguments are held -- */
 
@@ -275,7 +275,7 @@ static PyType_Spec scanner_spec = {
 
 static PyMethodDef functions[] = {
     {"plain", plain, METH_VARARGS, "The plain form of a text, and where its characters stood: see normal.py."},
-    {"decode", decode, METH_VARARGS, "decode(scores, kinds) -> [(first word, last word, kind), ...]: see words.py."},
+    {"decode", decode, METH_VARARGS, "decode(scores, kinds) -> [(first, last, kind, how sure), ...]: see best in words.py."},
     {NULL, NULL, 0, NULL},
 };
 

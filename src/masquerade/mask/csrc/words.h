@@ -6,6 +6,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -304,7 +305,21 @@ done:
     return result;
 }
 
-/* decode(scores, kinds) -> [(first word, last word, kind), ...]: the best sequence of labels that is one.
+/* How sure it is that words first to last are of some kind: the mean over them. */
+static double sure_of(const float *scores, Py_ssize_t labels, Py_ssize_t first, Py_ssize_t last)
+{
+    double sum = 0;
+    for (Py_ssize_t i = first; i <= last; i++) {
+        const float *own = scores + i * labels;
+        double whole = 0;
+        for (Py_ssize_t k = 0; k < labels; k++)
+            whole += exp((double)own[k] - own[0]);
+        sum += 1 - 1 / whole;
+    }
+    return sum / (double)(last - first + 1);
+}
+
+/* decode(scores, kinds) -> [(first word, last word, kind, how sure), ...]: the best sequence that is one.
    scores: float32, for each word that of none and then, of each kind, of begin, inside, end and single. */
 static PyObject *decode(PyObject *self, PyObject *args)
 {
@@ -371,7 +386,7 @@ static PyObject *decode(PyObject *self, PyObject *args)
                 i--;
             }
         }
-        PyObject *one = Py_BuildValue("nni", i, last, k);
+        PyObject *one = Py_BuildValue("nnid", i, last, k, sure_of(scores.buf, labels, i, last));
         if (!one || PyList_Append(found, one)) {
             Py_XDECREF(one);
             Py_CLEAR(found);
