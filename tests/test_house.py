@@ -63,6 +63,7 @@ ARRAYS = {
     "masquerade.mask.dtype": {"numpy"},
     "masquerade.mask.formulas": {"numpy"},
     "masquerade.mask.fpe": {"numpy"},
+    "masquerade.mask.names": {"numpy", "importlib.resources"},  # of the package's own files, its model
     **{f"masquerade.compute.{name}": {"numpy"} for name in _SUMMING},
     **{f"masquerade.transfer.{name}": {"numpy", "torch"} for name in _TRAINING},
     "masquerade.transfer.report": {"numpy"},
@@ -271,7 +272,7 @@ ABSOLUTE = re.compile(r"(?<![\w.:/*<-])/(?:home|Users|root|work|tmp/\w)/?[\w.-]+
 
 def test_nothing_names_a_machine() -> None:
     for path in tracked():
-        if path.suffix in (".png", ".ico") or path == Path(__file__):
+        if path.suffix in (".png", ".ico", ".table", ".lists", ".onnx") or path == Path(__file__):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             where = f"{path.relative_to(ROOT)}, line {number}"

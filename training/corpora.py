@@ -54,6 +54,7 @@ def held_out(example: Example) -> bool:
 
 
 def addresses() -> list[Example]:
-    """Chinese addresses, a line each: measured on, never trained on."""
+    """Chinese addresses, of the lines that are one and nothing else: measured on, never trained on."""
     lines = (folder() / "zh_addresses.txt").read_text(encoding="utf-8").splitlines()
-    return [Example(line, ((0, len(line), "ADDRESS"),), "") for line in map(str.strip, lines) if line]
+    whole = [line for line in map(str.strip, lines) if line and not re.search("[#🏙：，我请]", line)]
+    return [Example(line, ((0, len(line), "ADDRESS"),), "") for line in whole]

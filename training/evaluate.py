@@ -21,6 +21,7 @@ from training.corpora import KINDS
 from training.example import Example
 from training.examples import measured_on
 
+ALL = "all of these"
 Finder = Callable[[str], Sequence[Span]]
 
 
@@ -28,11 +29,11 @@ def measured(find: Finder, examples: Sequence[Example]) -> dict[str, dict[str, f
     """Figures by kind, of all kinds that the examples have."""
     figures: dict[str, dict[str, float]] = {}
     found = [find(example.text) for example in examples]
-    for kind in KINDS:
+    for kind in (*KINDS, ALL):
         names = covered = exact = told = right = same = 0
         for example, spans in zip(examples, found, strict=True):
-            own = [span for span in example.spans if span[2] == kind]
-            mine = [span[:3] for span in spans if span[2] == kind]
+            own = [span for span in example.spans if span[2] == kind or (kind == ALL and span[2] in KINDS)]
+            mine = [span[:3] for span in spans if kind in (span[2], ALL)]
             names += len(own)
             told += len(mine)
             exact += len(set(own) & set(mine))

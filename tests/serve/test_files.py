@@ -597,6 +597,7 @@ def test_places_are_lines_and_columns() -> None:
 
 
 @pytest.mark.usefixtures("small_reads")
+@pytest.mark.usefixtures("rules_alone")
 def test_places_stay_right_over_many_pieces() -> None:
     lines = [f"{prose(7, i)!r} u{i}@example.com" for i in range(1500)]
     for joint in ("\n", " "):

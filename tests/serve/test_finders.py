@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from conftest import Ran
 from gateway_rig import Gateway, Service
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import Ran
 from masquerade.errors import EngineProblem, MissingPackage, PolicyProblem
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy
@@ -607,13 +607,17 @@ def test_a_real_model_of_gliner(tmp_path: Path) -> None:
 def test_who_looks_as_the_policy_says(models: Callable[[str], str]) -> None:
     assert finders(Policy()) == ()
     assert finders(policy("rules")) == ()
-    ours = (lambda text: [],)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_names", lambda: ours)
-        assert finders(Policy()) == ours
-        assert finders(policy("rules")) == ()
-        assert [*map(type, finders(policy(models("spacy"))))] == [type(ours[0]), Model]
-        assert [*map(type, finders(policy(models("spacy"), "only = true")))] == [Model]
+    text = "Ada Lovelace wrote to Charles Babbage."
+    for use, more, whole in (
+        ("names", "", 2),
+        ("rules", "", 0),
+        (models("spacy"), "", 2),
+        (models("spacy"), "only = true", 0),
+    ):
+        told = policy(use, more)
+        loaded = finders(told)
+        assert [*map(type, loaded)] == [Model] * (use == models("spacy"))
+        assert len(Masker(Key.generate(), told, finders=loaded).find(text)) == whole
 
 
 def test_models_are_a_union_with_the_rules(models: Callable[[str], str]) -> None:

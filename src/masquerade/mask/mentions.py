@@ -110,4 +110,6 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 
 def _goes_on(beside: str, edge: str) -> bool:
-    return bool(beside) and beside.isalnum() and not is_han(beside) and edge.isalnum() and not is_han(edge)
+    return bool(beside) and all(
+        char == "_" or (char.isalnum() and not is_han(char)) for char in (beside, edge)
+    )

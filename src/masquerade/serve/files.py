@@ -350,11 +350,11 @@ class _Reading:
             held += text
             expected = number + text.count("\n")
             while len(held) >= goal:
-                size = cut(held, False)
+                size = cut(held[:goal], False)  # so that the pieces do not depend on how much came at once
                 if not size:
                     self._check_length(held, line)
-                    goal = 2 * len(held)
-                    break
+                    goal *= 2
+                    continue
                 yield line, column, held[:size]
                 newlines = held.count("\n", 0, size)
                 column = size - held.rfind("\n", 0, size) if newlines else column + size
