@@ -608,15 +608,11 @@ def test_who_looks_as_the_policy_says(models: Callable[[str], str]) -> None:
     assert finders(Policy()) == ()
     assert finders(policy("rules")) == ()
     text = "Ada Lovelace wrote to Charles Babbage."
-    for use, more, whole in (
-        ("names", "", 2),
-        ("rules", "", 0),
-        (models("spacy"), "", 2),
-        (models("spacy"), "only = true", 0),
-    ):
+    spacy = models("spacy")
+    for use, more, whole in (("names", "", 2), ("rules", "", 0), (spacy, "", 2), (spacy, "only = true", 0)):
         told = policy(use, more)
         loaded = finders(told)
-        assert [*map(type, loaded)] == [Model] * (use == models("spacy"))
+        assert [*map(type, loaded)] == [Model] * (use == spacy)
         assert len(Masker(Key.generate(), told, finders=loaded).find(text)) == whole
 
 

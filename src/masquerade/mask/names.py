@@ -186,7 +186,7 @@ def _session(network: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise MissingPackage("finding names", "names") from None
+        raise MissingPackage("finding names, by onnxruntime,", "names") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a gateway has other work for the others
     options.log_severity_level = 3

@@ -1,0 +1,191 @@
+"""The model of names: what it finds, the same wherever a text is cut, and never silently nothing."""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from masquerade import Key, Masker, Policy
+from masquerade.errors import MissingPackage
+from masquerade.mask import names, native
+from masquerade.mask.names import Names, shipped
+from masquerade.mask.normal import Normal
+from masquerade.mask.policy import Finders
+from masquerade.mask.span import Span
+
+KEY = Key.generate()
+MASKER = Masker(KEY)
+
+
+def found(text: str, kind: str | None = None, spans: Sequence[Span] | None = None) -> list[str]:
+    told = shipped()(text) if spans is None else spans
+    return [text[start:end] for start, end, own, _ in told if kind in (None, own)]
+
+
+PROSE = """On Monday Ada Lovelace, an engineer at Siemens, flew from Lisbon to Nairobi.
+Her assistant, Tunde Okafor, had booked the room; "Ms. Lovelace will be late," he wrote to Priya Raman.
+小张你好，昨天李晓明和欧阳静在上海开会，王老师没有来。请把合同寄到浙江省杭州市西湖区文三路478号华星时代广场3号楼1205室，联系人陈建国。
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("Dear Ms. Lovelace,\nthank you for your letter.", ["Ms. Lovelace"]),
+        ("From: Tunde Okafor <tunde@example.org>\nTo: Priya Raman", ["Tunde Okafor", "Priya Raman"]),
+        ("The applicant, Mr Jan Kowalski, was born in 1961.", ["Mr Jan Kowalski"]),
+        ("THE COURT HEARD JAN KOWALSKI ON TUESDAY.", ["JAN KOWALSKI"]),
+        ("hey can you ask maria if she is coming tonight", ["maria"]),
+        ("# TODO: ask Priya about the timeout", ["Priya"]),
+        ("亲爱的张先生，您好！", ["张先生"]),
+        ("联系人：欧阳静，电话13800138000", ["欧阳静"]),
+        ("克里斯蒂亚诺·罗纳尔多在里斯本出生。", ["克里斯蒂亚诺·罗纳尔多"]),
+        ("原告李晓明诉称，被告陈建国拖欠货款。", ["李晓明", "陈建国"]),
+        ("我和Kevin Zhang明天去北京", ["Kevin Zhang"]),
+    ],
+)
+def test_people(text: str, people: list[str]) -> None:
+    assert found(text, "PERSON") == people
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "221 Baker Street, Apt. 4, Springfield, IL 62704",
+        "10 Downing Street, London SW1A 2AA",
+        "浙江省杭州市西湖区文三路478号华星时代广场3号楼1205室",
+        "上海市徐汇区肇嘉浜路1065弄7号2号楼1803室",
+        "臺北市大安區忠孝東路四段216巷19弄8號3樓",
+    ],
+)
+def test_addresses_are_found_whole(address: str) -> None:
+    for text in (address, f"Please send it to {address}.", f"地址：{address}，谢谢"):
+        covered = "".join(found(text))
+        assert all(char in covered for char in address if char.isalnum()), found(text)
+        assert address in found(text, "ADDRESS") or len(found(text)) > 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please upload it to S3 and start the EKS cluster; C4 is for Monday.",
+        "May I ask whether you will come? I hope so.",
+        "The rose in the garden will bloom in June.",
+        "def main(args): return [x for x in args if x]",
+        "今天我们很高兴，明天可能会下雨。",
+        "这个程序的计划很简单，请马上开始。",
+        "1. 打开电源  2. 等待绿灯  3. 按下开关",
+        "enum", "default_value", "config.yaml",
+    ],
+)  # fmt: skip
+def test_ordinary_words_stay(text: str) -> None:
+    assert found(text) == []
+
+
+def test_a_name_once_found_is_found_everywhere() -> None:
+    text = "Ada Lovelace opened the meeting. " + "The numbers were good. " * 40 + "Then Lovelace closed it."
+    assert found(text, "PERSON")[0] == "Ada Lovelace" and found(text, "PERSON")[-1] == "Lovelace"
+    chinese = "李晓明来了。" + "今天的会议很长。" * 40 + "后来晓明走了。"
+    assert found(chinese, "PERSON")[0] == "李晓明" and found(chinese, "PERSON")[-1] == "晓明"
+
+
+def test_what_is_masked_comes_back_and_stays() -> None:
+    masked = MASKER.mask(PROSE)
+    for name in ("Lovelace", "Okafor", "Priya", "李晓明", "欧阳静", "文三路", "陈建国", "Nairobi"):
+        assert name not in masked.text, name
+    assert masked.restore(masked.text) == PROSE
+    assert MASKER.mask(masked.text).text == masked.text
+
+
+# -- the same wherever it is cut --------------------------------------------------------------------------
+
+
+def test_long_texts_are_cut_and_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = PROSE * 12
+    whole = shipped().find(Normal(text), mentions=False)
+    for size in (1, 7, 64, 333):
+        monkeypatch.setattr(names, "_AT_ONCE", size)
+        assert shipped().find(Normal(text), mentions=False) == whole
+
+
+def test_the_reference_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import resources
+
+    folder = resources.files("masquerade.mask") / "data"
+    with monkeypatch.context() as patch:
+        patch.setattr(native, "module", lambda: None)
+        slow = Names(names.Model.of({name: (folder / name).read_bytes() for name in names.FILES}))
+        told = slow(PROSE)
+    assert [span[:3] for span in told] == [span[:3] for span in shipped()(PROSE)]
+    assert [span.score for span in told] == pytest.approx(
+        [span.score for span in shipped()(PROSE)], abs=0.002
+    )
+    assert slow("") == slow(" \n") == []
+
+
+PARTS = ("张伟", "\0\0\0\0", "１２", "😀", "\n", "ﬁ")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([*PROSE.split(), *PARTS]), max_size=25))
+def test_spans_are_sorted_disjoint_and_within(parts: list[str]) -> None:
+    text = " ".join(parts)
+    spans = shipped()(text)
+    assert all(0 <= a.start < a.end <= len(text) and 0 <= a.score <= 1 for a in spans)
+    assert all(a.end <= b.start for a, b in pairwise(spans))
+    masked = MASKER.mask(text)
+    assert masked.restore(masked.text) == text
+
+
+def test_threads_share_one_model() -> None:
+    told: list[list[Span]] = []
+    threads = [threading.Thread(target=lambda: told.append(shipped()(PROSE))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 8 and all(each == told[0] for each in told)
+
+
+# -- never silently without -------------------------------------------------------------------------------
+
+
+def test_without_the_network_nothing_is_masked_by_rules_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **more: Any) -> Any:
+        if name == "onnxruntime":
+            raise ImportError(name)
+        return real(name, *args, **more)
+
+    shipped.cache_clear()
+    try:
+        monkeypatch.setattr(builtins, "__import__", without)
+        with pytest.raises(MissingPackage, match="onnxruntime") as caught:
+            MASKER.mask("Ada Lovelace, canary@example.org")
+        assert "Lovelace" not in str(caught.value) and "canary" not in str(caught.value)
+        by_rules = Masker(KEY, Policy(finder=Finders(use=("rules",))))
+        assert by_rules.mask("Ada, ada@example.org").text.startswith("Ada, [EMAIL_")
+    finally:
+        monkeypatch.undo()
+        shipped.cache_clear()
+
+
+def test_kinds_that_are_kept_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Names:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(names, "shipped", nobody)
+    kept = Policy(fates=dict.fromkeys(names.KINDS, "keep"))  # type: ignore[arg-type]
+    assert Masker(KEY, kept).mask("Ada Lovelace").text == "Ada Lovelace"
+
+
+def test_a_repr_holds_no_text() -> None:
+    assert "Ada" not in repr(shipped()) and repr(shipped()).startswith("Names(")
