@@ -34,7 +34,7 @@ def found(text: str, *names: str, kind: str = "PERSON") -> list[str]:
         ("Ada Lovelace and Ada Lovelace", ["Ada Lovelace"], ["Ada Lovelace", "Ada Lovelace"]),
         ("Will May will come, Will said. In May.", ["Will May"], ["Will May"]),
         ("Jo Li and Jo", ["Jo Li"], ["Jo Li"]),
-        ("Ann Lee, Annabel, Lee_x, ANN, lee", ["Ann Lee"], ["Ann Lee", "Lee"]),
+        ("Ann Lee, Annabel, Lee_x, ANN, lee; Lee", ["Ann Lee"], ["Ann Lee", "Lee"]),
         ("J. R. Hartley; Hartley", ["J. R. Hartley"], ["J. R. Hartley", "Hartley"]),
         ("Brien, Mary. Mary O'Brien-Lee", ["Mary O'Brien-Lee"], ["Brien", "Mary", "Mary O'Brien-Lee"]),
         ("张伟说，张伟来了", ["张伟"], ["张伟", "张伟"]),

@@ -151,7 +151,8 @@ class Lookout:
     def _merge(self, spans: list[Found]) -> list[Found]:
         """Overlapping spans as one: it covers all of them, of the kind whose fate is strictest.
 
-        Among equally strict ones the kind that covers most decides, then the better score.
+        Among equally strict ones the kind that covers most decides, then that which has a form, for names are
+        guesses, then the better score.
         """
         spans.sort()
         merged: list[Found] = []
@@ -169,7 +170,7 @@ class Lookout:
 
     def _one(self, group: list[Found]) -> Found:
         verdicts = self._verdicts
-        best = max(group, key=lambda s: (verdicts[s[2]][1], s[1] - s[0], s[3]))
+        best = max(group, key=lambda s: (verdicts[s[2]][1], s[1] - s[0], s[2] not in NAMES_FIND, s[3]))
         return group[0][0], max(span[1] for span in group), best[2], best[3]
 
 

@@ -457,10 +457,11 @@ def _as_rules_know(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tup
     guessed = False
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
+            value = text[span[0] : span[1]]
             if span[2] in NAMES_FIND:
                 guessed = True
-            elif span[1] - span[0] >= _SHORTEST_ELSEWHERE:
-                known[text[span[0] : span[1]]] = span
+            elif len(value) >= _SHORTEST_ELSEWHERE:
+                known[value] = span
     if not guessed or not known:
         return found
 
