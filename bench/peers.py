@@ -85,7 +85,7 @@ class Presidio(Contestant):
         import logging
 
         logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
-        _keep_tldextract_offline()
+        keep_tldextract_offline()
         import spacy
         from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
         from presidio_analyzer.nlp_engine import SpacyNlpEngine
@@ -131,7 +131,7 @@ class PresidioAll(Presidio):
     all_recognizers = True
 
 
-def _keep_tldextract_offline() -> None:
+def keep_tldextract_offline() -> None:
     """Presidio checks e-mail domains with tldextract, which fetches a list at first use: use its built-in one."""
     import tldextract
 

@@ -83,7 +83,8 @@ def kinds() -> Iterator[str]:
     for kind, name in KINDS.items():
         given = scores(kind)
         if not given:
-            yield f"| `{kind}` | {name} | {MEANING[kind]} | {policy.fate(kind).value} | by the [model](names.md) | | | |"
+            by = "by the [model](names.md)"
+            yield f"| `{kind}` | {name} | {MEANING[kind]} | {policy.fate(kind).value} | {by} | | | |"
             continue
         spread = f"{given[0]:g}" if given[0] == given[-1] else f"{given[0]:g} to {given[-1]:g}"
         sources = "; ".join(dict.fromkeys(row.source for row in ROWS if row.kind == kind and row.source))

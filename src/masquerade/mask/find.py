@@ -53,7 +53,8 @@ def _ragged(text: str, spans: list[Span]) -> bool:
     """Whether a span ends where its text seems to go on, so that the rest may count as something else."""
     return any(
         _RAGGED_AFTER.match(text, end) or _RAGGED_BEFORE.search(text[max(0, start - 2) : start])
-        for start, end, _, _ in spans
+        for start, end, kind, _ in spans
+        if kind not in NAMES_FIND  # what stands beside a name is seen as well as it ever will be
     )
 
 

@@ -38,7 +38,10 @@ def everywhere(text: str, found: list[Span], ordinary: Ordinary) -> list[Span]:
     ends = [end for _, end in taken]
     more: list[Span] = []
     at = 0
+    starts = {start for start, _ in taken}
     for form, start, end in _places(text, list(forms)):
+        if start in starts:
+            continue
         i = bisect_right(ends, start)
         overlaps = i < len(taken) and taken[i][0] < end
         if start >= at and not overlaps and _stands_alone(text, start, end):
@@ -65,11 +68,13 @@ def _says_enough(value: str, ordinary: Ordinary) -> bool:
 
 
 def _parts(value: str, ordinary: Ordinary) -> Iterator[str]:
-    if all(map(is_han, value)):
+    if is_han(value[0]) and all(map(is_han, value)):
         surname = 2 if value[:2] in _COMPOUND else 1
         given = value[surname:]
         if len(given) == 2 and not ordinary(given):
             yield given
+        return
+    if value.isalpha():
         return
     words = [word for word in cut(value) if word.made_of is Class.LETTERS]
     for start, end, _ in words if len(words) > 1 else ():
@@ -84,9 +89,7 @@ _FEW = 8
 def _places(text: str, forms: list[str]) -> Iterator[tuple[str, int, int]]:
     """Where the forms stand, in order, the longest first."""
     if len(forms) <= _FEW:
-        hits = [
-            (at, at + len(form), form) for form in forms if text.count(form) > 0 for at in _starts(text, form)
-        ]
+        hits = [(at, at + len(form), form) for form in forms for at in _starts(text, form)]
         for start, end, form in sorted(hits, key=lambda hit: (hit[0], -hit[1])):
             yield form, start, end
         return

@@ -147,19 +147,24 @@ class Names:
 def _whole(text: str, found: list[Span]) -> list[Span]:
     """``found``, each to the ends of the identifier that it is a part of, so that no tail stays outside."""
     whole: list[Span] = []
+    done = 0
     for span in found:
         start, end, kind, score = span
-        while end < len(text) and _joins(text[end]) and _joins(text[end - 1]):
-            end += 1
-        while start and _joins(text[start - 1]) and _joins(text[start]):
-            start -= 1
-        if whole and start < whole[-1].end:
-            whole[-1] = whole[-1]._replace(end=max(end, whole[-1].end))
+        if text[end : end + 1] in _JOINS and text[end - 1] in _JOINS:
+            while text[end : end + 1] in _JOINS:
+                end += 1
+        if text[start - 1 : start] in _JOINS and text[start] in _JOINS:
+            while text[start - 1 : start] in _JOINS:
+                start -= 1
+        if whole and start < done:
+            whole[-1] = whole[-1]._replace(end=max(end, done))
         else:
             whole.append(span if (start, end) == span[:2] else Span(start, end, kind, score))
+        done = whole[-1].end
     return whole
 
 
+_JOINS = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _TITLE = re.compile(
     r"(?:(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Lady|Lord|Dame|Madam|Messrs|Rev|Hon|Sr|Sra|Mme|Mlle|Herr|Frau)"
     r"\.?(?: (?:and|&) )?[ \u00a0]?)+\Z",
@@ -176,10 +181,6 @@ def _titled(text: str, span: Span, before: Span | None) -> Span:
     low = max(before.end if before else 0, span.start - _LONGEST_TITLE)
     title = _TITLE.search(text, low, span.start)
     return span if title is None else span._replace(start=title.start())
-
-
-def _joins(char: str) -> bool:
-    return char == "_" or (char.isascii() and char.isalnum())
 
 
 def _session(network: bytes) -> Any:

@@ -453,16 +453,21 @@ def _wherever_they_stand(
 
 def _as_rules_know(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tuple[list[Span], ...]:
     """``found``, where what rules know in one place is of that kind in all, whatever a model took it for."""
+    guesses = {
+        text[span[0] : span[1]]
+        for text, spans in zip(texts, found, strict=True)
+        for span in spans
+        if span[2] in NAMES_FIND
+    }
+    guesses = {value for value in guesses if len(value) >= _SHORTEST_ELSEWHERE and _DIGIT.search(value)}
+    if not guesses:
+        return found
     known: dict[str, Span] = {}
-    guessed = False
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
-            value = text[span[0] : span[1]]
-            if span[2] in NAMES_FIND:
-                guessed = True
-            elif len(value) >= _SHORTEST_ELSEWHERE:
+            if span[2] not in NAMES_FIND and (value := text[span[0] : span[1]]) in guesses:
                 known[value] = span
-    if not guessed or not known:
+    if not known:
         return found
 
     def told(text: str, span: Span) -> Span:
