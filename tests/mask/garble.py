@@ -52,6 +52,15 @@ FORMS: list[tuple[str, str, str]] = [
     ("part of the body bold", "[{K}_{B1}**{B2}**]", "{V}"),
     ("bold, bare", "**{K}_{B}**", "**{V}**"),
     ("bold, lower case", "**[{k}_{b}]**", "**{V}**"),
+    # As people are written about
+    ("salutation", "Dear {T},", "Dear {V},"),
+    ("salutation, bold", "Dear **{T}**,", "Dear **{V}**,"),
+    ("salutation in Chinese", "亲爱的{T}：", "亲爱的{V}："),
+    ("salutation in Chinese, other brackets", "尊敬的【{K}_{B}】：", "尊敬的{V}："),
+    ("before an honorific", "{T}先生说", "{V}先生说"),
+    ("two of them", "{T}和{T}", "{V}和{V}"),
+    ("initial before", "J. {T}", "J. {V}"),
+    ("hyphenated", "pro-{T}", "pro-{V}"),
     # HTML and XML
     ("element", "<p>{T}</p>", "<p>{V}</p>"),
     ("element, bare", "<td>{K}_{B}</td>", "<td>{V}</td>"),

@@ -104,6 +104,36 @@ def test_what_is_masked_comes_back_and_stays() -> None:
     assert MASKER.mask(masked.text).text == masked.text
 
 
+@pytest.mark.parametrize(
+    ("text", "reply", "restored"),
+    [
+        (
+            "Ada Lovelace wrote to us. Draft an answer that begins Dear Ms. Lovelace.",
+            "Dear {1},\n{0}'s letter has come.",
+            "Dear Ms. Lovelace,\nAda Lovelace's letter has come.",
+        ),
+        ("李晓明来信了，请给晓明回信。", "亲爱的{1}：{0}的来信收到了。", "亲爱的晓明：李晓明的来信收到了。"),
+        (
+            "亲爱的张先生，您好！请问张伟在吗？",
+            "尊敬的【{0}】，**{1}**不在。",
+            "尊敬的张先生，**张伟**不在。",
+        ),
+        ("Translate: Tunde Okafor met Priya Raman.", "{0}会见了{1}。", "Tunde Okafor会见了Priya Raman。"),
+    ],
+)
+def test_whole_names_and_parts_come_back_in_their_form(text: str, reply: str, restored: str) -> None:
+    masked = MASKER.mask(text)
+    people = [span for span in masked.spans if span.kind == "PERSON"]
+    values = [text[span.start : span.end] for span in people]
+    tokens = {surrogate.original: surrogate.text for surrogate in masked.surrogates}
+    assert (
+        masked.restore(reply.format(*(tokens[value] for value in dict.fromkeys(values))))
+        .replace("【", "")
+        .replace("】", "")
+        == restored
+    )
+
+
 # -- the same wherever it is cut --------------------------------------------------------------------------
 
 
