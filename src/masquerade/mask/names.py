@@ -150,6 +150,8 @@ def _whole(text: str, found: list[Span]) -> list[Span]:
     done = 0
     for span in found:
         start, end, kind, score = span
+        if not any(map(str.isalnum, text[start:end])):  # a mark alone is nobody
+            continue
         if text[end : end + 1] in _JOINS and text[end - 1] in _JOINS:
             while text[end : end + 1] in _JOINS:
                 end += 1
