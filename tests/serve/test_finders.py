@@ -609,7 +609,7 @@ def test_who_looks_as_the_policy_says(models: Callable[[str], str]) -> None:
     assert finders(policy("rules")) == ()
     text = "Ada Lovelace wrote to Charles Babbage."
     spacy = models("spacy")
-    for use, more, whole in (("names", "", 2), ("rules", "", 0), (spacy, "", 2), (spacy, "only = true", 0)):
+    for use, more, whole in (("names", "", 2), ("rules", "", 0), (spacy, "", 2), (spacy, "only = true", 1)):
         told = policy(use, more)
         loaded = finders(told)
         assert [*map(type, loaded)] == [Model] * (use == spacy)
