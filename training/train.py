@@ -114,7 +114,6 @@ def _batch(some: list[Encoded], draw: random.Random, dropped: float) -> tuple[Te
 def fit(examples: Sequence[Encoded], epochs: int, seed: int, rate: float, words: int = 6000) -> Network:
     """AdamW, one cycle of the learning rate (Smith, 2018), smoothed labels, less weight for no name."""
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
     draw = random.Random(seed)
     network = Network()
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
@@ -194,6 +193,7 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, help="such a file: train nothing, write")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    torch.use_deterministic_algorithms(True)
     began = time.process_time()
     hashes, masks = lists.made()
     known = dict(zip(hashes.tolist(), masks.tolist(), strict=True))
