@@ -43,16 +43,16 @@ class Contestant:
 
 
 class Masquerade(Contestant):
-    """Rules only, default policy: tokens, and cards and secrets redacted."""
+    """Rules alone, as the peers here have no names: tokens, and cards and secrets redacted."""
 
     name = "Masquerade"
     package = "masquerade"
     can_restore = True
 
     def __init__(self) -> None:
-        from masquerade import Key, Masker
+        from masquerade import Key, Masker, Policy
 
-        self.masker = Masker(Key.generate())
+        self.masker = Masker(Key.generate(), Policy.parse('version = 1\n[finder]\nuse = "rules"\n'))
 
     def mask(self, text: str) -> str:
         return self.masker.mask(text).text
