@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -97,6 +100,17 @@ def test_words_of_other_sizes_are_refused() -> None:
     for wrong in (3, b"Ada", None):
         with pytest.raises(TypeError):
             made().see(wrong)
+
+
+@in_c
+def test_lines_without_words_stay_within_their_memory() -> None:
+    line = (
+        "from masquerade.mask import native; from masquerade.mask.words import ROWS\n"
+        "own = native.module().Words(bytes(ROWS), 1, 1.0, b'', b'')\n"
+        "assert all(own.see(char * 500) == (b'', b'') for char in ('\\n', '\\r', ' \\n'))"
+    )
+    careful = {**os.environ, "PYTHONMALLOC": "debug"}  # ends where something was written beyond its end
+    subprocess.run([sys.executable, "-c", line], env=careful, capture_output=True, check=True)
 
 
 # -- labels -----------------------------------------------------------------------------------------------

@@ -219,9 +219,9 @@ static Py_ssize_t cut(int kind, const void *data, Py_ssize_t n, Word *words)
 }
 
 /* Of each line, whether its letters are small, capitals, both or none. */
-static uint8_t *line_cases(int kind, const void *data, Py_ssize_t n, Py_ssize_t lines)
+static uint8_t *line_cases(int kind, const void *data, Py_ssize_t n)
 {
-    uint8_t *cases = PyMem_Malloc((size_t)lines + 1);
+    uint8_t *cases = PyMem_Malloc((size_t)n + 1); /* a text of line breaks has that many lines, and no words */
     if (!cases)
         return NULL;
     Py_ssize_t upper = 0, lower = 0, line = 0;
@@ -259,7 +259,7 @@ static PyObject *words_see(PyObject *self, PyObject *text)
     if (!words)
         return PyErr_NoMemory();
     const Py_ssize_t count = cut(kind, data, n, words);
-    cases = line_cases(kind, data, n, count ? n : 0);
+    cases = line_cases(kind, data, n);
     flags = PyMem_Calloc((size_t)count + 1, sizeof *flags);
     places = PyBytes_FromStringAndSize(NULL, count * 8);
     sums = PyBytes_FromStringAndSize(NULL, count * s->width * (Py_ssize_t)sizeof(float));
