@@ -163,6 +163,16 @@ def test_the_best_labels_are_found(count: int, kinds: int, seed: int) -> None:
 
 
 @in_c
+def test_no_score_makes_a_name_begin_before_the_text() -> None:
+    assert built is not None
+    far = np.float32(-3e38)
+    for scores in np.random.default_rng(3).choice([far, -np.inf, 0.0, -far, np.inf, np.nan], (500, 4, 9)):
+        found = built.decode(scores.astype(np.float32).tobytes(), 2)
+        assert all(0 <= first <= last < 4 for first, last, *_ in found)
+    assert words.best([[-3e38] * 5] * 2, 1) == []
+
+
+@in_c
 def test_labels_of_half_a_word_are_refused() -> None:
     assert built is not None
     for scores, kinds in ((b"123", 1), (b"", 0), (b"", 9)):

@@ -346,7 +346,7 @@ static PyObject *decode(PyObject *self, PyObject *args)
     const float *score = scores.buf;
     double closed = 0, begun[MOST_KINDS], inside[MOST_KINDS];
     for (int k = 0; k < kinds; k++)
-        begun[k] = inside[k] = -1e30;
+        begun[k] = inside[k] = -INFINITY;
     /* back[2 i]: the label that is best after word i where nothing is open (0, or kind * 2 + 1 for an end and
        + 2 for a single one); back[2 i + 1]: a bit for each kind, whether it was inside before word i. */
     for (Py_ssize_t i = 0; i < count; i++, score += labels) {
