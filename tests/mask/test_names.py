@@ -134,6 +134,22 @@ def test_whole_names_and_parts_come_back_in_their_form(text: str, reply: str, re
     )
 
 
+def test_an_identifier_is_covered_whole_and_each_name_in_it_keeps_its_kind() -> None:
+    text = "x_paris_ada_2 ada_paris"
+    spans = [
+        Span(2, 7, "LOCATION", 0.9),
+        Span(8, 11, "PERSON", 0.9),
+        Span(14, 17, "PERSON", 0.9),
+        Span(18, 23, "LOCATION", 0.9),
+    ]
+    whole = names._whole(text, spans)
+    assert [text[start:end] for start, end, _, _ in whole] == ["x_paris_", "ada_2", "ada_", "paris"]
+    assert [span.kind for span in whole] == [span.kind for span in spans]
+    many = 200_000  # in time that grows with the text alone
+    spans = [Span(4 * i, 4 * i + 3, "PERSON", 0.9) for i in range(many)]
+    assert len(names._whole("ada1" * many, spans)) == many
+
+
 # -- the same wherever it is cut --------------------------------------------------------------------------
 
 

@@ -145,25 +145,22 @@ class Names:
 
 
 def _whole(text: str, found: list[Span]) -> list[Span]:
-    """``found``, each to the ends of the identifier that it is a part of, so that no tail stays outside."""
-    whole: list[Span] = []
-    done = 0
-    for span in found:
-        start, end, kind, score = span
-        if not any(map(str.isalnum, text[start:end])):  # a mark alone is nobody
-            continue
-        if text[end : end + 1] in _JOINS and text[end - 1] in _JOINS:
-            while text[end : end + 1] in _JOINS:
+    """``found``, each to the ends of the identifier that it is a part of, so that no tail stays outside.
+
+    What else is found in an identifier keeps its kind, for another fate may be that one's."""
+    found = [span for span in found if any(map(str.isalnum, text[span.start : span.end]))]  # marks are nobody
+    low = 0
+    for i, (start, end, kind, score) in enumerate(found):
+        high = found[i + 1].start if i + 1 < len(found) else len(text)
+        if text[end - 1] in _JOINS:
+            while end < high and text[end] in _JOINS:
                 end += 1
-        if text[start - 1 : start] in _JOINS and text[start] in _JOINS:
-            while text[start - 1 : start] in _JOINS:
+        if text[start] in _JOINS:
+            while start > low and text[start - 1] in _JOINS:
                 start -= 1
-        if whole and start < done:
-            whole[-1] = whole[-1]._replace(end=max(end, done))
-        else:
-            whole.append(span if (start, end) == span[:2] else Span(start, end, kind, score))
-        done = whole[-1].end
-    return whole
+        low = end
+        found[i] = Span(start, end, kind, score)
+    return found
 
 
 _JOINS = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
