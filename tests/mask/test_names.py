@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import threading
 from collections.abc import Sequence
 from itertools import pairwise
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -231,6 +233,18 @@ def test_kinds_that_are_kept_are_not_looked_for(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(names, "shipped", nobody)
     kept = Policy(fates=dict.fromkeys(names.KINDS, "keep"))  # type: ignore[arg-type]
     assert Masker(KEY, kept).mask("Ada Lovelace").text == "Ada Lovelace"
+
+
+def test_nothing_of_a_text_is_remembered() -> None:
+    assert found("Dear Ms. Qvortexlund, and Mr. Zvonimirsson Qvortexlund", "PERSON")
+    seen: dict[int, object] = {}
+    left: list[object] = [vars(shipped())]
+    while left:
+        one = left.pop()
+        if id(one) not in seen and not isinstance(one, type | FunctionType | ModuleType):
+            seen[id(one)] = one
+            left += gc.get_referents(one)
+    assert len(seen) > 5 and not any("qvortexlund" in str(one).lower() for one in seen.values())
 
 
 def test_a_repr_holds_no_text() -> None:

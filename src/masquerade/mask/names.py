@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -86,7 +86,6 @@ class Names:
         entries = len(model.lists) // 6
         self._hashes = np.frombuffer(model.lists, np.uint32, entries)
         self._masks = np.frombuffer(model.lists, np.uint16, entries, 4 * entries)
-        self._ordinary = lru_cache(maxsize=4096)(self._is_ordinary)
 
     def __call__(self, text: str) -> list[Span]:
         """Names in ``text``: sorted, disjoint, offsets into it.
@@ -106,7 +105,7 @@ class Names:
         ]
         found = _whole(plain.text, found)
         if mentions and found:
-            found = everywhere(plain.text, found, self._ordinary)
+            found = everywhere(plain.text, found, self._is_ordinary)
         found = [
             _titled(plain.text, span, before) for before, span in zip([None, *found], found, strict=False)
         ]
@@ -115,12 +114,12 @@ class Names:
         return [Span(*plain.original(start, end), kind, score) for start, end, kind, score in found]
 
     def _lists(self, form: str) -> int:
-        hashed = words.entry(form)
+        hashed = np.uint32(words.entry(form))  # of another type, all of the list is copied to compare
         at = int(np.searchsorted(self._hashes, hashed))
         return int(self._masks[at]) if at < len(self._hashes) and self._hashes[at] == hashed else 0
 
     def _is_name(self, form: str) -> bool:
-        return bool(self._lists(form) & _NAMES) and not self._ordinary(form)
+        return bool(self._lists(form) & _NAMES) and not self._is_ordinary(form)
 
     def _is_ordinary(self, form: str) -> bool:
         """Whether a text may use a word, in lower case, without meaning anybody."""
