@@ -149,7 +149,8 @@ def _whole(text: str, found: list[Span]) -> list[Span]:
     What else is found in an identifier keeps its kind, for another fate may be that one's."""
     found = [span for span in found if any(map(str.isalnum, text[span.start : span.end]))]  # marks are nobody
     low = 0
-    for i, (start, end, kind, score) in enumerate(found):
+    for i, span in enumerate(found):
+        start, end, kind, score = span
         high = found[i + 1].start if i + 1 < len(found) else len(text)
         if text[end - 1] in _JOINS:
             while end < high and text[end] in _JOINS:
