@@ -235,6 +235,21 @@ def test_kinds_that_are_kept_are_not_looked_for(monkeypatch: pytest.MonkeyPatch)
     assert Masker(KEY, kept).mask("Ada Lovelace").text == "Ada Lovelace"
 
 
+@pytest.mark.parametrize(
+    ("name", "policy", "last"),
+    [
+        ("Zarnow", Policy(fates={"LOCATION": "keep"}), "install Zarnow first"),  # type: ignore[dict-item]
+        ("Lindqvist", Policy(thresholds={"PERSON": 0.9}), "The Lindqvist was heavy."),
+    ],
+)
+def test_what_a_policy_leaves_alone_hides_nobody(name: str, policy: Policy, last: str) -> None:
+    between = "the numbers were good and we waited for the rest of the day in the room. " * 2
+    text = f"Dear Ms. {name},\n{between}{last}"
+    masked = Masker(KEY, policy).mask(text)
+    assert name not in masked.text
+    assert masked.restore(masked.text) == text
+
+
 def test_nothing_of_a_text_is_remembered() -> None:
     assert found("Dear Ms. Qvortexlund, and Mr. Zvonimirsson Qvortexlund", "PERSON")
     seen: dict[int, object] = {}

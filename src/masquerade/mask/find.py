@@ -86,6 +86,7 @@ class Lookout:
         self._patterns = [_OwnPattern(pattern) for pattern in policy.patterns]
         self._verdicts = _Verdicts(policy)
         self._names = policy.finder.names and any(self._verdicts[kind][1] for kind in NAMES_FIND)
+        self._least = {kind: self._verdicts[kind][0] for kind in NAMES_FIND}
         plain = policy.rules and not (self._finders or policy.deny or policy.allow or policy.patterns)
         self._scanner = scanner.whole() if plain else None
         self._judgement = self._for_scanner()
@@ -129,7 +130,7 @@ class Lookout:
         if self._names and names:
             from masquerade.mask.names import shipped  # loads NumPy and a network, for those who need them
 
-            found.extend(shipped().find(plain, mentions))
+            found.extend(shipped().find(plain, mentions, self._least))
         for finder in self._finders:
             found.extend(finder(text))
         for own in self._patterns:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from masquerade.mask.normal import Normal
 from masquerade.mask.span import Span
 
 KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
+_ANY_SCORE = dict.fromkeys(KINDS, 0.0)
 FILES = ("names.table", "names.lists", "names.onnx", "names.json")
 _NAMES, _COMMON, _USUAL = 0b11, 1 << 3, 0b1_0001_0000
 """Bits of lists: given names and surnames; the commonest words; words that a dictionary has."""
@@ -94,14 +95,21 @@ class Names:
         """
         return self.find(Normal(text))
 
-    def find(self, plain: Normal, mentions: bool = True) -> list[Span]:
-        """The same for a text in plain form; without ``mentions``, what the network says alone."""
+    def find(
+        self, plain: Normal, mentions: bool = True, least: Mapping[str, float] = _ANY_SCORE
+    ) -> list[Span]:
+        """The same for a text in plain form; without ``mentions``, what the network says alone.
+
+        What scores below the ``least`` of its kind is nothing: a name that is sure in another place is still
+        found there.
+        """
         places, sums = self._see(plain.text)
         if not len(places) or (_IDENTIFIER.fullmatch(plain.text) and not self._is_name(plain.text)):
             return []
         found = [
             Span(int(places[first, 0]), int(places[last, 1]), KINDS[kind], round(sure, 3))
             for first, last, kind, sure in self._decode(self._scores(sums))
+            if round(sure, 3) >= least[KINDS[kind]]
         ]
         found = _whole(plain.text, found)
         if mentions and found:
