@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from masquerade.mask.normal import lowered
-from masquerade.mask.span import Span
+from masquerade.mask.span import Span, outside
 from masquerade.mask.words import Class, cut, is_han
 
 Ordinary = Callable[[str], bool]
@@ -38,16 +38,13 @@ def everywhere(text: str, found: list[Span], ordinary: Ordinary) -> list[Span]:
     ends = [end for _, end in taken]
     more: list[Span] = []
     at = 0
-    starts = {start for start, _ in taken}
     for form, start, end in _places(text, list(forms)):
-        if start in starts:
-            continue
         i = bisect_right(ends, start)
-        overlaps = i < len(taken) and taken[i][0] < end
-        if start >= at and not overlaps and _stands_alone(text, start, end):
+        within = i < len(taken) and taken[i][0] <= start and end <= taken[i][1]
+        if start >= at and not within and _stands_alone(text, start, end):
             more.append(Span(start, end, *forms[form]))
             at = end
-    return sorted([*found, *more]) if more else found
+    return sorted([*found, *outside(more, taken, text)]) if more else found
 
 
 def _forms(text: str, found: Iterable[Span], ordinary: Ordinary) -> dict[str, tuple[str, float]]:

@@ -15,7 +15,6 @@ How a reply is read: ``mask.restore``.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -29,7 +28,7 @@ from masquerade.mask import scanner
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import NAMES_FIND, Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
-from masquerade.mask.span import KINDS, Fate, Finder, Span
+from masquerade.mask.span import KINDS, Fate, Finder, Span, outside
 from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, canonical, project
 
 _PASSES = 4
@@ -83,14 +82,14 @@ class Masker:
         tokens = _tokens_in(text, self._kinds)
         spans, ragged = self._lookout.look(_blank(text, tokens) if tokens else text, mentions)
         if tokens:
-            spans = _outside(spans, tokens, text)
+            spans = outside(spans, tokens, text)
         return self._beside(text, spans, tokens) if ragged or tokens else spans
 
     def _beside(self, text: str, spans: list[Span], tokens: list[tuple[int, int]]) -> list[Span]:
         """``spans``, and what stood hidden next to them or ``tokens`` until these are covered."""
         zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
         for _ in range(_PASSES):
-            more = _outside(self._lookout.find_again(_blank(text, zones)), zones, text)
+            more = outside(self._lookout.find_again(_blank(text, zones)), zones, text)
             if not more:
                 break
             spans = sorted([*spans, *more])
@@ -396,22 +395,6 @@ def _filled(text: str, places: Iterable[tuple[int, int]], pieces: Iterable[str])
     return "".join(parts) + text[at:]
 
 
-def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list[Span]:
-    """The parts of ``spans`` outside ``zones``, as far as there is a letter or digit in them."""
-    kept = []
-    ends = [end for _, end in zones]
-    for start, end, kind, score in spans:
-        at, next_zone = start, bisect_right(ends, start)
-        while at < end:
-            low, high = zones[next_zone] if next_zone < len(zones) else (end, end)
-            stop = min(low, end)
-            if any(map(str.isalnum, text[at:stop])):
-                kept.append(Span(at, stop, kind, score))
-            at = max(high, stop)
-            next_zone += 1
-    return kept
-
-
 _SHORTEST_ELSEWHERE = 6
 _SHORTEST_WITHIN = 8
 _DIGIT = re.compile(r"[0-9]")
@@ -511,7 +494,7 @@ def _with_hits(
             new.append(Span(max(start, done), end, kind, score))
             done = end
     zones = sorted([*_tokens_in(text, kinds), *((start, end) for start, end, _, _ in spans)])
-    return sorted([*spans, *_outside(new, zones, text)])
+    return sorted([*spans, *outside(new, zones, text)])
 
 
 def _in_word(char: str) -> bool:
@@ -530,7 +513,7 @@ def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
             book.put(Surrogate(text[start:end], needle, text[start:end], "TOKEN", Fate.KEEP))
     if not literal:
         return spans
-    return sorted([*_outside(spans, literal, text), *(Span(a, b, "TOKEN", 1.0) for a, b in literal)])
+    return sorted([*outside(spans, literal, text), *(Span(a, b, "TOKEN", 1.0) for a, b in literal)])
 
 
 def _among(readable: str, needles: list[str]) -> set[str]:
