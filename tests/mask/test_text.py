@@ -72,6 +72,13 @@ def test_a_secret_within_what_a_model_took_for_an_address_does_not_come_back(oth
     assert masked.counts.get("ADDRESS", {}).get("token", 0) == others, "others keep their kind"
 
 
+def test_what_stands_hidden_beside_a_value_is_found_where_a_guess_covers_the_value() -> None:
+    masker = guessing(("ADDRESS", r"Rose Lane \)13812345678"))
+    masked = masker.mask("Rose Lane )13812345678.4111111111111111)")
+    assert "4111111111111111" not in masked.text
+    assert masker.mask(masked.text).text == masked.text
+
+
 def test_what_rules_know_makes_no_guess_less_strict() -> None:
     number = "13812345678"
     masker = guessing(("PERSON", f"(?<=agent ){number}"), PERSON=Fate.REDACT, PHONE=Fate.TOKEN)
