@@ -163,6 +163,23 @@ def test_long_texts_are_cut_and_nothing_changes(monkeypatch: pytest.MonkeyPatch)
         assert shipped().find(Normal(text), mentions=False) == whole
 
 
+def test_not_all_of_a_long_text_is_seen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, own, held = PROSE * 12, shipped(), [0]
+    whole, see = own.find(Normal(text)), own._see
+
+    def watched(*asked: Any) -> Any:
+        places, sums = see(*asked)
+        held.append(len(sums))
+        return places, sums
+
+    monkeypatch.setattr(own, "_see", watched)
+    for size in (1, 50, 333):
+        monkeypatch.setattr(names, "_SEEN_AT_ONCE", size)
+        held.clear()
+        assert own.find(Normal(text)) == whole
+        assert 0 < max(held) <= size + 2 * own._reach
+
+
 def test_the_reference_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib import resources
 

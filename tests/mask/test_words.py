@@ -65,6 +65,15 @@ def test_the_native_part_sees_what_the_reference_sees(text: str) -> None:
     assert np.array_equal(np.frombuffer(sums, np.float32).reshape(-1, WIDTH), by * 0.5)
 
 
+@in_c
+@given(TEXTS, st.integers(-3, 70), st.integers(-3, 70))
+def test_a_part_is_seen_as_in_the_whole(text: str, first: int, most: int) -> None:
+    own = made()
+    (places, whole), (same, part) = own.see(text), own.see(text, first, most)
+    first, most = max(0, first), max(0, most)
+    assert same == places and part == whole[4 * WIDTH * first : 4 * WIDTH * (first + most)]
+
+
 @given(TEXTS)
 def test_words_are_all_that_is_no_space(text: str) -> None:
     found, end = cut(text), 0

@@ -35,6 +35,8 @@ _IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]*")
 """All of a text: what a field or a file is called, and nobody unless it is the name of somebody."""
 _AT_ONCE = 8192
 """Words that the network is given in one piece, and more on both sides."""
+_SEEN_AT_ONCE = 1 << 17
+"""Words of which all that is to be seen is held at once: it takes a hundred times the room of the text."""
 
 Floats = NDArray[np.float32]
 
@@ -103,12 +105,13 @@ class Names:
         What scores below the ``least`` of its kind is nothing: a name that is sure in another place is still
         found there.
         """
-        places, sums = self._see(plain.text)
-        if not len(places) or (_IDENTIFIER.fullmatch(plain.text) and not self._is_name(plain.text)):
+        text = plain.text
+        if not text or text.isspace() or (_IDENTIFIER.fullmatch(text) and not self._is_name(text)):
             return []
+        places, scores = self._scored(text)
         found = [
             Span(int(places[first, 0]), int(places[last, 1]), KINDS[kind], round(sure, 3))
-            for first, last, kind, sure in self._decode(self._scores(sums))
+            for first, last, kind, sure in self._decode(scores)
             if round(sure, 3) >= least[KINDS[kind]]
         ]
         found = _whole(plain.text, found)
@@ -133,6 +136,17 @@ class Names:
         """Whether a text may use a word, in lower case, without meaning anybody."""
         mask = self._lists(form)
         return bool(mask & _COMMON) or (bool(mask & _USUAL) and not mask & _NAMES)
+
+    def _scored(self, text: str) -> tuple[NDArray[np.int32], Floats]:
+        """Where each word stands, and what the network says of it."""
+        parts: list[Floats] = []
+        places, at = None, 0
+        while places is None or at < len(places):
+            begin = max(0, at - self._reach)
+            places, sums = self._see(text, begin, at - begin + _SEEN_AT_ONCE + self._reach)
+            parts.append(self._scores(sums)[at - begin : at - begin + _SEEN_AT_ONCE])
+            at += _SEEN_AT_ONCE
+        return places, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _scores(self, sums: Floats) -> Floats:
         if len(sums) <= _AT_ONCE + 2 * self._reach:
@@ -201,15 +215,19 @@ def _session(network: bytes) -> Any:
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
-def _seer(model: Model) -> Callable[[str], tuple[NDArray[np.int32], Floats]]:
-    """From a text to where each word is, (n, 2), and what is to be seen of it, (n, width)."""
+_See = Callable[[str, int, int], tuple[NDArray[np.int32], Floats]]
+
+
+def _seer(model: Model) -> _See:
+    """From a text to where each word is, (n, 2), and what is to be seen, (m, width), of at most so many words
+    from that of a number on."""
     entries = len(model.lists) // 6
     hashes, masks = model.lists[: 4 * entries], model.lists[4 * entries :]
     if built := native.module():
         inner = built.Words(model.table, model.width, model.scale, hashes, masks)
 
-        def see(text: str) -> tuple[NDArray[np.int32], Floats]:
-            places, sums = inner.see(text)
+        def see(text: str, first: int, most: int) -> tuple[NDArray[np.int32], Floats]:
+            places, sums = inner.see(text, first, most)
             return (
                 np.frombuffer(places, np.int32).reshape(-1, 2),
                 np.frombuffer(sums, np.float32).reshape(-1, model.width),
@@ -221,9 +239,10 @@ def _seer(model: Model) -> Callable[[str], tuple[NDArray[np.int32], Floats]]:
         zip(np.frombuffer(hashes, np.uint32).tolist(), np.frombuffer(masks, np.uint16).tolist(), strict=True)
     )
 
-    def look(text: str) -> tuple[NDArray[np.int32], Floats]:
+    def look(text: str, first: int, most: int) -> tuple[NDArray[np.int32], Floats]:
         found = words.cut(text)
-        sums = np.array([table[rows].sum(0, dtype=np.int32) for rows in words.seen(text, found, known)])
+        seen = words.seen(text, found, known)[first : first + most]
+        sums = np.array([table[rows].sum(0, dtype=np.int32) for rows in seen])
         places = np.array([word[:2] for word in found], np.int32).reshape(-1, 2)
         return places, (sums * model.scale).astype(np.float32).reshape(-1, model.width)
 
