@@ -79,6 +79,22 @@ def test_a_name_that_is_found_in_part_is_covered_whole(
     assert all(at in covered for at in range(start, end))
 
 
+@pytest.mark.parametrize("others", [0, 20])
+def test_a_longer_name_that_ends_within_a_word_hides_no_other(others: int) -> None:
+    text = "Ann Lee. Leeds Castle. Ann Leeds, Ann Leeds Castle, Ann Leed"
+    people = [f"Other{'abcdefghijklmnopqrst'[i]}" for i in range(others)]
+    told = found(", ".join([text, *people]), "Ann Lee", "Leeds Castle", *people)
+    assert told[: len(told) - others] == [
+        "Ann Lee",
+        "Leeds Castle",
+        "Ann",
+        "Leeds",
+        "Ann",
+        "Leeds Castle",
+        "Ann",
+    ]
+
+
 @given(
     st.lists(st.sampled_from(["Ada", "Lovelace", "张伟", "小明", "李小明", " ", "，", "x"]), max_size=30),
     st.data(),
