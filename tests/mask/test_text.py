@@ -79,6 +79,13 @@ def test_what_stands_hidden_beside_a_value_is_found_where_a_guess_covers_the_val
     assert masker.mask(masked.text).text == masked.text
 
 
+def test_what_is_redacted_stays_so_beside_letters_and_plausible_values() -> None:
+    masker = guessing(("PERSON", "Ada"), PERSON=Fate.REDACT, EMAIL=Fate.PLAUSIBLE, PHONE=Fate.PLAUSIBLE)
+    masked = masker.mask(f"{MAIL}, Ada1; password: tulip88garden\ncurl -p0tulip88garden0")
+    assert masked.text.count("[PERSON_REDACTED]") == 1 and masked.text.count("[SECRET_REDACTED]") == 2
+    assert {surrogate.original for surrogate in masked.surrogates} == {MAIL}
+
+
 def test_what_rules_know_makes_no_guess_less_strict() -> None:
     number = "13812345678"
     masker = guessing(("PERSON", f"(?<=agent ){number}"), PERSON=Fate.REDACT, PHONE=Fate.TOKEN)

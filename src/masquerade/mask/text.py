@@ -172,7 +172,8 @@ class Masker:
                 crowded |= {
                     (kind, text[start:end])
                     for start, end, kind, _ in spans
-                    if not stands_alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
+                    if fates[kind] is _PLAUSIBLE
+                    and not stands_alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
                 }
         shown = dict.fromkeys(places, "")
         surrogates = self._assign(shown, fates, crowded, texts, book)
