@@ -9,7 +9,7 @@ import pytest
 
 
 class _Nobody:
-    def find(self, plain: Any, mentions: bool = True) -> list[Any]:
+    def find(self, plain: Any, mentions: bool = True, least: Any = None) -> list[Any]:
         return []
 
 

@@ -61,6 +61,40 @@ def test_a_place_that_is_found_already_stays_as_it_is() -> None:
     assert found(text, "Ada Lovelace", "Ada Byron") == ["Ada Lovelace", "Ada Byron", "Byron"]
 
 
+@pytest.mark.parametrize("others", [0, 20])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("李小明来了，李小明走", [(0, 3), (6, 8)]), ("Ada Lovelace. Then Ada Lovelace", [(0, 12), (19, 22)])],
+)
+def test_a_name_that_is_found_in_part_is_covered_whole(
+    text: str, names: list[tuple[int, int]], others: int
+) -> None:
+    spans = [Span(start, end, "PERSON", 0.9) for start, end in names]
+    for i in range(others):  # many are looked for in another way
+        other = f"Other{'abcdefghijklmnopqrst'[i]}"
+        spans.append(Span(len(text) + 2, len(text) + 2 + len(other), "PERSON", 0.9))
+        text += f", {other}"
+    covered = {at for start, end, _, _ in everywhere(text, spans, ordinary) for at in range(start, end)}
+    start, end = names[1][0], names[1][0] + names[0][1]
+    assert all(at in covered for at in range(start, end))
+
+
+@pytest.mark.parametrize("others", [0, 20])
+def test_a_longer_name_that_ends_within_a_word_hides_no_other(others: int) -> None:
+    text = "Ann Lee. Leeds Castle. Ann Leeds, Ann Leeds Castle, Ann Leed"
+    people = [f"Other{'abcdefghijklmnopqrst'[i]}" for i in range(others)]
+    told = found(", ".join([text, *people]), "Ann Lee", "Leeds Castle", *people)
+    assert told[: len(told) - others] == [
+        "Ann Lee",
+        "Leeds Castle",
+        "Ann",
+        "Leeds",
+        "Ann",
+        "Leeds Castle",
+        "Ann",
+    ]
+
+
 @given(
     st.lists(st.sampled_from(["Ada", "Lovelace", "张伟", "小明", "李小明", " ", "，", "x"]), max_size=30),
     st.data(),

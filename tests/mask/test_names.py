@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import threading
 from collections.abc import Sequence
 from itertools import pairwise
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -134,6 +136,22 @@ def test_whole_names_and_parts_come_back_in_their_form(text: str, reply: str, re
     )
 
 
+def test_an_identifier_is_covered_whole_and_each_name_in_it_keeps_its_kind() -> None:
+    text = "x_paris_ada_2 ada_paris"
+    spans = [
+        Span(2, 7, "LOCATION", 0.9),
+        Span(8, 11, "PERSON", 0.9),
+        Span(14, 17, "PERSON", 0.9),
+        Span(18, 23, "LOCATION", 0.9),
+    ]
+    whole = names._whole(text, spans)
+    assert [text[start:end] for start, end, _, _ in whole] == ["x_paris_", "ada_2", "ada_", "paris"]
+    assert [span.kind for span in whole] == [span.kind for span in spans]
+    many = 200_000  # in time that grows with the text alone
+    spans = [Span(4 * i, 4 * i + 3, "PERSON", 0.9) for i in range(many)]
+    assert len(names._whole("ada1" * many, spans)) == many
+
+
 # -- the same wherever it is cut --------------------------------------------------------------------------
 
 
@@ -143,6 +161,23 @@ def test_long_texts_are_cut_and_nothing_changes(monkeypatch: pytest.MonkeyPatch)
     for size in (1, 7, 64, 333):
         monkeypatch.setattr(names, "_AT_ONCE", size)
         assert shipped().find(Normal(text), mentions=False) == whole
+
+
+def test_not_all_of_a_long_text_is_seen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, own, held = PROSE * 12, shipped(), [0]
+    whole, see = own.find(Normal(text)), own._see
+
+    def watched(*asked: Any) -> Any:
+        places, sums = see(*asked)
+        held.append(len(sums))
+        return places, sums
+
+    monkeypatch.setattr(own, "_see", watched)
+    for size in (1, 50, 333):
+        monkeypatch.setattr(names, "_SEEN_AT_ONCE", size)
+        held.clear()
+        assert own.find(Normal(text)) == whole
+        assert 0 < max(held) <= size + 2 * own._reach
 
 
 def test_the_reference_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +250,33 @@ def test_kinds_that_are_kept_are_not_looked_for(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(names, "shipped", nobody)
     kept = Policy(fates=dict.fromkeys(names.KINDS, "keep"))  # type: ignore[arg-type]
     assert Masker(KEY, kept).mask("Ada Lovelace").text == "Ada Lovelace"
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "last"),
+    [
+        ("Zarnow", Policy(fates={"LOCATION": "keep"}), "install Zarnow first"),  # type: ignore[dict-item]
+        ("Lindqvist", Policy(thresholds={"PERSON": 0.9}), "The Lindqvist was heavy."),
+    ],
+)
+def test_what_a_policy_leaves_alone_hides_nobody(name: str, policy: Policy, last: str) -> None:
+    between = "the numbers were good and we waited for the rest of the day in the room. " * 2
+    text = f"Dear Ms. {name},\n{between}{last}"
+    masked = Masker(KEY, policy).mask(text)
+    assert name not in masked.text
+    assert masked.restore(masked.text) == text
+
+
+def test_nothing_of_a_text_is_remembered() -> None:
+    assert found("Dear Ms. Qvortexlund, and Mr. Zvonimirsson Qvortexlund", "PERSON")
+    seen: dict[int, object] = {}
+    left: list[object] = [vars(shipped())]
+    while left:
+        one = left.pop()
+        if id(one) not in seen and not isinstance(one, type | FunctionType | ModuleType):
+            seen[id(one)] = one
+            left += gc.get_referents(one)
+    assert len(seen) > 5 and not any("qvortexlund" in str(one).lower() for one in seen.values())
 
 
 def test_a_repr_holds_no_text() -> None:

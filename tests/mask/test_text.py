@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from masquerade.errors import Blocked
 from masquerade.keys import Key
-from masquerade.mask.policy import Policy, Words
+from masquerade.mask.policy import Finders, Policy, Words
 from masquerade.mask.restore import Lexicon, Restorer
 from masquerade.mask.span import Fate, Span
 from masquerade.mask.surrogate import TOKEN, Mint, Surrogate, body_ok
@@ -33,6 +34,17 @@ def read(restorer: Restorer, *chunks: str) -> list[str]:
     return [*map(restorer.feed, chunks), restorer.finish()]
 
 
+def guessing(*guesses: tuple[str, str], **fates: Fate) -> Masker:
+    """Rules, and somebody who takes each of some words for one kind."""
+
+    def look(text: str) -> list[Span]:
+        return [
+            Span(m.start(), m.end(), kind, 0.9) for kind, word in guesses for m in re.finditer(word, text)
+        ]
+
+    return Masker(KEY, Policy(finder=Finders(use=("rules",)), fates=fates), finders=(look,))
+
+
 # -- masking -------------------------------------------------------------------------------------------
 
 
@@ -45,6 +57,43 @@ def test_values_glued_to_han_characters() -> None:
     assert masked.redacted == {"CREDIT_CARD": 1}
     assert masked.counts["PHONE"] == {"token": 1}
     assert masked.restore(masked.text) == text.replace("4111111111111111", "[CREDIT_CARD_REDACTED]")
+
+
+@pytest.mark.parametrize("others", [0, 400])
+def test_a_secret_within_what_a_model_took_for_an_address_does_not_come_back(others: int) -> None:
+    place = "Flat tulip88garden, Leeds"
+    masker = guessing(("ADDRESS", place), ("ADDRESS", r"1 Rose\d+ Lane"))
+    text = f"password: tulip88garden\nI live in {place}; tulip88gardens are far" + "".join(
+        f"\npassword: Xq{i}z77zz{'y' * 30}; 1 Rose{i} Lane" for i in range(others)
+    )
+    masked = masker.mask(text)
+    assert "tulip88" not in masked.text and "tulip88" not in masked.restore(masked.text)
+    assert "tulip88" not in repr([surrogate.original for surrogate in masked.surrogates])
+    assert masked.counts.get("ADDRESS", {}).get("token", 0) == others, "others keep their kind"
+
+
+def test_what_stands_hidden_beside_a_value_is_found_where_a_guess_covers_the_value() -> None:
+    masker = guessing(("ADDRESS", r"Rose Lane \)13812345678"))
+    masked = masker.mask("Rose Lane )13812345678.4111111111111111)")
+    assert "4111111111111111" not in masked.text
+    assert masker.mask(masked.text).text == masked.text
+
+
+def test_what_is_redacted_stays_so_beside_letters_and_plausible_values() -> None:
+    masker = guessing(("PERSON", "Ada"), PERSON=Fate.REDACT, EMAIL=Fate.PLAUSIBLE, PHONE=Fate.PLAUSIBLE)
+    masked = masker.mask(f"{MAIL}, Ada1; password: tulip88garden\ncurl -p0tulip88garden0")
+    assert masked.text.count("[PERSON_REDACTED]") == 1 and masked.text.count("[SECRET_REDACTED]") == 2
+    assert {surrogate.original for surrogate in masked.surrogates} == {MAIL}
+
+
+def test_what_rules_know_makes_no_guess_less_strict() -> None:
+    number = "13812345678"
+    masker = guessing(("PERSON", f"(?<=agent ){number}"), PERSON=Fate.REDACT, PHONE=Fate.TOKEN)
+    text = f"agent {number}; 手机：{number}"
+    assert [span.kind for span in masker.find(text)] == ["PERSON", "PHONE"]
+    assert masker.mask(text).text.startswith("agent [PERSON_REDACTED]; ")
+    kinds = [span.kind for span in guessing(("PERSON", f"(?<=agent ){number}")).mask(text).spans]
+    assert kinds == ["PHONE", "PHONE"]
 
 
 def test_nothing_found_is_nothing_changed() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -62,6 +65,15 @@ def test_the_native_part_sees_what_the_reference_sees(text: str) -> None:
     assert np.array_equal(np.frombuffer(sums, np.float32).reshape(-1, WIDTH), by * 0.5)
 
 
+@in_c
+@given(TEXTS, st.integers(-3, 70), st.integers(-3, 70))
+def test_a_part_is_seen_as_in_the_whole(text: str, first: int, most: int) -> None:
+    own = made()
+    (places, whole), (same, part) = own.see(text), own.see(text, first, most)
+    first, most = max(0, first), max(0, most)
+    assert same == places and part == whole[4 * WIDTH * first : 4 * WIDTH * (first + most)]
+
+
 @given(TEXTS)
 def test_words_are_all_that_is_no_space(text: str) -> None:
     found, end = cut(text), 0
@@ -97,6 +109,17 @@ def test_words_of_other_sizes_are_refused() -> None:
     for wrong in (3, b"Ada", None):
         with pytest.raises(TypeError):
             made().see(wrong)
+
+
+@in_c
+def test_lines_without_words_stay_within_their_memory() -> None:
+    line = (
+        "from masquerade.mask import native; from masquerade.mask.words import ROWS\n"
+        "own = native.module().Words(bytes(ROWS), 1, 1.0, b'', b'')\n"
+        "assert all(own.see(char * 500) == (b'', b'') for char in ('\\n', '\\r', ' \\n'))"
+    )
+    careful = {**os.environ, "PYTHONMALLOC": "debug"}  # ends where something was written beyond its end
+    subprocess.run([sys.executable, "-c", line], env=careful, capture_output=True, check=True)
 
 
 # -- labels -----------------------------------------------------------------------------------------------
@@ -146,6 +169,16 @@ def test_the_best_labels_are_found(count: int, kinds: int, seed: int) -> None:
     by_reference = words.best(scores.tolist(), kinds)
     assert [one[:3] for one in by_reference] == [one[:3] for one in found]
     assert [one[3] for one in by_reference] == pytest.approx([one[3] for one in found])
+
+
+@in_c
+def test_no_score_makes_a_name_begin_before_the_text() -> None:
+    assert built is not None
+    far = np.float32(-3e38)
+    for scores in np.random.default_rng(3).choice([far, -np.inf, 0.0, -far, np.inf, np.nan], (500, 4, 9)):
+        found = built.decode(scores.astype(np.float32).tobytes(), 2)
+        assert all(0 <= first <= last < 4 for first, last, *_ in found)
+    assert words.best([[-3e38] * 5] * 2, 1) == []
 
 
 @in_c

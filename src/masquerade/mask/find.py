@@ -49,7 +49,7 @@ _RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
 _RAGGED_AFTER = re.compile(r"[ ().\-/]?[0-9]|[A-Za-z@_]|[.:/+\-][A-Za-z]")
 
 
-def _ragged(text: str, spans: list[Span]) -> bool:
+def _ragged(text: str, spans: Sequence[Found]) -> bool:
     """Whether a span ends where its text seems to go on, so that the rest may count as something else."""
     return any(
         _RAGGED_AFTER.match(text, end) or _RAGGED_BEFORE.search(text[max(0, start - 2) : start])
@@ -86,6 +86,7 @@ class Lookout:
         self._patterns = [_OwnPattern(pattern) for pattern in policy.patterns]
         self._verdicts = _Verdicts(policy)
         self._names = policy.finder.names and any(self._verdicts[kind][1] for kind in NAMES_FIND)
+        self._least = {kind: self._verdicts[kind][0] for kind in NAMES_FIND}
         plain = policy.rules and not (self._finders or policy.deny or policy.allow or policy.patterns)
         self._scanner = scanner.whole() if plain else None
         self._judgement = self._for_scanner()
@@ -101,13 +102,12 @@ class Lookout:
         plain = Normal(text)
         if not self._names and plain.same_offsets and (looked := self._look_in_c(plain.text, True)):
             return looked
-        spans = self._find(text, plain, mentions=mentions)
-        return spans, _ragged(plain.text if plain.same_offsets else text, spans)
+        return self._find(text, plain, mentions=mentions)
 
     def find_again(self, text: str) -> list[Span]:
         """:meth:`find` without names: what stands beside values that were found, and are covered now."""
         looked = self._look_in_c(text, False)
-        return looked[0] if looked else self._find(text, Normal(text), names=False)
+        return (looked or self._find(text, Normal(text), names=False))[0]
 
     def find(self, text: str) -> list[Span]:
         """What is to be masked in ``text``: sorted, disjoint, offsets into ``text``.
@@ -124,12 +124,14 @@ class Lookout:
         looked: tuple[list[Span], bool] | None = self._scanner.inner.look(text, self._judgement, Span, plain)
         return looked
 
-    def _find(self, text: str, plain: Normal, names: bool = True, mentions: bool = True) -> list[Span]:
+    def _find(
+        self, text: str, plain: Normal, names: bool = True, mentions: bool = True
+    ) -> tuple[list[Span], bool]:
         found = _find_rules(plain) if self._policy.rules else []
         if self._names and names:
             from masquerade.mask.names import shipped  # loads NumPy and a network, for those who need them
 
-            found.extend(shipped().find(plain, mentions))
+            found.extend(shipped().find(plain, mentions, self._least))
         for finder in self._finders:
             found.extend(finder(text))
         for own in self._patterns:
@@ -141,9 +143,10 @@ class Lookout:
         for kind, matcher in self._denied:
             if verdicts[kind][1]:
                 found.extend((start, end, kind, 1.0) for start, end in matcher.find(plain))
+        ragged = _ragged(plain.text if plain.same_offsets else text, found)  # a name may cover what is so
         if len(found) > 1:
             found = self._merge(found)
-        return [_span(Span, span) for span in found]
+        return [_span(Span, span) for span in found], ragged
 
     def _is_allowed(self, text: str, span: Found) -> bool:
         value = text[span[0] : span[1]]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from masquerade.mask.normal import lowered
-from masquerade.mask.span import Span
+from masquerade.mask.span import Span, outside
 from masquerade.mask.words import Class, cut, is_han
 
 Ordinary = Callable[[str], bool]
@@ -38,16 +38,13 @@ def everywhere(text: str, found: list[Span], ordinary: Ordinary) -> list[Span]:
     ends = [end for _, end in taken]
     more: list[Span] = []
     at = 0
-    starts = {start for start, _ in taken}
     for form, start, end in _places(text, list(forms)):
-        if start in starts:
-            continue
         i = bisect_right(ends, start)
-        overlaps = i < len(taken) and taken[i][0] < end
-        if start >= at and not overlaps and _stands_alone(text, start, end):
+        within = i < len(taken) and taken[i][0] <= start and end <= taken[i][1]
+        if start >= at and not within and _stands_alone(text, start, end):
             more.append(Span(start, end, *forms[form]))
             at = end
-    return sorted([*found, *more]) if more else found
+    return sorted([*found, *outside(more, taken, text)]) if more else found
 
 
 def _forms(text: str, found: Iterable[Span], ordinary: Ordinary) -> dict[str, tuple[str, float]]:
@@ -93,9 +90,24 @@ def _places(text: str, forms: list[str]) -> Iterator[tuple[str, int, int]]:
         for start, end, form in sorted(hits, key=lambda hit: (hit[0], -hit[1])):
             yield form, start, end
         return
-    automaton = AhoCorasick(forms, matchkind=MatchKind.LeftmostLongest)
+    automaton, all_of_them = AhoCorasick(forms, matchkind=MatchKind.LeftmostLongest), None
     for index, start, end in automaton.find_matches_as_indexes(text):
-        yield forms[index], start, end
+        form = forms[index]
+        yield form, start, end
+        if _has_parts(form) and len(form) <= _LONGEST_OVER and not _stands_alone(text, start, end):
+            all_of_them = all_of_them or AhoCorasick(forms)
+            near = all_of_them.find_matches_as_indexes(text[start : end + _LONGEST_OVER], overlapping=True)
+            for low, high, i in sorted((a, -b, i) for i, a, b in near if start + a < end):
+                yield forms[i], start + low, start - high
+
+
+_LONGEST_OVER = 64
+"""Characters of a form in place of which others are looked for where it is but the beginning of a word."""
+
+
+def _has_parts(form: str) -> bool:
+    """Whether another form may stand in it for itself."""
+    return not form.isalpha() or any(map(is_han, form))
 
 
 def _starts(text: str, form: str) -> Iterator[int]:

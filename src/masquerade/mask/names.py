@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from functools import cache, lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from masquerade.mask.normal import Normal
 from masquerade.mask.span import Span
 
 KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
+_ANY_SCORE = dict.fromkeys(KINDS, 0.0)
 FILES = ("names.table", "names.lists", "names.onnx", "names.json")
 _NAMES, _COMMON, _USUAL = 0b11, 1 << 3, 0b1_0001_0000
 """Bits of lists: given names and surnames; the commonest words; words that a dictionary has."""
@@ -34,6 +35,8 @@ _IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]*")
 """All of a text: what a field or a file is called, and nobody unless it is the name of somebody."""
 _AT_ONCE = 8192
 """Words that the network is given in one piece, and more on both sides."""
+_SEEN_AT_ONCE = 1 << 17
+"""Words of which all that is to be seen is held at once: it takes a hundred times the room of the text."""
 
 Floats = NDArray[np.float32]
 
@@ -86,7 +89,6 @@ class Names:
         entries = len(model.lists) // 6
         self._hashes = np.frombuffer(model.lists, np.uint32, entries)
         self._masks = np.frombuffer(model.lists, np.uint16, entries, 4 * entries)
-        self._ordinary = lru_cache(maxsize=4096)(self._is_ordinary)
 
     def __call__(self, text: str) -> list[Span]:
         """Names in ``text``: sorted, disjoint, offsets into it.
@@ -95,18 +97,26 @@ class Names:
         """
         return self.find(Normal(text))
 
-    def find(self, plain: Normal, mentions: bool = True) -> list[Span]:
-        """The same for a text in plain form; without ``mentions``, what the network says alone."""
-        places, sums = self._see(plain.text)
-        if not len(places) or (_IDENTIFIER.fullmatch(plain.text) and not self._is_name(plain.text)):
+    def find(
+        self, plain: Normal, mentions: bool = True, least: Mapping[str, float] = _ANY_SCORE
+    ) -> list[Span]:
+        """The same for a text in plain form; without ``mentions``, what the network says alone.
+
+        What scores below the ``least`` of its kind is nothing: a name that is sure in another place is still
+        found there.
+        """
+        text = plain.text
+        if not text or text.isspace() or (_IDENTIFIER.fullmatch(text) and not self._is_name(text)):
             return []
+        places, scores = self._scored(text)
         found = [
             Span(int(places[first, 0]), int(places[last, 1]), KINDS[kind], round(sure, 3))
-            for first, last, kind, sure in self._decode(self._scores(sums))
+            for first, last, kind, sure in self._decode(scores)
+            if round(sure, 3) >= least[KINDS[kind]]
         ]
         found = _whole(plain.text, found)
         if mentions and found:
-            found = everywhere(plain.text, found, self._ordinary)
+            found = everywhere(plain.text, found, self._is_ordinary)
         found = [
             _titled(plain.text, span, before) for before, span in zip([None, *found], found, strict=False)
         ]
@@ -115,17 +125,28 @@ class Names:
         return [Span(*plain.original(start, end), kind, score) for start, end, kind, score in found]
 
     def _lists(self, form: str) -> int:
-        hashed = words.entry(form)
+        hashed = np.uint32(words.entry(form))  # of another type, all of the list is copied to compare
         at = int(np.searchsorted(self._hashes, hashed))
         return int(self._masks[at]) if at < len(self._hashes) and self._hashes[at] == hashed else 0
 
     def _is_name(self, form: str) -> bool:
-        return bool(self._lists(form) & _NAMES) and not self._ordinary(form)
+        return bool(self._lists(form) & _NAMES) and not self._is_ordinary(form)
 
     def _is_ordinary(self, form: str) -> bool:
         """Whether a text may use a word, in lower case, without meaning anybody."""
         mask = self._lists(form)
         return bool(mask & _COMMON) or (bool(mask & _USUAL) and not mask & _NAMES)
+
+    def _scored(self, text: str) -> tuple[NDArray[np.int32], Floats]:
+        """Where each word stands, and what the network says of it."""
+        parts: list[Floats] = []
+        places, at = None, 0
+        while places is None or at < len(places):
+            begin = max(0, at - self._reach)
+            places, sums = self._see(text, begin, at - begin + _SEEN_AT_ONCE + self._reach)
+            parts.append(self._scores(sums)[at - begin : at - begin + _SEEN_AT_ONCE])
+            at += _SEEN_AT_ONCE
+        return places, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _scores(self, sums: Floats) -> Floats:
         if len(sums) <= _AT_ONCE + 2 * self._reach:
@@ -145,25 +166,23 @@ class Names:
 
 
 def _whole(text: str, found: list[Span]) -> list[Span]:
-    """``found``, each to the ends of the identifier that it is a part of, so that no tail stays outside."""
-    whole: list[Span] = []
-    done = 0
-    for span in found:
+    """``found``, each to the ends of the identifier that it is a part of, so that no tail stays outside.
+
+    What else is found in an identifier keeps its kind, for another fate may be that one's."""
+    found = [span for span in found if any(map(str.isalnum, text[span.start : span.end]))]  # marks are nobody
+    low = 0
+    for i, span in enumerate(found):
         start, end, kind, score = span
-        if not any(map(str.isalnum, text[start:end])):  # a mark alone is nobody
-            continue
-        if text[end : end + 1] in _JOINS and text[end - 1] in _JOINS:
-            while text[end : end + 1] in _JOINS:
+        high = found[i + 1].start if i + 1 < len(found) else len(text)
+        if text[end - 1] in _JOINS:
+            while end < high and text[end] in _JOINS:
                 end += 1
-        if text[start - 1 : start] in _JOINS and text[start] in _JOINS:
-            while text[start - 1 : start] in _JOINS:
+        if text[start] in _JOINS:
+            while start > low and text[start - 1] in _JOINS:
                 start -= 1
-        if whole and start < done:
-            whole[-1] = whole[-1]._replace(end=max(end, done))
-        else:
-            whole.append(span if (start, end) == span[:2] else Span(start, end, kind, score))
-        done = whole[-1].end
-    return whole
+        low = end
+        found[i] = Span(start, end, kind, score)
+    return found
 
 
 _JOINS = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -196,15 +215,19 @@ def _session(network: bytes) -> Any:
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
-def _seer(model: Model) -> Callable[[str], tuple[NDArray[np.int32], Floats]]:
-    """From a text to where each word is, (n, 2), and what is to be seen of it, (n, width)."""
+_See = Callable[[str, int, int], tuple[NDArray[np.int32], Floats]]
+
+
+def _seer(model: Model) -> _See:
+    """From a text to where each word is, (n, 2), and what is to be seen, (m, width), of at most so many words
+    from that of a number on."""
     entries = len(model.lists) // 6
     hashes, masks = model.lists[: 4 * entries], model.lists[4 * entries :]
     if built := native.module():
         inner = built.Words(model.table, model.width, model.scale, hashes, masks)
 
-        def see(text: str) -> tuple[NDArray[np.int32], Floats]:
-            places, sums = inner.see(text)
+        def see(text: str, first: int, most: int) -> tuple[NDArray[np.int32], Floats]:
+            places, sums = inner.see(text, first, most)
             return (
                 np.frombuffer(places, np.int32).reshape(-1, 2),
                 np.frombuffer(sums, np.float32).reshape(-1, model.width),
@@ -216,9 +239,10 @@ def _seer(model: Model) -> Callable[[str], tuple[NDArray[np.int32], Floats]]:
         zip(np.frombuffer(hashes, np.uint32).tolist(), np.frombuffer(masks, np.uint16).tolist(), strict=True)
     )
 
-    def look(text: str) -> tuple[NDArray[np.int32], Floats]:
+    def look(text: str, first: int, most: int) -> tuple[NDArray[np.int32], Floats]:
         found = words.cut(text)
-        sums = np.array([table[rows].sum(0, dtype=np.int32) for rows in words.seen(text, found, known)])
+        seen = words.seen(text, found, known)[first : first + most]
+        sums = np.array([table[rows].sum(0, dtype=np.int32) for rows in seen])
         places = np.array([word[:2] for word in found], np.int32).reshape(-1, 2)
         return places, (sums * model.scale).astype(np.float32).reshape(-1, model.width)
 

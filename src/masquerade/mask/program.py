@@ -18,7 +18,7 @@ from re import _constants as c  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, TypeAlias
 
-FORMAT = 7
+FORMAT = 9
 """Goes up when instructions change their meaning, or when older code in C must not be used any more; the
 scanner in C says which one it reads."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 KINDS: dict[str, str] = {
@@ -50,6 +51,23 @@ class Span(NamedTuple):
     end: int
     kind: str
     score: float
+
+
+def outside(spans: Iterable[Span], zones: Sequence[tuple[int, int]], text: str) -> list[Span]:
+    """The parts of ``spans`` outside ``zones``, as far as there is a letter or digit in them; both sorted
+    and disjoint."""
+    kept = []
+    ends = [end for _, end in zones]
+    for start, end, kind, score in spans:
+        at, next_zone = start, bisect_right(ends, start)
+        while at < end:
+            low, high = zones[next_zone] if next_zone < len(zones) else (end, end)
+            stop = min(low, end)
+            if any(map(str.isalnum, text[at:stop])):
+                kept.append(Span(at, stop, kind, score))
+            at = max(high, stop)
+            next_zone += 1
+    return kept
 
 
 Finder: TypeAlias = Callable[[str], Iterable[Span]]

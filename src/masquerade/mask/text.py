@@ -15,7 +15,6 @@ How a reply is read: ``mask.restore``.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -29,7 +28,7 @@ from masquerade.mask import scanner
 from masquerade.mask.find import Lookout
 from masquerade.mask.policy import NAMES_FIND, Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
-from masquerade.mask.span import KINDS, Fate, Finder, Span
+from masquerade.mask.span import KINDS, Fate, Finder, Span, outside
 from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, canonical, project
 
 _PASSES = 4
@@ -83,14 +82,14 @@ class Masker:
         tokens = _tokens_in(text, self._kinds)
         spans, ragged = self._lookout.look(_blank(text, tokens) if tokens else text, mentions)
         if tokens:
-            spans = _outside(spans, tokens, text)
+            spans = outside(spans, tokens, text)
         return self._beside(text, spans, tokens) if ragged or tokens else spans
 
     def _beside(self, text: str, spans: list[Span], tokens: list[tuple[int, int]]) -> list[Span]:
         """``spans``, and what stood hidden next to them or ``tokens`` until these are covered."""
         zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
         for _ in range(_PASSES):
-            more = _outside(self._lookout.find_again(_blank(text, zones)), zones, text)
+            more = outside(self._lookout.find_again(_blank(text, zones)), zones, text)
             if not more:
                 break
             spans = sorted([*spans, *more])
@@ -135,7 +134,7 @@ class Masker:
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
-        found = self._wherever_they_stand(texts, _as_rules_know(texts, found))
+        found = self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         if book is None and (masked := self._replace_in_c(texts, found)):
@@ -173,7 +172,8 @@ class Masker:
                 crowded |= {
                     (kind, text[start:end])
                     for start, end, kind, _ in spans
-                    if not stands_alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
+                    if fates[kind] is _PLAUSIBLE
+                    and not stands_alone(text[max(0, start - 4) : start], text[end : end + 3], kind)
                 }
         shown = dict.fromkeys(places, "")
         surrogates = self._assign(shown, fates, crowded, texts, book)
@@ -396,22 +396,6 @@ def _filled(text: str, places: Iterable[tuple[int, int]], pieces: Iterable[str])
     return "".join(parts) + text[at:]
 
 
-def _outside(spans: list[Span], zones: list[tuple[int, int]], text: str) -> list[Span]:
-    """The parts of ``spans`` outside ``zones``, as far as there is a letter or digit in them."""
-    kept = []
-    ends = [end for _, end in zones]
-    for start, end, kind, score in spans:
-        at, next_zone = start, bisect_right(ends, start)
-        while at < end:
-            low, high = zones[next_zone] if next_zone < len(zones) else (end, end)
-            stop = min(low, end)
-            if any(map(str.isalnum, text[at:stop])):
-                kept.append(Span(at, stop, kind, score))
-            at = max(high, stop)
-            next_zone += 1
-    return kept
-
-
 _SHORTEST_ELSEWHERE = 6
 _SHORTEST_WITHIN = 8
 _DIGIT = re.compile(r"[0-9]")
@@ -434,7 +418,7 @@ def _wherever_they_stand(
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
             value = text[span[0] : span[1]]
-            if value not in known and len(value) >= _SHORTEST_ELSEWHERE and _DIGIT.search(value):
+            if value not in known and _is_telling(value):
                 known[value] = span
     values = list(known)
     many = len(values) * sum(map(len, texts)) >= LITTLE
@@ -451,30 +435,66 @@ def _wherever_they_stand(
     return tuple(more)
 
 
-def _as_rules_know(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tuple[list[Span], ...]:
-    """``found``, where what rules know in one place is of that kind in all, whatever a model took it for."""
+def _as_rules_know(
+    texts: tuple[str, ...], found: tuple[list[Span], ...], fates: Mapping[str, Fate]
+) -> tuple[list[Span], ...]:
+    """``found``, where what rules know in one place is of that kind in all, whatever a model took it for.
+
+    Not where that would be less strict; and what is taken for something that only holds such a value is of
+    the value's kind where that is stricter.
+    """
     guesses = {
-        text[span[0] : span[1]]
+        (span[2], text[span[0] : span[1]])
         for text, spans in zip(texts, found, strict=True)
         for span in spans
         if span[2] in NAMES_FIND
     }
-    guesses = {value for value in guesses if len(value) >= _SHORTEST_ELSEWHERE and _DIGIT.search(value)}
+    guesses = {(kind, value) for kind, value in guesses if _is_telling(value)}
     if not guesses:
         return found
     known: dict[str, Span] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
-            if span[2] not in NAMES_FIND and (value := text[span[0] : span[1]]) in guesses:
-                known[value] = span
-    if not known:
+            if span[2] not in NAMES_FIND and _is_telling(value := text[span[0] : span[1]]):
+                other = known.setdefault(value, span)
+                if fates[span[2]].strictness > fates[other[2]].strictness:
+                    known[value] = span
+    better = _known_of(guesses, known, fates) if known else {}
+    if not better:
         return found
 
     def told(text: str, span: Span) -> Span:
-        better = known.get(text[span[0] : span[1]]) if span[2] in NAMES_FIND else None
-        return span if better is None else span._replace(kind=better[2], score=better[3])
+        one = better.get((span[2], text[span[0] : span[1]])) if span[2] in NAMES_FIND else None
+        return span if one is None else span._replace(kind=one[2], score=one[3])
 
     return tuple([told(text, span) for span in spans] for text, spans in zip(texts, found, strict=True))
+
+
+def _known_of(
+    guesses: set[tuple[str, str]], known: dict[str, Span], fates: Mapping[str, Fate]
+) -> dict[tuple[str, str], Span]:
+    """Of each guess that is, or holds, a known value: what is to be told of it instead."""
+    least = min(fates[kind].strictness for kind, _ in guesses)
+    stricter = [value for value, span in known.items() if fates[span[2]].strictness > least]
+    many = len(stricter) * sum(len(guess) for _, guess in guesses) >= LITTLE
+    whole = {_HALF.sub("\ufffd", value): known[value] for value in stricter} if many else {}
+    search, told = automaton(list(whole), MatchKind.LeftmostLongest) if many else None, list(whole.values())
+    better: dict[tuple[str, str], Span] = {}
+    for kind, guess in guesses:
+        strictness = fates[kind].strictness
+        same = known.get(guess)
+        if same is not None and fates[same[2]].strictness >= strictness:
+            better[kind, guess] = same
+            continue
+        if search:
+            found = search.find_matches_as_indexes(_HALF.sub("\ufffd", guess))
+            hits = [(told[i], a, b) for i, a, b in found]
+        else:
+            hits = [(known[v], a, a + len(v)) for v in stricter if v in guess for a in _places_of(v, guess)]
+        for one, start, end in hits:
+            if fates[one[2]].strictness > strictness and _is_itself(guess, start, end, one[2]):
+                better[kind, guess], strictness = one, fates[one[2]].strictness
+    return better
 
 
 def _check_places(texts: tuple[str, ...], found: tuple[list[Span], ...]) -> None:
@@ -504,14 +524,22 @@ def _with_hits(
     done = 0
     for start, end in sorted(hits, key=lambda hit: (hit[0], -hit[1])):
         _, _, kind, score = known[text[start:end]]
-        within = kind == "SECRET" and end - start >= _SHORTEST_WITHIN
-        if end > done and (
-            within or not (_in_word(text[start - 1 : start]) or _in_word(text[end : end + 1]))
-        ):
+        if end > done and _is_itself(text, start, end, kind):
             new.append(Span(max(start, done), end, kind, score))
             done = end
     zones = sorted([*_tokens_in(text, kinds), *((start, end) for start, end, _, _ in spans)])
-    return sorted([*spans, *_outside(new, zones, text)])
+    return sorted([*spans, *outside(new, zones, text)])
+
+
+def _is_telling(value: str) -> bool:
+    """Whether a value says enough to be looked for without what is around it."""
+    return len(value) >= _SHORTEST_ELSEWHERE and _DIGIT.search(value) is not None
+
+
+def _is_itself(text: str, start: int, end: int, kind: str) -> bool:
+    """Whether a known value stands there for itself: a secret may also do so within a word."""
+    within = kind == "SECRET" and end - start >= _SHORTEST_WITHIN
+    return within or not (_in_word(text[start - 1 : start]) or _in_word(text[end : end + 1]))
 
 
 def _in_word(char: str) -> bool:
@@ -530,7 +558,7 @@ def _with_known(text: str, spans: list[Span], book: Book) -> list[Span]:
             book.put(Surrogate(text[start:end], needle, text[start:end], "TOKEN", Fate.KEEP))
     if not literal:
         return spans
-    return sorted([*_outside(spans, literal, text), *(Span(a, b, "TOKEN", 1.0) for a, b in literal)])
+    return sorted([*outside(spans, literal, text), *(Span(a, b, "TOKEN", 1.0) for a, b in literal)])
 
 
 def _among(readable: str, needles: list[str]) -> set[str]:

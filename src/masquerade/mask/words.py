@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from math import exp
+from math import exp, inf
 from typing import NamedTuple
 
 from masquerade.mask.normal import lowered
@@ -216,7 +216,7 @@ def best(scores: Sequence[Sequence[float]], kinds: int) -> list[tuple[int, int, 
     Args:
         scores: of each word that of none and then, of each kind, of begin, inside, end and single.
     """
-    closed, begun, inside = 0.0, [-1e30] * kinds, [-1e30] * kinds
+    closed, begun, inside = 0.0, [-inf] * kinds, [-inf] * kinds
     ways: list[tuple[int, list[bool]]] = []
     for own in scores:
         after, which, was_inside = closed + own[0], 0, []

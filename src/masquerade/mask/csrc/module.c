@@ -12,7 +12,7 @@
 #include "plain.h"
 #include "words.h"
 
-#define FORMAT 7 /* program.py has the same number */
+#define FORMAT 9 /* program.py has the same number */
 
 /* -- what the table was compiled to: references are borrowed, for the arguments are held -- */
 

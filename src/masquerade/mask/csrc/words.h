@@ -157,11 +157,12 @@ static void see_han(const Words *s, int32_t *sum, int kind, const void *data, Py
         add_row(s, sum, ROW_OF(WITH(WITH(WITH(BEGUN(24), before), c), after)));
 }
 
-/* Where entries of the lists begin, go on and end among words that are single characters. */
+/* Where entries of the lists begin, go on and end among words that are single characters: whatever touches the
+   words from first to last. */
 static void see_entries(const Words *s, uint64_t *flags, int kind, const void *data, const Word *words,
-                        Py_ssize_t count)
+                        Py_ssize_t count, Py_ssize_t first, Py_ssize_t last)
 {
-    for (Py_ssize_t k = 0; k < count; k++) {
+    for (Py_ssize_t k = first < LONGEST_ENTRY ? 0 : first - LONGEST_ENTRY; k < last; k++) {
         if (words[k].class != HAN)
             continue;
         uint32_t hash = BEGUN(0);
@@ -219,9 +220,9 @@ static Py_ssize_t cut(int kind, const void *data, Py_ssize_t n, Word *words)
 }
 
 /* Of each line, whether its letters are small, capitals, both or none. */
-static uint8_t *line_cases(int kind, const void *data, Py_ssize_t n, Py_ssize_t lines)
+static uint8_t *line_cases(int kind, const void *data, Py_ssize_t n)
 {
-    uint8_t *cases = PyMem_Malloc((size_t)lines + 1);
+    uint8_t *cases = PyMem_Malloc((size_t)n + 1); /* a text of line breaks has that many lines, and no words */
     if (!cases)
         return NULL;
     Py_ssize_t upper = 0, lower = 0, line = 0;
@@ -237,10 +238,15 @@ static uint8_t *line_cases(int kind, const void *data, Py_ssize_t n, Py_ssize_t 
     return cases;
 }
 
-/* see(text) -> (where each word begins and ends as 32-bit numbers, what is seen of each as float32) */
-static PyObject *words_see(PyObject *self, PyObject *text)
+/* see(text, first, most) -> (where each word begins and ends as 32-bit numbers, what is seen of at most so many
+   from the first on, as float32) */
+static PyObject *words_see(PyObject *self, PyObject *args)
 {
     const Words *s = (const Words *)self;
+    PyObject *text;
+    Py_ssize_t first = 0, most = PY_SSIZE_T_MAX;
+    if (!PyArg_ParseTuple(args, "O|nn", &text, &first, &most))
+        return NULL;
     if (!PyUnicode_Check(text)) {
         PyErr_SetString(PyExc_TypeError, "a text is a str");
         return NULL;
@@ -259,19 +265,25 @@ static PyObject *words_see(PyObject *self, PyObject *text)
     if (!words)
         return PyErr_NoMemory();
     const Py_ssize_t count = cut(kind, data, n, words);
-    cases = line_cases(kind, data, n, count ? n : 0);
+    first = first < 0 ? 0 : first > count ? count : first;
+    const Py_ssize_t last = most < 0 ? first : most < count - first ? first + most : count;
+    cases = line_cases(kind, data, n);
     flags = PyMem_Calloc((size_t)count + 1, sizeof *flags);
     places = PyBytes_FromStringAndSize(NULL, count * 8);
-    sums = PyBytes_FromStringAndSize(NULL, count * s->width * (Py_ssize_t)sizeof(float));
+    sums = PyBytes_FromStringAndSize(NULL, (last - first) * s->width * (Py_ssize_t)sizeof(float));
     if (!cases || !flags || !places || !sums) {
         if (!PyErr_Occurred())
             PyErr_NoMemory();
         goto done;
     }
-    see_entries(s, flags, kind, data, words, count);
+    see_entries(s, flags, kind, data, words, count, first, last);
     int32_t *place = (int32_t *)PyBytes_AS_STRING(places);
     float *out = (float *)PyBytes_AS_STRING(sums);
-    for (Py_ssize_t k = 0; k < count; k++, place += 2, out += s->width) {
+    for (Py_ssize_t k = 0; k < count; k++, place += 2) {
+        place[0] = words[k].start;
+        place[1] = words[k].end;
+    }
+    for (Py_ssize_t k = first; k < last; k++, out += s->width) {
         int32_t sum[WIDEST] = {0};
         const Word *word = &words[k];
         int gap = 3;
@@ -290,8 +302,6 @@ static PyObject *words_see(PyObject *self, PyObject *text)
             add_row(s, sum, ROW_OF(WITH(BEGUN(25), PyUnicode_READ(kind, data, word->start))));
         }
         add_flags(s, sum, flags[k]);
-        place[0] = word->start;
-        place[1] = word->end;
         for (Py_ssize_t i = 0; i < s->width; i++)
             out[i] = (float)(sum[i] * s->scale);
     }
@@ -346,7 +356,7 @@ static PyObject *decode(PyObject *self, PyObject *args)
     const float *score = scores.buf;
     double closed = 0, begun[MOST_KINDS], inside[MOST_KINDS];
     for (int k = 0; k < kinds; k++)
-        begun[k] = inside[k] = -1e30;
+        begun[k] = inside[k] = -INFINITY;
     /* back[2 i]: the label that is best after word i where nothing is open (0, or kind * 2 + 1 for an end and
        + 2 for a single one); back[2 i + 1]: a bit for each kind, whether it was inside before word i. */
     for (Py_ssize_t i = 0; i < count; i++, score += labels) {
@@ -463,7 +473,8 @@ static PyObject *words_new(PyTypeObject *type, PyObject *args, PyObject *names)
 }
 
 static PyMethodDef words_methods[] = {
-    {"see", words_see, METH_O, "see(text) -> (places, sums): the words, and what is to be seen of each."},
+    {"see", words_see, METH_VARARGS,
+     "see(text, first, most) -> (places, sums): the words, and what is to be seen of some of them."},
     {NULL, NULL, 0, NULL},
 };
 
