@@ -86,6 +86,15 @@ def test_what_is_redacted_stays_so_beside_letters_and_plausible_values() -> None
     assert {surrogate.original for surrogate in masked.surrogates} == {MAIL}
 
 
+def test_a_value_that_a_guess_overlaps_is_found_wherever_else_it_stands() -> None:
+    text = "password: tulip88garden SW1A 2AA\nand then type tulip88garden again"
+    masked = guessing(("ADDRESS", "tulip88garden SW1A 2AA")).mask(text)
+    assert "tulip88garden" not in masked.text and "SW1A" not in masked.text
+    assert masked.redacted == {"SECRET": 3}, "what overlaps a secret is redacted with it"
+    with pytest.raises(Blocked):
+        guessing(("PERSON", "tulip88garden SW1A 2AA"), PERSON=Fate.BLOCK).mask(text)
+
+
 def test_what_rules_know_makes_no_guess_less_strict() -> None:
     number = "13812345678"
     masker = guessing(("PERSON", f"(?<=agent ){number}"), PERSON=Fate.REDACT, PHONE=Fate.TOKEN)

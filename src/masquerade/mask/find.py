@@ -21,11 +21,12 @@ from masquerade.mask import scanner
 from masquerade.mask.normal import Normal, lowered
 from masquerade.mask.policy import NAMES_FIND, Pattern, Policy, Words, readied
 from masquerade.mask.rules import Found, rules
-from masquerade.mask.span import Finder, Span
+from masquerade.mask.span import Finder, Span, outside
 
 _CONTEXT_REACH = 48
 """Characters on either side of a match in which a pattern's context words are looked for."""
 
+_DIGIT = re.compile(r"[0-9]")
 _span = tuple.__new__  # a named tuple's own constructor costs twice as much
 
 
@@ -113,7 +114,8 @@ class Lookout:
         """What is to be masked in ``text``: sorted, disjoint, offsets into ``text``.
 
         Finds below their kind's threshold, allowed ones, and kinds that are kept are left out; denied words
-        are never left out. Where several overlap, one span covers them all and takes the strictest fate.
+        are never left out. Where several overlap, one span covers them all and takes the strictest fate; or
+        several do, where a name and a form with a digit overlap.
         """
         return self.look(text)[0]
 
@@ -145,14 +147,14 @@ class Lookout:
                 found.extend((start, end, kind, 1.0) for start, end in matcher.find(plain))
         ragged = _ragged(plain.text if plain.same_offsets else text, found)  # a name may cover what is so
         if len(found) > 1:
-            found = self._merge(found)
+            found = self._merge(text, found)
         return [_span(Span, span) for span in found], ragged
 
     def _is_allowed(self, text: str, span: Found) -> bool:
         value = text[span[0] : span[1]]
         return any(kind in (None, span[2]) and matcher.is_whole(value) for kind, matcher in self._allowed)
 
-    def _merge(self, spans: list[Found]) -> list[Found]:
+    def _merge(self, text: str, spans: list[Found]) -> list[Found]:
         """Overlapping spans as one: it covers all of them, of the kind whose fate is strictest.
 
         Among equally strict ones the kind that covers most decides, then that which has a form, for names are
@@ -167,10 +169,26 @@ class Lookout:
                 if span[1] > end:
                     end = span[1]
             else:
-                merged.append(spans[first] if index - first == 1 else self._one(spans[first:index]))
+                merged += spans[first:index] if index - first == 1 else self._parted(text, spans[first:index])
                 first, end = index, span[1]
-        merged.append(spans[first] if len(spans) - first == 1 else self._one(spans[first:]))
+        merged += spans[first:] if len(spans) - first == 1 else self._parted(text, spans[first:])
         return merged
+
+    def _parted(self, text: str, group: list[Found]) -> list[Found]:
+        """A group as one; but forms with a digit stay apart from names: their values are known wherever
+        else they stand."""
+        whole = self._one(group)
+        forms = [span for span in group if span[2] not in NAMES_FIND]
+        if not forms or len(forms) == len(group):
+            return [whole]
+        forms = [form for form in self._merge(text, forms) if _DIGIT.search(text, form[0], form[1])]
+        strictness = self._verdicts[whole[2]][1]
+        kept = [
+            _span(Span, form if self._verdicts[form[2]][1] == strictness else (*form[:2], *whole[2:]))
+            for form in forms
+        ]
+        zones = [form[:2] for form in kept]
+        return sorted([*kept, *outside([_span(Span, whole)], zones, text)])
 
     def _one(self, group: list[Found]) -> Found:
         verdicts = self._verdicts
