@@ -597,14 +597,13 @@ def test_places_are_lines_and_columns() -> None:
 
 
 @pytest.mark.usefixtures("small_reads")
-@pytest.mark.usefixtures("rules_alone")
 def test_places_stay_right_over_many_pieces() -> None:
     lines = [f"{prose(7, i)!r} u{i}@example.com" for i in range(1500)]
     for joint in ("\n", " "):
         text = joint.join(lines)
         places = [(text.count("\n", 0, m.start()) + 1, m.start() - text.rfind("\n", 0, m.start()))
                   for m in re.finditer(r"u\d+@example.com", text)]  # fmt: skip
-        assert [f[:2] for f in found(text.encode())] == places
+        assert [f[:2] for f in found(text.encode()) if f.kind == "EMAIL"] == places
 
 
 def test_lines_set_aside_keep_their_numbers() -> None:
