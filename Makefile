@@ -53,6 +53,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gliner  # it says that it wants an older transformers, and works with this one
 	@touch $(VENV)/run.stamp $@
 
 .venv-bench/stamp: pyproject.toml bench/requirements.txt $(NATIVE)

@@ -34,7 +34,7 @@ LISTS = {entry(form): mask for form, mask in ENTRIES.items()}
 TABLE = np.random.default_rng(1).integers(-127, 128, (ROWS, WIDTH), dtype=np.int8)
 
 built = native.module()
-in_c = pytest.mark.skipif(built is None, reason="the native part was not built")
+in_c = pytest.mark.skipif(built is None, reason="built without its native part: no C compiler")
 
 TEXTS = st.text(
     st.sampled_from("adlovechinmyABCDELİIßéÉǅǆ张伟上海市欧阳锋王的在·・カナ한국어ж 1２9٣\n\r\t")

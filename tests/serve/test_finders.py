@@ -49,7 +49,7 @@ LONGEST = 16
 
 def tokenizer() -> Any:
     """A real one, as trained models have it; as it was saved, it drops what is beyond a length."""
-    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed: masquerade[onnx]")
     made = tokenizers.Tokenizer(
         tokenizers.models.WordPiece({word: i for i, word in enumerate(VOCABULARY)}, unk_token="[UNK]")
     )
@@ -65,7 +65,7 @@ def tokenizer() -> Any:
 
 def transformers_model(folder: Path, labels: Sequence[str] = LABELS) -> Path:
     """BERT without layers: the label of a token is that of its word."""
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    transformers = pytest.importorskip("transformers", reason="needs masquerade[transformers]")
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     config = transformers.BertConfig(
         vocab_size=len(VOCABULARY),
@@ -100,7 +100,7 @@ def transformers_model(folder: Path, labels: Sequence[str] = LABELS) -> Path:
 
 def by_bytes() -> Any:
     """A tokenizer as GPT-2's, trained on a few words: tokens are bytes, and may be a part of a character."""
-    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed: masquerade[onnx]")
     made = tokenizers.Tokenizer(tokenizers.models.BPE())
     made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.post_processor = tokenizers.processors.ByteLevel(trim_offsets=False)
@@ -116,7 +116,7 @@ def by_bytes() -> Any:
 
 def by_pieces() -> Any:
     """A tokenizer as XLM-R's: tokens have the space before them."""
-    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed: masquerade[onnx]")
     pieces = ["▁", "▁Ada", "Ada", "▁met", "▁in", "▁Berlin", "▁张伟", "张伟"]
     made = tokenizers.Tokenizer(
         tokenizers.models.Unigram([("<unk>", 0.0), *((piece, -1.0) for piece in pieces)], unk_id=0)
@@ -138,7 +138,7 @@ def onnx_model(
     made = made or tokenizer()
     words = [made.id_to_token(i) for i in range(made.get_vocab_size())]
     onnx = pytest.importorskip("onnx", reason="onnx is not installed to make a model with")
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed to run a model with")
     folder.mkdir(exist_ok=True)
     rows = [score * (known(word) == i) for word in words for i in range(len(labels))]
     table = onnx.helper.make_tensor("table", onnx.TensorProto.FLOAT, [len(words), len(labels)], rows)
@@ -165,7 +165,7 @@ def onnx_model(
 
 
 def spacy_model(folder: Path, labels: Sequence[str] = ("PERSON", "GPE"), language: str = "en") -> Path:
-    spacy = pytest.importorskip("spacy", reason="spaCy is not installed")
+    spacy = pytest.importorskip("spacy", reason="spaCy is not installed: masquerade[spacy]")
     pipeline = spacy.blank(language)
     ruler = pipeline.add_pipe("entity_ruler")
     person, place = labels
@@ -569,8 +569,8 @@ def test_gliner_reads_long_texts_in_windows(zero: str) -> None:
 
 def test_a_real_model_of_gliner(tmp_path: Path) -> None:
     """Tiny, and with weights from chance: at the threshold 0 it finds something, within the text."""
-    pytest.importorskip("gliner", reason="gliner is not installed: it wants an older transformers")
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    pytest.importorskip("gliner", reason="GLiNER is not installed: masquerade[gliner]")
+    transformers = pytest.importorskip("transformers", reason="needs masquerade[transformers]")
     from gliner.config import UniEncoderSpanConfig
     from gliner.model import UniEncoderSpanGLiNER
 

