@@ -18,7 +18,7 @@ from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import _PLAUSIBLE
 from masquerade.serve.cli import command_line
 from masquerade.wire import openai
-from masquerade.wire.openai import How, Names, Only, Refuse, Rule
+from masquerade.wire.rules import How, Names, Only, Refuse, Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "README.zh.md", "docs/kinds.md", "docs/gateway.md", "docs/command.md")

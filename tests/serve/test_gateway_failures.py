@@ -365,7 +365,7 @@ def test_what_could_not_be_masked_is_not_sent(upstream: Service, tmp_path: Path)
     from masquerade.serve.settings import Settings
 
     app = create_app(Settings(upstream=upstream.url, log="json"), Key.generate())
-    masker = app._tenant("default").masker
+    masker = app._tenants.of("default").masker
 
     class Failing:
         policy = masker.policy
@@ -373,7 +373,7 @@ def test_what_could_not_be_masked_is_not_sent(upstream: Service, tmp_path: Path)
         def mask_all(self, texts: Any) -> Any:
             raise RuntimeError(f"cannot read {texts}")
 
-    app._tenants["default"] = app._tenants["default"]._replace(masker=Failing())  # type: ignore[arg-type]
+    app._tenants._made["default"] = app._tenants.of("default")._replace(masker=Failing())  # type: ignore[arg-type]
     upstream.reset()
     sent: list[dict[str, Any]] = []
     body = json.dumps({"messages": [{"role": "user", "content": EMAIL}]}).encode()

@@ -21,7 +21,7 @@ from masquerade.serve.refusal import Refusal
 from masquerade.serve.room import Room
 from masquerade.serve.settings import Settings
 from masquerade.serve.upstream import Hold
-from masquerade.wire.exchange import ReplyStream
+from masquerade.wire.chunks import ChunkStream
 
 EMAIL = "ada.lovelace@example.com"
 
@@ -174,7 +174,7 @@ class _Stream:
 
 def ask(settings: Settings, size: int) -> bytes:
     app = create_app(settings, Key.generate())
-    app._upstream = _Stream(size)  # type: ignore[assignment]
+    app._upstreams["openai"] = _Stream(size)  # type: ignore[assignment]
     asked = {"model": "m", "stream": True, "messages": [{"role": "user", "content": EMAIL}]}
     sent: list[bytes] = []
 
@@ -200,13 +200,13 @@ def ask(settings: Settings, size: int) -> bytes:
 
 def test_a_large_event_is_restored_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[tuple[int, threading.Thread]] = []
-    feed = ReplyStream.feed
+    feed = ChunkStream.feed
 
-    def watched(self: ReplyStream, chunk: bytes) -> bytes:
+    def watched(self: ChunkStream, chunk: bytes) -> bytes:
         threads.append((self.held + len(chunk), threading.current_thread()))
         return feed(self, chunk)
 
-    monkeypatch.setattr(ReplyStream, "feed", watched)
+    monkeypatch.setattr(ChunkStream, "feed", watched)
     assert b"word word" in ask(Settings(log="off"), 300_000)
     here = threading.main_thread()
     assert {thread is here for size, thread in threads if size < 64 << 10} == {True}

@@ -12,7 +12,8 @@ from masquerade.errors import BadInput
 from masquerade.keys import Key
 from masquerade.mask.text import Masker
 from masquerade.wire.exchange import Exchange, alias_under
-from masquerade.wire.openai import REQUEST, SCHEMA, How, Names, Only
+from masquerade.wire.openai import REQUEST
+from masquerade.wire.rules import SCHEMA, How, Names, Only
 
 CANARY = "ada.lovelace@example.com"
 NUMBER = 4111111111111111

@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_exchange import EMAIL, MASKER, PHONE, Told, stream
 
-from masquerade.wire import exchange as exchange_module
+from masquerade.wire import chunks as chunks_module
 from masquerade.wire.exchange import Exchange
 from masquerade.wire.mould import mould_of
+from masquerade.wire.openai import CHAT
 
 
 def chunk(delta: dict[str, Any], index: int = 0, choice: dict[str, Any] | None = None, **more: Any) -> bytes:
@@ -23,7 +24,7 @@ def chunk(delta: dict[str, Any], index: int = 0, choice: dict[str, Any] | None =
 
 
 def test_a_text_is_read_and_written_in_its_place() -> None:
-    mould = mould_of(chunk({"content": "a"}))
+    mould = mould_of(chunk({"content": "a"}), CHAT.written)
     assert mould is not None
     assert mould.path == (0, "content")
     assert mould.read(chunk({"content": 'say "no" \\ \u4e2d'})) == 'say "no" \\ \u4e2d'
@@ -45,7 +46,7 @@ def test_a_text_is_read_and_written_in_its_place() -> None:
     ],
 )
 def test_another_chunk_does_not_fit(other: bytes) -> None:
-    mould = mould_of(chunk({"content": "a"}))
+    mould = mould_of(chunk({"content": "a"}), CHAT.written)
     assert mould is not None
     assert mould.read(other) is None
 
@@ -67,18 +68,18 @@ def test_another_chunk_does_not_fit(other: bytes) -> None:
     ],
 )
 def test_other_chunks_have_no_mould(data: bytes) -> None:
-    assert mould_of(data) is None
+    assert mould_of(data, CHAT.written) is None
 
 
 def test_the_same_name_elsewhere_is_not_taken_for_the_text() -> None:
     data = b'{"content": "x", "choices": [{"delta": {"content": "a"}, "note": "\\"content\\": \\"y\\""}]}'
-    mould = mould_of(data)
+    mould = mould_of(data, CHAT.written)
     assert mould is not None
     assert orjson.loads(mould.written(b"", "new")[6:])["choices"][0]["delta"] == {"content": "new"}
 
 
 def test_padding_may_differ() -> None:
-    mould = mould_of(chunk({"content": "a"}, obfuscation="x1"))
+    mould = mould_of(chunk({"content": "a"}, obfuscation="x1"), CHAT.written)
     assert mould is not None
     other = chunk({"content": "bc"}, obfuscation="LongerPadding0")
     assert mould.read(other) == "bc"
@@ -123,11 +124,11 @@ def test_a_client_is_told_the_same_with_moulds_and_without(chunks: list[bytes], 
     reads = [b"".join(events[a:b]) for a, b in itertools.pairwise(bounds)]
     asked = orjson.dumps({"messages": [{"role": "user", "content": f"{EMAIL} {PHONE}"}], "stream": True})
     moulded = Told(stream(Exchange(MASKER, asked), reads))
-    most, exchange_module._MOST_LEARNED = exchange_module._MOST_LEARNED, 0
+    most, chunks_module._MOST_LEARNED = chunks_module._MOST_LEARNED, 0
     try:
         assert Told(stream(Exchange(MASKER, asked), reads)) == moulded
     finally:
-        exchange_module._MOST_LEARNED = most
+        chunks_module._MOST_LEARNED = most
 
 
 def test_chunks_that_come_together_leave_as_one() -> None:

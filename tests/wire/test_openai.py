@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from masquerade.errors import BadInput
-from masquerade.wire.openai import NUMBER, PASS, REQUEST, delta_of, merge_delta, restore_texts
+from masquerade.wire.chunks import delta_of, merge_delta
+from masquerade.wire.openai import CHAT, REQUEST
+from masquerade.wire.replies import restore_texts
+from masquerade.wire.rules import NUMBER, PASS
 from masquerade.wire.slots import Slots
 
 CANARY = "ada.lovelace@example.com"
@@ -17,7 +20,7 @@ CARD = 4111111111111111
 
 def masked(request: dict[str, Any]) -> dict[str, Any]:
     """The request with every canary replaced, as a mask that knows only the canaries would leave it."""
-    slots = Slots(request, alias=lambda who: "alias")
+    slots = Slots(request, CHAT.request, alias=lambda who: "alias")
     slots.put([text.replace(CANARY, "[M]").replace(str(CARD), "[N]") for text in slots.texts])
     return request
 
@@ -144,21 +147,23 @@ def test_json_keeps_everything_but_what_was_found() -> None:
 
 
 def test_a_field_name_is_evidence_for_its_value() -> None:
-    slots = Slots(message(function_call={"name": "f", "arguments": '{"password": "hunter2", "x": 5}'}))
+    slots = Slots(
+        message(function_call={"name": "f", "arguments": '{"password": "hunter2", "x": 5}'}), CHAT.request
+    )
     assert slots.texts == ["password", "password: hunter2", "x", "x: 5"]
     slots.put(["password", "password: [M]", "x", "x: 5"])
 
 
 def test_a_mask_that_grows_over_the_field_name_still_covers_the_value() -> None:
     asked = request(metadata={"a": "b"})
-    slots = Slots(asked)
+    slots = Slots(asked, CHAT.request)
     slots.put(["hello", "a", "[M]"])
     assert asked["metadata"] == {"a": "[M]"}
 
 
 def test_two_keys_that_mask_alike_stay_two() -> None:
     asked = request(metadata={"p": 1, "q": 2, "r": 3})
-    slots = Slots(asked)
+    slots = Slots(asked, CHAT.request)
     slots.put(["[M]" if text in ("p", "q") else text for text in slots.texts])
     assert asked["metadata"] == {"[M]": 1, "[M] (2)": 2, "r": 3}
 
@@ -166,14 +171,14 @@ def test_two_keys_that_mask_alike_stay_two() -> None:
 def test_many_keys_that_mask_alike() -> None:
     n = 20_000
     asked = request(metadata={f"{CARD} {i}": i for i in range(n)} | {"[N] (7)": "kept"})
-    slots = Slots(asked)
+    slots = Slots(asked, CHAT.request)
     slots.put(["[N]" if text.startswith(str(CARD)) and ":" not in text else text for text in slots.texts])
     assert list(asked["metadata"].values()) == [*range(n), "kept"]
     assert asked["metadata"]["[N] (7)"] == "kept"
 
 
 def test_a_whole_number_beyond_64_bits_is_looked_at_digit_by_digit() -> None:
-    slots = Slots(request(metadata={"account": 123456789012345678901234.0}))
+    slots = Slots(request(metadata={"account": 123456789012345678901234.0}), CHAT.request)
     assert any(text.startswith("account: 1234567890123456") for text in slots.texts)
 
 
@@ -202,7 +207,7 @@ REFUSED = {
 def test_parts_that_cannot_be_masked_are_refused_by_name(field: str, part: dict[str, Any]) -> None:
     content = [{"type": "text", "text": "x"}, part]
     with pytest.raises(BadInput) as problem:
-        Slots(request(messages=[{"role": "user", "content": content}]))
+        Slots(request(messages=[{"role": "user", "content": content}]), CHAT.request)
     assert problem.value.source == f"messages[0].content[1].{field}"
 
 
@@ -225,7 +230,9 @@ def test_parts_that_cannot_be_masked_are_refused_by_name(field: str, part: dict[
 )
 def test_what_cannot_be_masked_is_refused(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(BadInput) as problem:
-        Slots(request(**fields))
+        asked = request(**fields)
+        CHAT.needs(asked)
+        Slots(asked, CHAT.request)
     assert problem.value.source == field
 
 
@@ -242,7 +249,7 @@ def test_text_only_modalities_pass() -> None:
 
 def test_without_a_key_a_person_is_not_named() -> None:
     with pytest.raises(BadInput, match="user"):
-        Slots(request(user="ada"))
+        Slots(request(user="ada"), CHAT.request)
 
 
 def test_the_same_alias_stands_for_the_same_person() -> None:
@@ -259,7 +266,7 @@ def test_nesting_beyond_reason_is_refused() -> None:
     for _ in range(2000):
         deep = [deep]
     with pytest.raises(BadInput, match="nested"):
-        Slots(request(extra=deep))
+        Slots(request(extra=deep), CHAT.request)
 
 
 def test_signed_reasoning_goes_back_as_it_came() -> None:
@@ -275,7 +282,7 @@ def walk(delta: dict[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
         walked.append((path, text))
         return text
 
-    assert not restore_texts(delta, restore)
+    assert not restore_texts(delta, restore, CHAT.written)
     return walked
 
 

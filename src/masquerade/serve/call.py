@@ -34,6 +34,7 @@ class Call:
 
     __slots__ = (
         "_patience",
+        "api",
         "bytes_in",
         "bytes_out",
         "code",
@@ -66,6 +67,7 @@ class Call:
         self.receive, self.send, self._patience, self.lease = receive, send, patience, lease
         self.id = crypto.random_bytes(9).hex()
         self.route = "other"
+        self.api = "openai"
         self.started = perf_counter()
         self.status = self.bytes_in = self.bytes_out = 0
         self.mask_seconds = self.upstream_seconds = 0.0
@@ -152,7 +154,7 @@ class Call:
         """Answer with an error; where the answer has already begun, there is nothing left to say."""
         self.code = problem.code
         if self.status == 0:
-            body = orjson.dumps(problem.body() | more)
+            body = orjson.dumps(problem.body(self.api) | more)
             await self.respond(problem.status, body, headers=problem.headers)
 
     def while_client_waits(self) -> _Waiting:

@@ -29,8 +29,8 @@ class Refusal(MasqueradeError):
         self.status, self.code, self.param, self.headers = status, code, param, headers
         super().__init__(message)
 
-    def body(self) -> dict[str, Any]:
-        """The error in OpenAI's shape."""
+    def body(self, api: str = "openai") -> dict[str, Any]:
+        """The error in the shape that clients of this API know."""
         kind = {401: "authentication_error", 403: "permission_error"}.get(self.status)
         kind = kind or ("invalid_request_error" if self.status < 500 else "server_error")
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}

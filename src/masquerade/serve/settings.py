@@ -135,3 +135,17 @@ def _check_address(address: str) -> None:
         raise BadInput("the upstream's address holds credentials: name a variable or a file for its key")
     if parts.query or parts.fragment:
         raise BadInput("the upstream's address has a '?' or '#' part: give it up to the version only")
+
+
+def read(path: Path) -> str:
+    """The text of a file that settings name.
+
+    Raises:
+        BadInput: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise BadInput(f"cannot be read: {problem.strerror}", source=str(path)) from None
+    except UnicodeDecodeError:
+        raise BadInput("is not UTF-8 text", source=str(path)) from None

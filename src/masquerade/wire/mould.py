@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from masquerade.wire import openai
+from masquerade.errors import UpstreamProblem
+from masquerade.wire.replies import Step, Written, index_of, restore_texts
 
 _PROBE = "\u00bf0"  # beyond ASCII, so that no form of another text reads like it
 _LITERAL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
@@ -29,7 +30,7 @@ class Mould(NamedTuple):
     head: bytes
     tail: bytes
     after: bytes | None
-    path: tuple[openai.Step, ...]
+    path: tuple[Step, ...]
     may_go: bool
 
     def read(self, data: bytes) -> str | None:
@@ -68,10 +69,10 @@ class Mould(NamedTuple):
         return end if fits and (not padding or padding.isalnum()) else 0
 
 
-def mould_of(data: bytes) -> Mould | None:
+def mould_of(data: bytes, written: Written) -> Mould | None:
     """The mould of a chunk in one line with one choice, one text and no reason to stop, or None."""
     tree = _chunk(data)
-    texts = _texts(tree)
+    texts = _texts(tree, written)
     if len(texts) != 1 or b'"annotations"' in data or b"\n" in data:
         return None
     (path,) = texts
@@ -88,7 +89,7 @@ def mould_of(data: bytes) -> Mould | None:
             tail, after = tail[: found.start(1)], tail[found.end(1) :]
         probe = b"".join((head, _PROBE.encode(), tail, b"0" * (after is not None), after or b""))
         probed = _chunk(probe)
-        if _texts(probed) == {path: _PROBE} and (after is None or probed.get("obfuscation") == "0"):
+        if _texts(probed, written) == {path: _PROBE} and (after is None or probed.get("obfuscation") == "0"):
             return Mould(head, tail, after, path, path[1:] == ("content",) and _is_alone(tree))
     return None
 
@@ -108,23 +109,23 @@ def _chunk(data: bytes) -> dict[str, Any]:
     return tree  # type: ignore[no-any-return]
 
 
-def _texts(tree: dict[str, Any]) -> dict[tuple[openai.Step, ...], str]:
+def _texts(tree: dict[str, Any], written: Written) -> dict[tuple[Step, ...], str]:
     """The texts of a chunk by their paths; none if two have the same, or if not only texts would change."""
     if not tree:
         return {}
     (choice,) = tree["choices"]
-    texts: dict[tuple[openai.Step, ...], str] = {}
+    texts: dict[tuple[Step, ...], str] = {}
     twice = False
 
-    def take(path: tuple[openai.Step, ...], text: str) -> str:
+    def take(path: tuple[Step, ...], text: str) -> str:
         nonlocal twice
         twice = twice or path in texts
         texts[path] = text
         return text
 
     try:
-        changed = openai.restore_texts(choice["delta"], take, (openai.index_of(choice),))
-    except RecursionError:
+        changed = restore_texts(choice["delta"], take, written, (index_of(choice),))
+    except UpstreamProblem:  # nested too deeply
         return {}
     return {} if changed or twice else texts
 

@@ -1,7 +1,4 @@
-"""Where text sits in OpenAI's chat completions: tables for requests, a walk for replies and their pieces.
-
-The tables say, for every field of a request, what is done with what stands there. A field that is in no table
-is treated as private: every string, number and key below it is looked at (``DEEP``).
+"""Where text sits in OpenAI's chat completions.
 
 Source: OpenAI API reference, "Chat Completions" (create, object, streaming), and the fields that servers of
 the same shape add (``reasoning``, ``reasoning_content``, ``reasoning_details``).
@@ -9,49 +6,25 @@ the same shape add (``reasoning``, ``reasoning_content``, ``reasoning_details``)
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable
-from json.encoder import encode_basestring
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-
-class How(enum.Enum):
-    """What is done with a value."""
-
-    PASS = enum.auto()  # a name or an enumeration; a string of another shape is masked as text
-    NUMBER = enum.auto()  # a number, which passes; anything else is treated as by PASS
-    TEXT = enum.auto()  # masked as text
-    JSON = enum.auto()  # JSON written as text: strings, numbers and keys in it are masked one by one
-    DEEP = enum.auto()  # whatever it is: strings, numbers and keys below it are masked one by one
-    ALIAS = enum.auto()  # names a person to the service: replaced by a keyed alias, never restored
-    OPAQUE = enum.auto()  # signed or encrypted by the service: goes back byte for byte
-    PICTURE = enum.auto()  # a picture: reduced to what is to be seen of it, all else with it is dropped
-
-
-class Refuse(NamedTuple):
-    """The request is refused if this field is present."""
-
-    why: str
-
-
-class Only(NamedTuple):
-    """The request is refused unless this field has one of these values."""
-
-    values: frozenset[str]
-    why: str
-
-
-class Names(NamedTuple):
-    """An object whose keys are names and whose values all follow one rule."""
-
-    rule: Rule
-
-
-Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
-# A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
-# that stands where an object or a list was expected is text; so is a long number where none was expected.
-
-PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE, PICTURE = How
+from masquerade.wire.chunks import ChunkStream
+from masquerade.wire.endpoint import Endpoint, check_messages
+from masquerade.wire.replies import Step, Written
+from masquerade.wire.rules import (
+    ALIAS,
+    DEEP,
+    JSON,
+    NUMBER,
+    OPAQUE,
+    PASS,
+    PICTURE,
+    SCHEMA,
+    TEXT,
+    Only,
+    Refuse,
+    Rule,
+)
 
 _NO_PICTURES = "pictures go to a recogniser of the gateway's own only, so they are not sent; send text"
 _NO_SOUND = "sound is not masked yet, so it is not sent or asked for; use text"
@@ -109,27 +82,6 @@ MESSAGE: dict[str, Rule] = {
         }
     ],
 }
-
-SCHEMA: dict[str, Rule] = {
-    "type": PASS,
-    "format": PASS,
-    "$ref": PASS,
-    "$schema": PASS,
-    "$id": PASS,
-    "required": PASS,
-    "enum": DEEP,
-    "const": DEEP,
-    "default": DEEP,
-    "examples": DEEP,
-}
-SCHEMA |= dict.fromkeys(
-    ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
-    NUMBER,
-)
-SCHEMA |= dict.fromkeys(("minItems", "maxItems", "minProperties", "maxProperties"), NUMBER)
-_schemas = Names(SCHEMA)
-SCHEMA |= {"properties": _schemas, "patternProperties": _schemas, "$defs": _schemas, "definitions": _schemas}
-SCHEMA["*"] = SCHEMA
 
 FUNCTION: dict[str, Rule] = {"name": PASS, "description": TEXT, "parameters": SCHEMA, "strict": PASS}
 
@@ -206,93 +158,27 @@ SEEN: dict[str, Rule] = PART | {
 REQUEST_WITH_PICTURES: dict[str, Rule] = REQUEST | {"messages": [MESSAGE | {"content": [SEEN]}]}
 """For a service that is shown pictures, once they are reduced: see ``Slots``."""
 
-
-# Replies
-
-KEPT = frozenset(
-    {
-        "created",
-        "data",
-        "encrypted_content",
-        "finish_reason",
-        "id",
-        "index",
-        "model",
-        "object",
-        "obfuscation",
-        "role",
-        "service_tier",
-        "signature",
-        "system_fingerprint",
-        "type",
-        "usage",
-    }
+WRITTEN = Written(
+    frozenset(
+        {
+            "created",
+            "data",
+            "encrypted_content",
+            "finish_reason",
+            "id",
+            "index",
+            "model",
+            "object",
+            "obfuscation",
+            "role",
+            "service_tier",
+            "signature",
+            "system_fingerprint",
+            "type",
+            "usage",
+        }
+    )
 )
-"""Fields of a reply in which no model writes text."""
-
-Step: TypeAlias = "str | int"
-Move: TypeAlias = Callable[[tuple[Step, ...], int], int]
-"""Where a character now stands of the text beside which an annotation stands; and the path of these two."""
-Restore: TypeAlias = Callable[[tuple[Step, ...], str], str]
-"""Restores one text (or one more piece of it) that stands at a path; elements of lists by their ``index``."""
-
-
-def restore_texts(node: Any, restore: Restore, path: tuple[Step, ...] = (), move: Move | None = None) -> bool:
-    """Restore every text under ``node`` in place; whether anything changed.
-
-    Log probabilities spell the stand-ins piece by piece, so they become null. Annotations say where in the
-    text they belong, so their offsets go through ``move``.
-    """
-    changed = False
-    listed = type(node) is list
-    items = enumerate(node) if listed else node.items()
-    for key, value in items:
-        kind = type(value)
-        if kind is str:
-            if key in KEPT:
-                continue
-            new = restore((*path, key), value)
-            if new != value:
-                node[key] = new
-                changed = True
-        elif kind is dict or kind is list:
-            if key == "logprobs":
-                node[key] = None
-                changed = True
-            elif key not in KEPT:
-                step = index_of(value, key) if listed and kind is dict else key
-                changed |= restore_texts(value, restore, (*path, step), move)
-    if move is not None and not listed and type(node.get("annotations")) is list:
-        changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
-    return changed
-
-
-def index_of(part: dict[str, Any], otherwise: int = 0) -> int:
-    """Which of its kind a choice or tool call of a reply says that it is."""
-    index = part.get("index")
-    return index if type(index) is int else otherwise
-
-
-def move_offsets(node: Any, move: Callable[[int], int]) -> bool:
-    """Change every offset under ``node`` in place; whether anything changed."""
-    changed = False
-    for key, value in list(enumerate(node) if type(node) is list else node.items()):
-        if key in ("start_index", "end_index") and type(value) is int:
-            node[key] = new = move(value)
-            changed |= new != value
-        elif type(value) in (dict, list):
-            changed |= move_offsets(value, move)
-    return changed
-
-
-def is_json(path: tuple[Step, ...], *, json_content: bool) -> bool:
-    """Whether the text at ``path`` of a reply is JSON, so that what is put into it must be escaped."""
-    return path[-1] == "arguments" or (json_content and "content" in path)
-
-
-def escape_json(text: str) -> str:
-    """``text`` as it stands inside a JSON string, without the quotation marks."""
-    return encode_basestring(text)[1:-1]
 
 
 def wants_json(request: dict[str, Any]) -> bool:
@@ -301,39 +187,11 @@ def wants_json(request: dict[str, Any]) -> bool:
     return type(form) is dict and form.get("type") in ("json_object", "json_schema")
 
 
-def delta_of(path: tuple[Step, ...], text: str) -> dict[str, Any]:
-    """The smallest delta that carries ``text`` at ``path``: the inverse of walking to it."""
-    value: Any = text
-    for step in reversed(path):
-        value = [_element(step, value)] if type(step) is int else {step: value}
-    return value  # type: ignore[no-any-return]
+def _is_json(path: tuple[Step, ...], json_content: bool) -> bool:
+    return path[-1] == "arguments" or (json_content and "content" in path)
 
 
-def _element(index: int, value: Any) -> Any:
-    return {"index": index, **value} if type(value) is dict else value
-
-
-def merge_delta(delta: dict[str, Any], path: tuple[Step, ...], text: str) -> bool:
-    """Append ``text`` to what ``delta`` already carries at ``path``; False, and nothing is done, where a
-    value of another shape stands in the way."""
-    node: Any = delta
-    for i, step in enumerate(path):
-        if type(step) is int:
-            if type(node) is not list:
-                return False
-            found = next((part for part in node if type(part) is dict and part.get("index") == step), None)
-            if found is None:
-                node.append(_element(step, delta_of(path[i + 1 :], text)))
-                return True
-        else:
-            if type(node) is not dict:
-                return False
-            found = node.get(step)
-            if found is None or found == "":
-                node |= delta_of(path[i:], text)
-                return True
-            if i + 1 == len(path) and type(found) is str:
-                node[step] = found + text
-                return True
-        node = found
-    return False
+CHAT = Endpoint(
+    "chat", "/chat/completions", REQUEST, check_messages, WRITTEN, ChunkStream, _is_json, wants_json,
+    seen=REQUEST_WITH_PICTURES,
+)  # fmt: skip

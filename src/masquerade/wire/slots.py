@@ -1,6 +1,6 @@
-"""Every text of a chat completion's request, and the way back to where it stands.
+"""Every text of a request, and the way back to where it stands.
 
-What is done with each field is said by the tables of ``openai.py``; this is the walk over a request by them.
+What is done with each field is said by the tables of its endpoint; this is the walk over a request by them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from masquerade.errors import BadInput
-from masquerade.wire.openai import (
+from masquerade.wire.rules import (
     ALIAS,
     DEEP,
     JSON,
@@ -21,8 +21,6 @@ from masquerade.wire.openai import (
     OPAQUE,
     PASS,
     PICTURE,
-    REQUEST,
-    REQUEST_WITH_PICTURES,
     TEXT,
     How,
     Names,
@@ -55,13 +53,14 @@ class Slots:
     pictures are refused.
 
     Raises:
-        BadInput: the request has no messages, or something in it cannot be masked; ``source`` is the
-            field's path, such as ``messages[0].content[1].image_url``.
+        BadInput: something in the request cannot be masked; ``source`` is the field's path, such as
+            ``messages[0].content[1].image_url``.
     """
 
     def __init__(
         self,
         request: dict[str, Any],
+        rules: dict[str, Rule],
         alias: Callable[[str], str] | None = None,
         picture: Callable[[str], str] | None = None,
     ) -> None:
@@ -71,9 +70,8 @@ class Slots:
         self._renames: list[tuple[dict[str, Any], str, int]] = []
         self._alias = alias
         self._picture = picture
-        _check_request(request)
         try:
-            self._fields(request, REQUEST if picture is None else REQUEST_WITH_PICTURES, ())
+            self._fields(request, rules, ())
         except RecursionError:
             raise BadInput("the request is nested too deeply") from None
 
@@ -281,17 +279,6 @@ def _unescaped(match: re.Match[str]) -> str:
         return str(orjson.loads(f'"{match[0]}"'))
     except orjson.JSONDecodeError:
         return match[0]  # half of a surrogate pair
-
-
-def _check_request(request: dict[str, Any]) -> None:
-    messages = request.get("messages")
-    if type(messages) is not list or not messages:
-        raise BadInput("a list of messages is needed", source="messages")
-    for i, message in enumerate(messages):
-        if type(message) is not dict:
-            raise BadInput("a message is an object with a role and content", source=f"messages[{i}]")
-    if type(request.get("stream", False)) not in (bool, type(None)):
-        raise BadInput("stream is true or false", source="stream")
 
 
 def _refuse(holder: dict[str, Any], key: str, rules: dict[str, Rule], path: tuple[object, ...]) -> None:

@@ -1,0 +1,187 @@
+"""One request to one address of a model service: masked, sent, restored, as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from masquerade.errors import MasqueradeError, UpstreamProblem
+from masquerade.serve import log
+from masquerade.serve.call import Call, Gone
+from masquerade.serve.callers import Who
+from masquerade.serve.metrics import Metrics
+from masquerade.serve.refusal import Header, Refusal
+from masquerade.serve.settings import Settings
+from masquerade.serve.tenants import Tenant
+from masquerade.serve.upstream import Reply, Upstream
+from masquerade.wire.endpoint import Endpoint
+from masquerade.wire.exchange import Exchange
+from masquerade.wire.sse import Event, encode
+
+if TYPE_CHECKING:
+    from masquerade.serve.recogniser import Recogniser  # loads PyTorch
+
+_REPLY_FACTOR = 4
+
+
+class Relay:
+    """Carries requests to the upstream of their API, and replies back. One serves a whole process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        upstreams: Mapping[str, Upstream],
+        metrics: Metrics,
+        recogniser: Recogniser | None = None,
+    ) -> None:
+        self._settings, self._upstreams = settings, upstreams
+        self._metrics, self._recogniser = metrics, recogniser
+
+    async def carry(self, call: Call, endpoint: Endpoint, who: Who, tenant: Tenant) -> None:
+        """Answer ``call``, which is for ``endpoint``.
+
+        Raises:
+            MasqueradeError: before anything is sent to the client, what went wrong.
+            Gone: the client hung up.
+        """
+        body = await call.read(self._settings.max_body, self._settings.idle_timeout)
+        exchange = await self._mask(call, endpoint, tenant, body)
+        call.stream = exchange.stream
+        async with call.while_client_waits():
+            await self._send(call, exchange, who.credentials, tenant)
+
+    async def _mask(self, call: Call, endpoint: Endpoint, tenant: Tenant, body: bytes) -> Exchange:
+        started = perf_counter()
+        try:
+            mask = partial(Exchange, tenant.masker, body, endpoint, alias=tenant.alias)
+            if self._recogniser is None:
+                exchange = await call.lease.work(len(body), mask)
+            else:  # a small file may hold a large picture
+                exchange = await call.lease.in_thread(mask, picture=self._recogniser.reducer())
+        except MasqueradeError:
+            raise
+        except Exception as problem:
+            log.failure(call, problem)
+            raise Refusal(
+                500, "masking_failed", "the request could not be masked, so nothing was sent"
+            ) from None
+        finally:
+            call.mask_seconds = perf_counter() - started
+        call.counts = exchange.counts
+        self._metrics.masked(call.mask_seconds, exchange.counts)
+        return exchange
+
+    async def _send(
+        self, call: Call, exchange: Exchange, credentials: Mapping[str, str], tenant: Tenant
+    ) -> None:
+        started = perf_counter()
+        headers = {"content-type": "application/json", **credentials}
+        reply = await self._upstreams[exchange.endpoint.api].send(
+            "POST", exchange.endpoint.path, exchange.request, headers
+        )
+        try:
+            shown = [*reply.headers, *_told(exchange, tenant)]
+            if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
+                await self._stream(call, exchange, reply, shown)
+            else:
+                body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
+                call.upstream_seconds = perf_counter() - started
+                status, body = await self._restored(call, exchange, reply.status, body)
+                if status >= 400:
+                    call.code = "upstream_error"
+                await call.respond(status, body, headers=shown)
+        finally:
+            reply.close()
+            call.upstream_seconds = call.upstream_seconds or perf_counter() - started
+            self._metrics.replied(call.upstream_seconds, exchange.restored, exchange.unresolved)
+
+    async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
+        if 200 <= status < 300:
+            return status, await call.lease.work(len(body), exchange.reply, body)
+        require_answer(self._settings, status)
+        return status, orjson.dumps(upstream_error(status, body, exchange.restore_whole))
+
+    async def _stream(self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header]) -> None:
+        restorer = exchange.events()
+        shown = [*shown, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        await call.start(reply.status, b"text/event-stream; charset=utf-8", shown, None)
+        try:
+            async for piece in reply.pieces():
+                out = await call.lease.work(restorer.held + len(piece), restorer.feed, piece)
+                call.lease.keep(restorer.held)
+                if out:
+                    await call.write(out, more=True)
+            out = restorer.finish()
+        except Gone:
+            raise
+        except Exception as problem:
+            # The status is sent, so the error is an event; without [DONE] no client takes this for the end.
+            if isinstance(problem, UpstreamProblem | Refusal):
+                refusal = problem if isinstance(problem, Refusal) else as_refusal(problem)
+                out = restorer.finish()
+            else:
+                log.failure(call, problem)
+                refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
+                out = b""
+            call.code = refusal.code
+            out += encode(Event(orjson.dumps(refusal.body(call.api))))
+        await call.write(out, more=False)
+
+
+def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:
+    """What a reply's headers say of masking."""
+    headers = [(b"x-masquerade-policy", tenant.masker.policy.version.encode())]
+    masked = {kind: sum(fates.values()) for kind, fates in exchange.summary()["masked"].items()}
+    for name, counts in ((b"x-masquerade-masked", masked), (b"x-masquerade-redacted", exchange.redacted)):
+        if counts:
+            headers.append((name, ", ".join(f"{kind}={n}" for kind, n in counts.items()).encode()))
+    return headers
+
+
+def require_answer(settings: Settings, status: int) -> None:
+    """Refuse statuses that say nothing to the client: they are about the gateway.
+
+    Raises:
+        UpstreamProblem: it is such a status.
+    """
+    if settings.holds_key and status in (401, 403):
+        raise UpstreamProblem("the model service refuses this gateway's own credentials")
+    if status < 400:
+        raise UpstreamProblem("the model service redirects elsewhere, which is not followed")
+
+
+def as_refusal(problem: UpstreamProblem) -> Refusal:
+    """What a client is told of it."""
+    code = "upstream_timeout" if problem.status == 504 else "upstream_failed"
+    return Refusal(problem.status, code, str(problem))
+
+
+def upstream_error(
+    status: int, body: bytes, restore: Callable[[dict[str, Any]], bool] | None
+) -> dict[str, Any]:
+    """The service's error in OpenAI's shape, restored, for it may quote what it was sent."""
+    told: Any = None
+    with contextlib.suppress(orjson.JSONDecodeError):
+        told = orjson.loads(body)
+    if not isinstance(told, dict):
+        told = {}
+    elif restore is not None:
+        restore(told)
+    error = told.get("error", told.get("detail", told.get("message")))
+    fields = error if isinstance(error, dict) else {}
+    message = fields.get("message") if fields else error
+    if not isinstance(message, str) or not message:
+        message = f"the model service answered with status {status}"
+    return {
+        "error": {
+            "message": message,
+            "type": fields.get("type") or "upstream_error",
+            "param": fields.get("param"),
+            "code": fields.get("code"),
+        }
+    }

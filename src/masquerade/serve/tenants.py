@@ -1,0 +1,57 @@
+"""What masks for each tenant, under the policy in force."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from masquerade.keys import Key
+from masquerade.mask.policy import Policy
+from masquerade.mask.text import Masker
+from masquerade.serve.finders import finders
+from masquerade.serve.settings import Settings, read
+from masquerade.wire.exchange import alias_under
+
+_MOST_TENANTS = 1024
+
+
+class Tenant(NamedTuple):
+    """What masks for one tenant."""
+
+    masker: Masker
+    alias: Callable[[str], str]
+
+
+class Tenants:
+    """The tenants under one policy. What a tenant needs is made when it first asks, and kept for the latest.
+
+    Raises:
+        BadInput, PolicyProblem: the policy that the settings name is missing or impossible.
+        MissingPackage: what reads the policy's models is not installed.
+    """
+
+    def __init__(self, settings: Settings, key: Key) -> None:
+        self._key = key
+        self.policy = _policy(settings)
+        self.finders = finders(self.policy, str(settings.policy))
+        self._made: OrderedDict[str, Tenant] = OrderedDict()
+        self.of("default").masker.mask("")  # compiles rules, loads models, so that no request waits for that
+
+    def of(self, name: str) -> Tenant:
+        """The tenant of this name."""
+        found = self._made.get(name)
+        if found is None:
+            masker = Masker(self._key, self.policy, name, self.finders)
+            found = self._made[name] = Tenant(masker, alias_under(self._key.tenant(name)))
+            if len(self._made) > _MOST_TENANTS:
+                self._made.popitem(last=False)
+        else:
+            self._made.move_to_end(name)
+        return found
+
+
+def _policy(settings: Settings) -> Policy:
+    if settings.policy is None:
+        return Policy()
+    return Policy.parse(read(settings.policy), source=str(settings.policy), finders=False)

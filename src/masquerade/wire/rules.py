@@ -1,0 +1,70 @@
+"""The words in which tables say what is done with the fields of a request.
+
+A field that is in no table is treated as private: every string, number and key below it is looked at
+(``DEEP``).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, NamedTuple, TypeAlias
+
+
+class How(enum.Enum):
+    """What is done with a value."""
+
+    PASS = enum.auto()  # a name or an enumeration; a string of another shape is masked as text
+    NUMBER = enum.auto()  # a number, which passes; anything else is treated as by PASS
+    TEXT = enum.auto()  # masked as text
+    JSON = enum.auto()  # JSON written as text: strings, numbers and keys in it are masked one by one
+    DEEP = enum.auto()  # whatever it is: strings, numbers and keys below it are masked one by one
+    ALIAS = enum.auto()  # names a person to the service: replaced by a keyed alias, never restored
+    OPAQUE = enum.auto()  # signed or encrypted by the service: goes back byte for byte
+    PICTURE = enum.auto()  # a picture: reduced to what is to be seen of it, all else with it is dropped
+
+
+class Refuse(NamedTuple):
+    """The request is refused if this field is present."""
+
+    why: str
+
+
+class Only(NamedTuple):
+    """The request is refused unless this field has one of these values."""
+
+    values: frozenset[str]
+    why: str
+
+
+class Names(NamedTuple):
+    """An object whose keys are names and whose values all follow one rule."""
+
+    rule: Rule
+
+
+Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
+# A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
+# that stands where an object or a list was expected is text; so is a long number where none was expected.
+
+PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE, PICTURE = How
+
+SCHEMA: dict[str, Rule] = {
+    "type": PASS,
+    "format": PASS,
+    "$ref": PASS,
+    "$schema": PASS,
+    "$id": PASS,
+    "required": PASS,
+    "enum": DEEP,
+    "const": DEEP,
+    "default": DEEP,
+    "examples": DEEP,
+}
+SCHEMA |= dict.fromkeys(
+    ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
+    NUMBER,
+)
+SCHEMA |= dict.fromkeys(("minItems", "maxItems", "minProperties", "maxProperties"), NUMBER)
+_schemas = Names(SCHEMA)
+SCHEMA |= {"properties": _schemas, "patternProperties": _schemas, "$defs": _schemas, "definitions": _schemas}
+SCHEMA["*"] = SCHEMA
