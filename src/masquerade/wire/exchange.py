@@ -18,6 +18,7 @@ from masquerade import crypto
 from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
 from masquerade.mask.restore import Restorer
+from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masker
 from masquerade.wire import openai
 from masquerade.wire.endpoint import Endpoint, Stream
@@ -83,6 +84,11 @@ class Exchange:
         """Stand-ins that the reply held and that were replaced by their originals."""
         self.unresolved = 0
         """What looks like a stand-in of ours in the reply but is damaged or unknown: left as it is."""
+
+    @property
+    def surrogates(self) -> tuple[Surrogate, ...]:
+        """What stands for what in the request; these hold the originals, so they stay on this side."""
+        return self._masked.surrogates
 
     def summary(self) -> dict[str, Any]:
         """What the client is told: counts only."""
