@@ -139,7 +139,7 @@ class Recogniser:
     # The service
 
     async def send(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, path: str, body: Body, headers: Mapping[str, str]
     ) -> LocalReply:
         """See :class:`masquerade.serve.upstream.Upstream`."""
         now = int(time.time())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy
+from masquerade.mask.span import Fate
 from masquerade.mask.text import Masker
 from masquerade.serve.finders import finders
 from masquerade.serve.settings import Settings, read
@@ -21,6 +23,9 @@ class Tenant(NamedTuple):
 
     masker: Masker
     alias: Callable[[str], str]
+    files: Masker
+    """The same for files, which hold more stand-ins than can be searched for at once: plausible values are
+    tokens there."""
 
 
 class Tenants:
@@ -35,6 +40,7 @@ class Tenants:
         self._key = key
         self.policy = _policy(settings)
         self.finders = finders(self.policy, str(settings.policy))
+        self._tokens = _tokens_only(self.policy)
         self._made: OrderedDict[str, Tenant] = OrderedDict()
         self.of("default").masker.mask("")  # compiles rules, loads models, so that no request waits for that
 
@@ -43,12 +49,24 @@ class Tenants:
         found = self._made.get(name)
         if found is None:
             masker = Masker(self._key, self.policy, name, self.finders)
-            found = self._made[name] = Tenant(masker, alias_under(self._key.tenant(name)))
+            files = masker
+            if self._tokens is not self.policy:
+                files = Masker(self._key, self._tokens, name, self.finders)
+            found = self._made[name] = Tenant(masker, alias_under(self._key.tenant(name)), files)
             if len(self._made) > _MOST_TENANTS:
                 self._made.popitem(last=False)
         else:
             self._made.move_to_end(name)
         return found
+
+
+def _tokens_only(policy: Policy) -> Policy:
+    plausible = [kind for kind, fate in policy.fates.items() if fate is Fate.PLAUSIBLE]
+    return (
+        replace(policy, fates={**policy.fates, **dict.fromkeys(plausible, Fate.TOKEN)})
+        if plausible
+        else policy
+    )
 
 
 def _policy(settings: Settings) -> Policy:

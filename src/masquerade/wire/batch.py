@@ -26,6 +26,7 @@ from masquerade.wire.endpoint import Endpoint, check_messages
 from masquerade.wire.exchange import Exchange
 from masquerade.wire.openai import CHAT
 from masquerade.wire.replies import Step, Written, escape_json, restore_texts
+from masquerade.wire.rules import DEEP, NUMBER, PASS
 
 LookUp = Callable[[Sequence[str]], Iterable[Surrogate]]
 """The surrogates that stand under needles, as far as any is known."""
@@ -45,6 +46,23 @@ def _no_check(request: dict[str, Any]) -> None:
 
 EXAMPLE = CHAT._replace(name="example", needs=_no_check)
 """A training example is masked as the request that it is made of; other shapes of it in depth."""
+
+
+OBJECT = Endpoint(
+    "files",
+    "/files",
+    {
+        "completion_window": PASS,
+        "endpoint": PASS,
+        "input_file_id": PASS,
+        "metadata": DEEP,
+        "output_expires_after": {"anchor": PASS, "seconds": NUMBER},
+    },
+    _no_check,
+    CHAT.written,
+    CHAT.stream,
+)
+"""What is said of files and batches in JSON."""
 
 
 def masked_request(
