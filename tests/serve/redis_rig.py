@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -61,9 +62,11 @@ class Redis:
         self._process.wait()
 
     def stop(self) -> None:
-        if self._process.poll() is None:
+        """Asks more than once: while it writes a file anew it does not listen."""
+        for _ in range(20):
+            if self._process.poll() is not None:
+                return
             self._process.terminate()
-            try:
-                self._process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=0.5)
+        self.kill()
