@@ -27,9 +27,7 @@ from masquerade.mask.policy import Finders
 from masquerade.mask.span import Span
 
 KEY = Key.generate()
-FILES = {
-    name: (resources.files("masquerade.mask") / "data" / name).read_bytes() for name in names.FILES
-}
+FILES = {name: (resources.files("masquerade.mask") / "data" / name).read_bytes() for name in names.FILES}
 MASKER = Masker(KEY)
 
 
@@ -321,7 +319,7 @@ def test_files_that_are_no_model_are_refused(
 
 
 def test_a_model_that_finds_nobody_is_not_used(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All its numbers are numbers, and all its words are nothing: what a spoiled weight in 8 bits looks like."""
+    """Its scores are numbers, and all words are nothing: what a spoiled weight in 8 bits looks like."""
     monkeypatch.setattr(names, "_session", lambda network: Broken(_with(0)))
     for _ in range(2):
         with pytest.raises(EngineProblem, match="model of names") as caught:

@@ -73,13 +73,13 @@ class Model(NamedTuple):
             width, scale, reach = int(told["width"]), float(told["scale"]), int(told["reach"])
         except (ValueError, TypeError, KeyError):
             raise _broken("names.json says no width, scale and reach") from None
-        model = cls(*(files[name] for name in FILES[:3]), width, scale, reach)
+        table, lists, network = (files[name] for name in FILES[:3])
+        model = cls(table, lists, network, width, scale, reach)
         model._check()
         return model
 
     def _check(self) -> None:
-        """Nothing stands where nothing may: what is no number, or not in order, would find nothing, and say so
-        to nobody."""
+        """Refuse what is no number, or not in order: it would find nothing, and say so to nobody."""
         if not (self.width > 0 and 0 < self.scale < math.inf and self.reach >= 0):
             raise _broken("names.json says no width, scale and reach")
         if len(self.table) != words.ROWS * self.width:
