@@ -355,16 +355,19 @@ def mixed(word: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("more", "kinds"),
+    ("more", "kinds", "masked"),
     [
-        ("", {"LOCATION"}),
-        ('[fates]\nLOCATION = "keep"\n[thresholds]\nPERSON = 0.3', {"PERSON"}),
-        ("[thresholds]\nLOCATION = 0.95\nPERSON = 0.3", {"PERSON"}),
-        ('[fates]\nLOCATION = "keep"', set()),
-        ("[thresholds]\nLOCATION = 0.95", set()),
+        ("", {"LOCATION"}, True),
+        ("[thresholds]\nPERSON = 0.3", {"LOCATION", "PERSON"}, True),
+        ('[fates]\nLOCATION = "keep"\n[thresholds]\nPERSON = 0.3', {"LOCATION", "PERSON"}, True),
+        ("[thresholds]\nLOCATION = 0.95\nPERSON = 0.3", {"PERSON"}, True),
+        ('[fates]\nLOCATION = "keep"', {"LOCATION"}, False),
+        ("[thresholds]\nLOCATION = 0.95", set(), False),
     ],
 )
-def test_what_a_policy_leaves_alone_hides_nobody(more: str, kinds: set[str], tmp_path: Path) -> None:
+def test_what_a_policy_leaves_alone_hides_nobody(
+    more: str, kinds: set[str], masked: bool, tmp_path: Path
+) -> None:
     """Of one token the model says: a place by 0.45, a person by 0.40, nothing by 0.09."""
     labels = ("O", "B-LOC", "B-PER", "I-PER", "I-LOC", "MISC")
     onnx_model(tmp_path, labels)
@@ -376,7 +379,10 @@ def test_what_a_policy_leaves_alone_hides_nobody(more: str, kinds: set[str], tmp
     table[VOCABULARY.index("Ada")] = shares
     made.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(table, "table"))
     onnx.save(made, tmp_path / "model.onnx")
-    assert {kind for kind, _ in values(finder(f"onnx:{tmp_path}", more), "Ada")} == kinds
+    look = finder(f"onnx:{tmp_path}", f"only = true\n{more}")
+    assert {kind for kind, _ in values(look, "Ada")} == kinds
+    whole = Masker(Key.generate(), policy(f"onnx:{tmp_path}", f"only = true\n{more}"), finders=[look])
+    assert ("Ada" not in whole.mask("Ada").text) == masked
 
 
 # -- long texts ------------------------------------------------------------------------------------------
@@ -834,15 +840,6 @@ def test_gliner_without_its_tokenizer_is_refused(zero: str, monkeypatch: pytest.
         finder(zero).load()
 
 
-def test_gliner_is_not_asked_for_what_is_kept(zero: str) -> None:
-    look = finder(zero, '[fates]\nLOCATION = "keep"')
-    assert values(look, "in Berlin") == [] and "location" not in Zero.asked
-    assert "LOCATION" in look.kinds
-    kept = "\n".join(f'{kind} = "keep"' for kind in ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS"))
-    with pytest.raises(PolicyProblem, match="asked for nothing"):
-        finder(zero, f"[fates]\n{kept}").load()
-
-
 def test_gliner_reads_long_texts_in_windows(zero: str) -> None:
     look = finder(zero)
     for before in range(80):
@@ -1021,6 +1018,30 @@ def test_the_gateway_masks_with_a_model(
     assert b"Lovelace" not in request.body
     assert b"[PERSON_" in request.body
     assert "Lovelace" not in running.log_path.read_text()
+
+
+def test_a_model_that_fails_in_a_request_sends_nothing(upstream: Service, tmp_path: Path) -> None:
+    """Of one word the model has no numbers: the text is neither sent nor told, and the next one goes on."""
+    upstream.reset()
+    place = onnx_model(tmp_path / "ner")
+    import onnx
+
+    made = onnx.load(place / "model.onnx")
+    table = onnx.numpy_helper.to_array(made.graph.initializer[0]).copy()
+    table[VOCABULARY.index("Esperanto")] = np.nan
+    made.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(table, "table"))
+    onnx.save(made, place / "model.onnx")
+    path = tmp_path / "policy.toml"
+    path.write_text(f"version = 1\n[finder]\nuse = 'onnx:{place}'\n", encoding="utf-8")
+    running = Gateway(tmp_path, upstream=upstream.url, policy=path)
+    try:
+        failed = running.chat("the canary speaks Esperanto")
+        assert failed.status == 500 and "canary" not in str(failed.body)
+        assert upstream.requests == []
+        assert running.chat("Ada Lovelace").status == 200
+    finally:
+        running.stop()
+    assert "canary" not in running.log_path.read_text() and "Esperanto" not in running.log_path.read_text()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

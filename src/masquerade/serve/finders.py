@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ from typing import Any, NamedTuple
 from masquerade.errors import EngineProblem, MasqueradeError, MissingPackage, PolicyProblem
 from masquerade.mask.normal import Normal
 from masquerade.mask.policy import NONE, Policy
-from masquerade.mask.span import KINDS, Fate, Finder, Span
+from masquerade.mask.span import KINDS, Finder, Span
 
 _PACKAGES = {
     "spacy": ("spacy",),
@@ -244,11 +243,6 @@ def _spelled(label: str) -> str:
     return re.sub(r"[\W_]+", "_", label.upper())
 
 
-def _least(kind: str, policy: Policy) -> float:
-    """The score from which a find of a kind counts; none does of one that is kept."""
-    return math.inf if policy.fate(kind) is Fate.KEEP else policy.threshold(kind)
-
-
 def _private(kinds: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({kind for kind in kinds if kind != NONE}))
 
@@ -320,8 +314,8 @@ class _Tagger:
 
     A token is private as far as the model does not say that it is not: its score is 1 less the probability
     of all that is none of our kinds, and the policy's threshold decides. So a name that might as well be a
-    place is found. Where this is not enough for the kind that is most probable, or that one is kept, the
-    token is of another kind whose own probability is enough: what a policy leaves alone hides nobody.
+    place is found, as the kind that is most probable; and as every other whose own probability is enough, for
+    the first may be one that is left alone.
     """
 
     def __init__(
@@ -348,7 +342,7 @@ class _Tagger:
         of = _kinds_of(labels, policy)
         self.kinds = _private(of.values())
         self._member = np.array([[of[label] == kind for kind in self.kinds] for label in labels], float)
-        self._least = np.array([_least(kind, policy) for kind in self.kinds])
+        self._least = [policy.threshold(kind) for kind in self.kinds]
         self._begins = np.array([(_tag(label) or "I") in _BEGINS for label in labels], float)[:, None]
 
     def __call__(self, text: str) -> Iterator[Span]:
@@ -375,30 +369,26 @@ class _Tagger:
     def _runs(self, offsets: Sequence[tuple[int, int]], odds: Any) -> Iterator[Span]:
         import numpy as np
 
+        at = [i for i, (start, end) in enumerate(offsets) if start < end]
+        odds = odds[at]
         by_kind = odds @ self._member
-        best, sure = by_kind.argmax(axis=1), by_kind.sum(axis=1)
-        enough = by_kind >= self._least
-        other = (sure < self._least[best]) & enough.any(axis=1)
-        best[other] = np.where(enough, by_kind, -1)[other].argmax(axis=1)
-        sure[other] = by_kind[other, best[other]]
+        best, whole = by_kind.argmax(axis=1), np.minimum(by_kind.sum(axis=1), 1.0)
         begins = 2 * (odds @ (self._member * self._begins)) > by_kind
-        run: Span | None = None
-        for i, (start, end) in enumerate(offsets):
-            if start == end:
-                continue
-            kind, score = self.kinds[best[i]], min(1.0, float(sure[i]))
-            if score < self._least[best[i]]:
-                token = None
-            elif run is not None and run.kind == kind and not begins[i, best[i]]:
-                run = Span(run.start, end, kind, max(run.score, score))
-                continue
-            else:
-                token = Span(start, end, kind, score)
+        for k, (kind, least) in enumerate(zip(self.kinds, self._least, strict=True)):
+            scores = np.where((best == k) & (whole >= least), whole, by_kind[:, k])
+            last, run = -2, None
+            for i in np.flatnonzero(scores >= least).tolist():
+                start, end = offsets[at[i]]
+                score = float(scores[i])
+                if run is not None and i == last + 1 and not begins[i, k]:
+                    run = Span(run.start, end, kind, max(run.score, score))
+                else:
+                    if run is not None:
+                        yield run
+                    run = Span(start, end, kind, score)
+                last = i
             if run is not None:
                 yield run
-            run = token
-        if run is not None:
-            yield run
 
 
 def _check_tokenizer(has: int, known: object) -> None:
@@ -529,11 +519,10 @@ def _load_gliner(path: Path | str, policy: Policy) -> _Loaded:
     model.eval()
     if not all(bool(weights.isfinite().all()) for weights in model.parameters()):
         raise _Unusable("has weights that are no numbers, so it would find nothing")
-    kinds = {label: kind for label, kind in {**_ASKED, **policy.finder.labels}.items() if kind != NONE}
-    asked = {label: kind for label, kind in kinds.items() if _least(kind, policy) < math.inf}
+    asked = {label: kind for label, kind in {**_ASKED, **policy.finder.labels}.items() if kind != NONE}
     if not asked:
-        raise _Unusable("is asked for nothing: all kinds are none, or kept")
-    least = min(_least(kind, policy) for kind in asked.values())
+        raise _Unusable("is asked for nothing: all labels are none")
+    least = min(policy.threshold(kind) for kind in asked.values())
     size = min(_GLINER_WINDOW, model.config.max_len)
     if not isinstance(size, int) or size < 2:
         raise _Unusable("reads too few words at once")
@@ -553,7 +542,7 @@ def _load_gliner(path: Path | str, policy: Policy) -> _Loaded:
             )
         return [Span(e["start"], e["end"], asked[e["label"]], min(1.0, float(e["score"]))) for e in found]
 
-    return _Loaded(_in_windows(read, size), _private(kinds.values()))
+    return _Loaded(_in_windows(read, size), _private(asked.values()))
 
 
 _LOADERS: dict[str, Callable[[Path | str, Policy], _Loaded]] = {
