@@ -286,6 +286,24 @@ def test_places_are_counted_in_characters(maker: str, before: str, models: Calla
     assert values(finder(models(maker)), text) == [("PERSON", "Ada Lovelace"), ("LOCATION", "Berlin")]
 
 
+def test_a_pipeline_with_weights_that_are_no_numbers_is_refused(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy", reason="spaCy is not installed: masquerade[spacy]")
+    from spacy.training import Example
+
+    pipeline = spacy.load(spacy_model(tmp_path / "ner"))
+    part = pipeline.add_pipe("ner")
+    part.add_label("PERSON")
+    text = pipeline.make_doc("Ada in Berlin")
+    part.initialize(lambda: [Example.from_dict(text, {"entities": [(0, 3, "PERSON")]})], nlp=pipeline)
+    pipeline.to_disk(tmp_path / "whole")
+    assert finder(f"spacy:{tmp_path / 'whole'}").kinds == ("LOCATION", "PERSON")
+    node = next(node for node in part.model.walk() if node.has_param("W"))
+    node.set_param("W", node.get_param("W") * np.float32("nan"))
+    pipeline.to_disk(tmp_path / "broken")
+    with pytest.raises(PolicyProblem, match="no numbers"):
+        finder(f"spacy:{tmp_path / 'broken'}").load()
+
+
 def test_what_a_pipeline_of_spacy_finds_beside_entities(tmp_path: Path) -> None:
     spacy = pytest.importorskip("spacy", reason="spaCy is not installed: masquerade[spacy]")
     pipeline = spacy.load(spacy_model(tmp_path / "ner"))

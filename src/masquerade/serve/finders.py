@@ -494,6 +494,8 @@ def _load_spacy(place: Path | str, policy: Policy) -> _Loaded:
     ]
     if not finding:
         raise _Unusable("has no component that finds entities")
+    if not all(_has_numbers(part) for _, part in pipeline.pipeline):
+        raise _Unusable("has weights that are no numbers, so it would miss what is there")
     kinds = _kinds_of(
         dict.fromkeys(label for name in finding for label in pipeline.pipe_labels[name]), policy
     )
@@ -512,13 +514,24 @@ def _load_spacy(place: Path | str, policy: Policy) -> _Loaded:
     return _Loaded(_in_windows(read, _SPACY_WINDOW), _private(kinds.values()))
 
 
+def _has_numbers(part: Any) -> bool:
+    """Whether all weights that a component of spaCy has are numbers."""
+    nodes = part.model.walk() if hasattr(getattr(part, "model", None), "walk") else ()
+    return all(
+        bool(node.ops.xp.isfinite(node.get_param(name)).all())
+        for node in nodes
+        for name in node.param_names
+        if node.has_param(name)
+    )
+
+
 def _load_gliner(path: Path | str, policy: Policy) -> _Loaded:
     from gliner import GLiNER
 
     model = GLiNER.from_pretrained(str(path), local_files_only=True)
     model.eval()
     if not all(bool(weights.isfinite().all()) for weights in model.parameters()):
-        raise _Unusable("has weights that are no numbers, so it would find nothing")
+        raise _Unusable("has weights that are no numbers, so it would miss what is there")
     asked = {label: kind for label, kind in {**_ASKED, **policy.finder.labels}.items() if kind != NONE}
     if not asked:
         raise _Unusable("is asked for nothing: all labels are none")
