@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import re2
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-from masquerade.errors import PolicyProblem
+from masquerade.errors import EngineProblem, PolicyProblem
 from masquerade.mask import scanner
 from masquerade.mask.normal import Normal, lowered
 from masquerade.mask.policy import NAMES_FIND, Pattern, Policy, Words, readied
@@ -46,6 +46,14 @@ def _find_rules(plain: Normal) -> list[Found]:
     return [(*plain.original(start, end), kind, score) for start, end, kind, score in found]
 
 
+def _sure(spans: Iterable[Found]) -> Iterator[Found]:
+    """``spans``, of which all have a score: what is no number reaches no threshold, and would be lost."""
+    for span in spans:
+        if math.isnan(span[3]):
+            raise EngineProblem("a finder gave a score that is no number, so nothing is known of its find")
+        yield span
+
+
 _RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
 _RAGGED_AFTER = re.compile(r"[ ().\-/]?[0-9]|[A-Za-z@_]|[.:/+\-][A-Za-z]")
 
@@ -71,13 +79,14 @@ class Lookout:
             could not be looked at must not be sent.
 
     Raises:
-        PolicyProblem: the policy names models, and none was passed: what they would find would be sent.
+        PolicyProblem: the policy names models, and fewer were passed: what they would find would be sent.
     """
 
     def __init__(self, policy: Policy, finders: Sequence[Finder] = ()) -> None:
-        if policy.finder.models and not finders:
+        if len(finders) < len(policy.finder.models):
+            passed = "fewer finders were passed" if finders else "no finder was passed"
             raise PolicyProblem(
-                "[finder] names models, and no finder was passed: load them with serve.finders.finders",
+                f"[finder] names models, and {passed}: load them with serve.finders.finders",
                 line=policy.finder.line,
             )
         self._policy = policy
@@ -135,7 +144,7 @@ class Lookout:
 
             found.extend(shipped().find(plain, mentions, self._least))
         for finder in self._finders:
-            found.extend(finder(text))
+            found.extend(_sure(finder(text)))
         for own in self._patterns:
             found.extend(own.find(plain))
         verdicts = self._verdicts

@@ -11,7 +11,9 @@ stand for it. How it was made: ``training/``; what it was measured on, and what 
 from __future__ import annotations
 
 import json
+import math
 import re
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
@@ -20,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from masquerade.errors import MissingPackage
+from masquerade.errors import EngineProblem, MissingPackage
 from masquerade.mask import native, words
 from masquerade.mask.mentions import everywhere
 from masquerade.mask.normal import Normal
@@ -37,6 +39,10 @@ _AT_ONCE = 8192
 """Words that the network is given in one piece, and more on both sides."""
 _SEEN_AT_ONCE = 1 << 17
 """Words of which all that is to be seen is held at once: it takes a hundred times the room of the text."""
+_LABELS = 1 + 4 * len(KINDS)
+_SOMEBODY = "Dear Ms. Lovelace, Ada Lovelace and John Smith live in London.\n张伟和李晓明住在上海。"
+"""Where any model of names finds something."""
+_LOADING = threading.Lock()
 
 Floats = NDArray[np.float32]
 
@@ -57,10 +63,35 @@ class Model(NamedTuple):
 
     @classmethod
     def of(cls, files: dict[str, bytes]) -> Model:
-        """By the names of :data:`FILES`."""
-        told = json.loads(files["names.json"])
+        """By the names of :data:`FILES`.
+
+        Raises:
+            EngineProblem: they are none.
+        """
+        try:
+            told = json.loads(files["names.json"])
+            width, scale, reach = int(told["width"]), float(told["scale"]), int(told["reach"])
+        except (ValueError, TypeError, KeyError):
+            raise _broken("names.json says no width, scale and reach") from None
         table, lists, network = (files[name] for name in FILES[:3])
-        return cls(table, lists, network, int(told["width"]), float(told["scale"]), int(told["reach"]))
+        model = cls(table, lists, network, width, scale, reach)
+        model._check()
+        return model
+
+    def _check(self) -> None:
+        """Refuse what is no number, or not in order: it would find nothing, and say so to nobody."""
+        if not (self.width > 0 and 0 < self.scale < math.inf and self.reach >= 0):
+            raise _broken("names.json says no width, scale and reach")
+        if len(self.table) != words.ROWS * self.width:
+            raise _broken("names.table is of another size")
+        entries = len(self.lists) // 6
+        hashes = np.frombuffer(self.lists, np.uint32, entries)
+        if len(self.lists) != 6 * entries or not (hashes[:-1] < hashes[1:]).all():
+            raise _broken("names.lists is of another size, or not in order")
+
+
+def _broken(what: str) -> EngineProblem:
+    return EngineProblem(f"the model of names cannot be used: {what}. Install the package again")
 
 
 @cache
@@ -69,9 +100,23 @@ def shipped() -> Names:
 
     Raises:
         MissingPackage: onnxruntime is not installed.
+        EngineProblem: its files are broken.
     """
+    with _LOADING:  # threads that come together wait here, and once it is there nobody comes here
+        return _loaded()
+
+
+@cache
+def _loaded() -> Names:
     folder = resources.files("masquerade.mask") / "data"
-    return Names(Model.of({name: (folder / name).read_bytes() for name in FILES}))
+    try:
+        files = {name: (folder / name).read_bytes() for name in FILES}
+    except OSError as problem:
+        raise _broken(f"{problem.strerror}") from None
+    names = Names(Model.of(files))
+    if not names(_SOMEBODY):
+        raise _broken("it finds nobody where somebody is")
+    return names
 
 
 class Names:
@@ -79,6 +124,7 @@ class Names:
 
     Raises:
         MissingPackage: onnxruntime is not installed.
+        EngineProblem: it cannot read the network.
     """
 
     def __init__(self, model: Model) -> None:
@@ -94,6 +140,9 @@ class Names:
         """Names in ``text``: sorted, disjoint, offsets into it.
 
         Time is linear in the length of ``text``. Where a long text is cut for the network, nothing changes.
+
+        Raises:
+            EngineProblem: the network gave no number for a word, so nothing is known of this text.
         """
         return self.find(Normal(text))
 
@@ -159,6 +208,8 @@ class Names:
 
     def _run(self, sums: Floats) -> Floats:
         scores: Floats = self._network.run(None, {"sums": sums})[0]
+        if scores.shape != (len(sums), _LABELS) or not math.isfinite(scores.sum()):
+            raise EngineProblem("the model of names gave no number for each word and label")
         return scores
 
     def __repr__(self) -> str:
@@ -212,7 +263,10 @@ def _session(network: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a gateway has other work for the others
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # the library's own, of which it makes no class known
+        raise _broken(f"names.onnx is no network: {type(problem).__name__}") from None
 
 
 _See = Callable[[str, int, int], tuple[NDArray[np.int32], Floats]]
