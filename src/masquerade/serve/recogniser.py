@@ -31,7 +31,7 @@ from masquerade.errors import BadInput
 from masquerade.serve.mirror import Answer
 from masquerade.serve.pictures import reduced
 from masquerade.serve.source import Unreadable
-from masquerade.serve.upstream import LocalReply
+from masquerade.serve.upstream import Body, LocalReply
 from masquerade.transfer.handover import Handover
 from masquerade.transfer.models import Shape
 from masquerade.transfer.report import png
@@ -138,9 +138,7 @@ class Recogniser:
 
     # The service
 
-    async def send(
-        self, method: str, path: str, body: Body, headers: Mapping[str, str]
-    ) -> LocalReply:
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> LocalReply:
         """See :class:`masquerade.serve.upstream.Upstream`."""
         now = int(time.time())
         if path == "/models":
