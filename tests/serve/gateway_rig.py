@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from masquerade.serve import mirror
 from masquerade.serve.settings import Settings
+from masquerade.serve.upstream import mirrored
 
 Behave = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
 
@@ -102,9 +102,7 @@ class Service:
         try:
             if self.behave is not None:
                 return await self.behave(request, body)
-            if request.path == "/v1/models":
-                return web.Response(body=mirror.models(), content_type="application/json")
-            return await pieces(request, *mirror.answer(body))
+            return await pieces(request, *mirrored(request.path.removeprefix("/v1"), body))
         except asyncio.CancelledError:
             self.cancelled.set()
             raise

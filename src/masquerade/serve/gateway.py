@@ -1,6 +1,6 @@
 """The gateway: an OpenAI client on one side, a model service on the other, private data on the first only.
 
-    POST /v1/chat/completions   masked, sent, restored; plain and streaming
+    POST /v1/chat/completions, /v1/responses, /v1/embeddings ...   masked, sent, restored: ``wire/``
     POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
     GET  /healthz  /metrics     for whoever runs it
@@ -35,14 +35,17 @@ from masquerade.serve.settings import Settings
 from masquerade.serve.tenants import Tenants
 from masquerade.serve.trial import Trial
 from masquerade.serve.upstream import Http, Mirror, Upstream
-from masquerade.wire import openai
+from masquerade.wire import openai, responses
 from masquerade.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
 
 _SETTINGS = "MASQUERADE_SETTINGS"
-_ENDPOINTS: dict[str, Endpoint] = {"/v1" + each.path: each for each in (openai.CHAT,)}
+_ENDPOINTS: dict[str, Endpoint] = {
+    "/v1" + each.path: each for each in (*openai.ENDPOINTS, *responses.ENDPOINTS)
+}
+_REFUSED: dict[str, str] = {"/v1" + path: why for path, why in openai.REFUSED.items()}
 _ROUTES: dict[str, tuple[str, str]] = {
     **{path: (endpoint.name, "POST") for path, endpoint in _ENDPOINTS.items()},
     "/v1/images/classifications": ("pictures", "POST"),
@@ -137,12 +140,14 @@ class Gateway:
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
+        if why := _REFUSED.get(call.path):
+            raise Refusal(400, "cannot_be_masked", f"this address is not served: {why}")
         if known is None or off.get(known[0]):
             raise Refusal(
                 404,
                 "unknown_url",
-                "there is no such address here; this gateway serves POST /v1/chat/completions and "
-                "GET /v1/models, and refuses what it cannot mask",
+                "there is no such address here; this gateway serves the addresses in its documentation, such "
+                "as POST /v1/chat/completions, and refuses what it cannot mask",
             )
         call.route, method = known
         if call.method != method and not (method == "GET" and call.method == "HEAD"):

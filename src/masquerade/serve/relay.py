@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
 
 _REPLY_FACTOR = 4
+_MEDIA_TYPE = re.compile(r"[a-z]{1,32}/[a-z0-9.+\-]{1,64}")
 
 
 class Relay:
@@ -88,6 +90,8 @@ class Relay:
             shown = [*reply.headers, *_told(exchange, tenant)]
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
                 await self._stream(call, exchange, reply, shown)
+            elif 200 <= reply.status < 300 and exchange.endpoint.media:
+                await _as_it_comes(call, reply, shown)
             else:
                 body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
                 call.upstream_seconds = perf_counter() - started
@@ -131,6 +135,15 @@ class Relay:
             call.code = refusal.code
             out += encode(Event(orjson.dumps(refusal.body(call.api))))
         await call.write(out, more=False)
+
+
+async def _as_it_comes(call: Call, reply: Reply, shown: list[Header]) -> None:
+    """Sound, say, of a request in which nothing was found."""
+    kind = reply.content_type if _MEDIA_TYPE.fullmatch(reply.content_type) else "application/octet-stream"
+    await call.start(reply.status, kind.encode(), shown, None)
+    async for piece in reply.pieces():
+        await call.write(piece, more=True)
+    await call.write(b"", more=False)
 
 
 def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 import aiohttp
+import orjson
 import yarl
 
 from masquerade import __version__
 from masquerade.errors import UpstreamProblem
-from masquerade.serve import mirror
+from masquerade.serve import mirror, mirror_responses, mirror_small
 from masquerade.serve.settings import Settings
 
 _PASSED_BACK = re.compile(
@@ -191,6 +192,27 @@ def _problems() -> Iterator[None]:
         raise UpstreamProblem("the model service broke off its reply") from None
 
 
+_ANSWERS: dict[str, Callable[[bytes, int], mirror.Answer]] = {
+    "/chat/completions": mirror.answer,
+    "/completions": mirror_small.completions,
+    "/embeddings": mirror_small.embeddings,
+    "/moderations": mirror_small.moderations,
+    "/responses": mirror_responses.answer,
+    "/responses/compact": mirror_responses.compact,
+    "/responses/input_tokens": mirror_responses.count,
+}
+
+
+def mirrored(path: str, body: bytes, created: int = 0) -> mirror.Answer:
+    """What the mirror model answers at ``path``; ``created`` is the time to write into it, in seconds."""
+    if path == "/models":
+        return mirror.Answer(200, "application/json", [mirror.models(created)])
+    if path not in _ANSWERS:
+        problem = {"message": "the mirror model does not draw or speak", "type": "invalid_request_error"}
+        return mirror.Answer(404, "application/json", [orjson.dumps({"error": problem})])
+    return _ANSWERS[path](body, created)
+
+
 class Mirror:
     """The mirror model, as if it were a service."""
 
@@ -199,9 +221,7 @@ class Mirror:
         if path.startswith(("/files", "/batches")) or isinstance(body, Upload):
             raise UpstreamProblem("the mirror model keeps no files: name a model service")
         now = int(time.time())
-        if path == "/models":
-            return LocalReply(mirror.Answer(200, "application/json", [mirror.models(now)]))
-        return LocalReply(mirror.answer(body or b"", now))
+        return LocalReply(mirrored(path, body or b"", now))
 
     async def close(self) -> None:
         """See :class:`Upstream`."""

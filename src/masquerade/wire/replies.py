@@ -24,6 +24,8 @@ class Written(NamedTuple):
     """Fields in which no model writes text, or whose bytes its maker signs: they pass."""
     objects: frozenset[str] = frozenset()
     """Fields whose values are the model's own objects: every string and key below them is restored."""
+    told: frozenset[str] = frozenset()
+    """Types of objects that are a step of the paths below them, where they decide how a text is restored."""
 
 
 def restore_texts(
@@ -31,8 +33,8 @@ def restore_texts(
 ) -> bool:
     """Restore every text under ``node`` in place; whether anything changed.
 
-    Log probabilities spell the stand-ins piece by piece, so they become null. Annotations say where in the
-    text they belong, so their offsets go through ``move``.
+    Log probabilities spell the stand-ins piece by piece, so they become null, a list of them empty.
+    Annotations say where in the text they belong, so their offsets go through ``move``.
 
     Raises:
         UpstreamProblem: it is nested too deeply.
@@ -48,11 +50,13 @@ def _restore(
 ) -> bool:
     changed = False
     listed = type(node) is list
+    if not listed and type(told := node.get("type")) is str and told in written.told:
+        path = (*path, told)
     items = enumerate(node) if listed else node.items()
     for key, value in items:
         kind = type(value)
         if kind is str:
-            if key in written.kept:
+            if not value or key in written.kept:
                 continue
             new = restore((*path, key), value)
             if new != value:
@@ -60,8 +64,9 @@ def _restore(
                 changed = True
         elif kind is dict or kind is list:
             if key == "logprobs":
-                node[key] = None
-                changed = True
+                if value != []:
+                    node[key] = None if kind is dict else []
+                    changed = True
             elif key in written.objects:
                 changed |= _restore_object(value, restore, (*path, key))
             elif key not in written.kept:

@@ -21,6 +21,7 @@ class How(enum.Enum):
     ALIAS = enum.auto()  # names a person to the service: replaced by a keyed alias, never restored
     OPAQUE = enum.auto()  # signed or encrypted by the service: goes back byte for byte
     PICTURE = enum.auto()  # a picture: reduced to what is to be seen of it, all else with it is dropped
+    DROP = enum.auto()  # cannot be looked at and is not needed: left out
 
 
 class Refuse(NamedTuple):
@@ -32,7 +33,20 @@ class Refuse(NamedTuple):
 class Only(NamedTuple):
     """The request is refused unless this field has one of these values."""
 
+    values: frozenset[str | bool]
+    why: str
+
+
+class Never(NamedTuple):
+    """The request is refused if this field has one of these values; others pass as names do."""
+
     values: frozenset[str]
+    why: str
+
+
+class Strings(NamedTuple):
+    """A text or a list of texts, masked; the request is refused if anything else is among them."""
+
     why: str
 
 
@@ -42,11 +56,11 @@ class Names(NamedTuple):
     rule: Rule
 
 
-Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
+Rule: TypeAlias = "How | Refuse | Only | Never | Strings | Names | dict[str, Any] | list[Any]"
 # A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
 # that stands where an object or a list was expected is text; so is a long number where none was expected.
 
-PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE, PICTURE = How
+PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE, PICTURE, DROP = How
 
 SCHEMA: dict[str, Rule] = {
     "type": PASS,

@@ -16,6 +16,7 @@ from masquerade.errors import BadInput
 from masquerade.wire.rules import (
     ALIAS,
     DEEP,
+    DROP,
     JSON,
     NUMBER,
     OPAQUE,
@@ -24,9 +25,11 @@ from masquerade.wire.rules import (
     TEXT,
     How,
     Names,
+    Never,
     Only,
     Refuse,
     Rule,
+    Strings,
 )
 
 _NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}|[0-9]{1,8}")
@@ -37,6 +40,9 @@ _JSON_LEAF = re.compile(
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NAMED = (PASS, NUMBER)
+_FORBIDS = (Refuse, Only, Never, Strings)
+_ALLOWED: dict[type, Rule] = {Never: PASS, Strings: TEXT}
+"""How the values that such a rule does not forbid are treated; those of others pass."""
 _LONGEST_LABEL = 64
 _SHORTEST_HIDEOUT = 8
 _DIGIT = re.compile(r"[0-9]")
@@ -98,8 +104,13 @@ class Slots:
                 rule = others
                 if others is DEEP or not _is_name(key):
                     self._renames.append((holder, key, self._add(key)))
-            elif type(rule) is Refuse or type(rule) is Only:
+            elif type(rule) in _FORBIDS:
                 _refuse(holder, key, rules, path)
+                rule = _ALLOWED.get(type(rule))
+                if rule is None:
+                    continue
+            elif rule is DROP:
+                del holder[key]
                 continue
             elif rule is PICTURE:
                 self._reduce(holder, key, path)
@@ -282,17 +293,22 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _refuse(holder: dict[str, Any], key: str, rules: dict[str, Rule], path: tuple[object, ...]) -> None:
-    """Refuse what ``Refuse`` and ``Only`` forbid; of several such fields, name the one that says most."""
+    """Refuse what a rule forbids; of several such fields, name the one that says most."""
     rule, value = rules[key], holder[key]
     if value is None:
         return
+    each = value if type(value) is list else [value]
+    if type(rule) is Never and not any(type(v) is str and v in rule.values for v in each):
+        return
+    if type(rule) is Strings and all(type(v) is str for v in each):
+        return
     if type(rule) is Only:
-        if all(type(v) is str and v in rule.values for v in (value if type(value) is list else [value])):
+        if all(type(v) in (str, bool) and v in rule.values for v in each):
             return
         for name, other in rules.items():
             if type(other) is Refuse and holder.get(name) is not None:
                 key, rule = name, other
-    assert type(rule) in (Refuse, Only)  # noqa: S101
+    assert type(rule) in _FORBIDS  # noqa: S101
     raise BadInput(rule.why, source=_spell((path, key)))  # type: ignore[union-attr]
 
 
