@@ -47,6 +47,7 @@ class Call:
         "mask_seconds",
         "method",
         "path",
+        "query",
         "receive",
         "repeats",
         "route",
@@ -61,6 +62,7 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.repeats: bool = len(self.headers) < len(scope["headers"]) and _repeats(scope["headers"])
         """Whether a header is there twice of which no two can be obeyed."""

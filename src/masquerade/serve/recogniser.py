@@ -31,7 +31,7 @@ from masquerade.errors import BadInput
 from masquerade.serve.mirror import Answer
 from masquerade.serve.pictures import reduced
 from masquerade.serve.source import Unreadable
-from masquerade.serve.upstream import Body, LocalReply
+from masquerade.serve.upstream import Body, LocalReply, Upload
 from masquerade.transfer.handover import Handover
 from masquerade.transfer.models import Shape
 from masquerade.transfer.report import png
@@ -144,6 +144,7 @@ class Recogniser:
         if path == "/models":
             card = {"id": NAME, "object": "model", "created": now, "owned_by": "masquerade"}
             return LocalReply(_json({"object": "list", "data": [card]}))
+        assert not isinstance(body, Upload)  # noqa: S101 - the gateway sends none here
         answer = self._classify if path == "/images/classifications" else self._chat
         try:
             return LocalReply(await asyncio.to_thread(answer, orjson.loads(body or b"{}"), now))

@@ -36,6 +36,8 @@ class Settings:
     client_keys: Path | None = None
     """TOML file of the keys that this gateway gives out; None: no key of its own is asked for."""
     policy: Path | None = None
+    store: str | None = None
+    """Where the sealed store is: a file, or the address of a Redis; None: a file beside the key."""
     workers: int = 1
     max_body: int = 32 << 20
     """Largest request accepted, in bytes (a reply may be four times as large)."""

@@ -28,6 +28,7 @@ from masquerade.serve.call import Call
 from masquerade.serve.callers import Who
 from masquerade.serve.metrics import Metrics
 from masquerade.serve.multipart import Begin, Data, Multipart
+from masquerade.serve.refusal import Refusal
 from masquerade.serve.relay import require_answer, upstream_error
 from masquerade.serve.settings import Settings
 from masquerade.serve.store import Store
@@ -51,6 +52,18 @@ _TEXT_NAMES = re.compile(
 _PURPOSE = re.compile(r"[a-z_\-]{1,32}")
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,128}")
 _QUERY = ("after", "before_id", "after_id", "limit", "order", "purpose")
+_ROUTE = re.compile(
+    r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
+)
+_METHODS: dict[tuple[str, bool, str | None], tuple[str, ...]] = {
+    ("files", False, None): ("GET", "POST"),
+    ("files", True, None): ("GET", "DELETE"),
+    ("files", True, "content"): ("GET",),
+    ("batches", False, None): ("GET", "POST"),
+    ("batches", True, None): ("GET",),
+    ("batches", True, "cancel"): ("POST",),
+}
+"""By what is asked for, whether one is named, and what is to be done with it."""
 _WORD = re.compile(r"[A-Za-z0-9_\-]{1,128}")
 _NAMES = Written(
     frozenset({"id", "object", "purpose", "status", "type", "role", "model", "url", "endpoint", "data_type"})
@@ -64,25 +77,47 @@ class Uploads:
         self,
         settings: Settings,
         upstreams: Mapping[str, Upstream],
-        store: Store,
+        store: Callable[[], Store],
         metrics: Metrics,
         endpoints: Mapping[str, Endpoint],
     ) -> None:
         self._settings, self._upstreams, self._store = settings, upstreams, store
         self._metrics, self._endpoints = metrics, endpoints
 
-    async def upload(self, call: Call, who: Who, tenant: Tenant) -> None:
-        """Take a file, and send it masked.
+    def has(self, path: str) -> bool:
+        """Whether this is one of the addresses served here."""
+        return _ROUTE.fullmatch(path) is not None
+
+    async def serve(self, call: Call, who: Who, tenant: Tenant) -> None:
+        """Answer a call to one of the addresses served here.
 
         Raises:
-            MasqueradeError: before anything is sent, what went wrong.
+            MasqueradeError: before anything is sent to the client, what went wrong.
             Gone: the client hung up.
         """
+        path, method = call.path.removeprefix("/v1"), call.method
+        route = _ROUTE.fullmatch(call.path)
+        if route is None:
+            raise Refusal(404, "unknown_url", "there is no such address here")
+        what, item, deed = route["what"], route["id"], route["deed"]
+        allowed = _METHODS.get((what, item is not None, deed), ())
+        if method not in allowed:
+            told = (b"allow", ", ".join(allowed).encode())
+            raise Refusal(405, "method_not_allowed", f"use {' or '.join(allowed)} here", headers=[told])
+        if (what, deed, method) == ("files", None, "POST"):
+            await self._upload(call, who, tenant)
+        elif deed == "content":
+            await self._content(call, who, path)
+        else:
+            await self._ask(call, who, tenant, path + query_of(call.query))
+
+    async def _upload(self, call: Call, who: Who, tenant: Tenant) -> None:
+        """Take a file, and send it masked."""
         form = Multipart(call.headers.get(b"content-type", b""))
         conversation = "file:" + crypto.random_bytes(16).hex()
         with tempfile.TemporaryFile(prefix="masquerade-") as spool:
             mask = _Masking(tenant, self._endpoints, spool, self._settings.max_body)
-            remembered = _Remembering(self._store, who.tenant, conversation)
+            remembered = _Remembering(self._store(), who.tenant, conversation)
             fields: list[tuple[str, str]] = []
 
             def take(piece: bytes) -> None:
@@ -108,7 +143,7 @@ class Uploads:
                 reply = await self._upstreams[call.api].send("POST", "/files", file, who.credentials)
                 await self._answer(call, who, reply, conversation)
 
-    async def content(self, call: Call, who: Who, path: str) -> None:
+    async def _content(self, call: Call, who: Who, path: str) -> None:
         """Send a file of the service's back, restored."""
         async with call.while_client_waits():
             reply = await self._upstreams[call.api].send("GET", path, None, who.credentials)
@@ -128,29 +163,24 @@ class Uploads:
             finally:
                 reply.close()
 
-    async def ask(
-        self, call: Call, who: Who, tenant: Tenant, method: str, path: str, written: Written = _NAMES
-    ) -> None:
+    async def _ask(self, call: Call, who: Who, tenant: Tenant, path: str) -> None:
         """Carry JSON both ways: its texts are masked, and restored by what the store knows."""
         body: bytes | None = None
         headers = dict(who.credentials)
         conversation = None
-        if method == "POST" and (
-            raw := await call.read(self._settings.max_body, self._settings.idle_timeout, (b"",))
-        ):
+        told, method = self._settings, call.method
+        if method == "POST" and (raw := await call.read(told.max_body, told.idle_timeout, (b"",))):
             conversation = "batch:" + crypto.random_bytes(16).hex()
             masked = await call.lease.in_thread(_masked_object, tenant.files, raw)
-            await call.lease.in_thread(self._store.remember, who.tenant, conversation, masked.surrogates)
+            await call.lease.in_thread(self._store().remember, who.tenant, conversation, masked.surrogates)
             call.counts = masked.counts
             body = masked.data
             headers["content-type"] = "application/json"
         async with call.while_client_waits():
             reply = await self._upstreams[call.api].send(method, path, body, headers)
-            await self._answer(call, who, reply, conversation, written)
+            await self._answer(call, who, reply, conversation)
 
-    async def _answer(
-        self, call: Call, who: Who, reply: Reply, conversation: str | None, written: Written = _NAMES
-    ) -> None:
+    async def _answer(self, call: Call, who: Who, reply: Reply, conversation: str | None) -> None:
         """Pass a reply of JSON on, restored; ``conversation`` is what its id leads to from now on."""
         try:
             body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
@@ -160,19 +190,19 @@ class Uploads:
             tree = _tree(body)
             name = tree.get("id")
             if conversation is not None and isinstance(name, str) and _ID.fullmatch(name):
-                await call.lease.in_thread(self._store.link, who.tenant, name, conversation)
+                await call.lease.in_thread(self._store().link, who.tenant, name, conversation)
             look_up = self._look_up(who)
-            changed = await call.lease.in_thread(restore_tree, tree, look_up, written)
+            changed = await call.lease.in_thread(restore_tree, tree, look_up, _NAMES)
             await call.respond(reply.status, orjson.dumps(tree) if changed else body, headers=reply.headers)
             return
         require_answer(self._settings, reply.status)
         call.code = "upstream_error"
         look_up = self._look_up(who)
-        told = upstream_error(reply.status, body, lambda tree: restore_tree(tree, look_up, written))
+        told = upstream_error(reply.status, body, lambda tree: restore_tree(tree, look_up, _NAMES))
         await call.respond(reply.status, orjson.dumps(told), headers=reply.headers)
 
     def _look_up(self, who: Who) -> Callable[[Any], list[Surrogate]]:
-        return lambda needles: self._store.recall_by(who.tenant, needles)
+        return lambda needles: self._store().recall_by(who.tenant, needles)
 
     async def _restored(self, call: Call, who: Who, reply: Reply) -> AsyncIterator[bytes]:
         limit = self._settings.max_body * _REPLY_FACTOR
