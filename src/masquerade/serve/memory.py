@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from importlib.util import find_spec
 
+from masquerade.errors import MissingPackage
 from masquerade.keys import Key
 from masquerade.serve import keyfile
 from masquerade.serve.settings import Settings
@@ -11,10 +13,16 @@ from masquerade.serve.store import Store
 
 
 class Memory:
-    """What must outlast a request. Most requests need none of it, and are served without it."""
+    """What must outlast a request. Most requests need none of it, and are served without it.
+
+    Raises:
+        MissingPackage: the package for Redis is not installed.
+    """
 
     def __init__(self, settings: Settings, key: Key) -> None:
         self._where = settings.store
+        if settings.store and "://" in settings.store and find_spec("redis") is None:
+            raise MissingPackage("a store in Redis", "redis")
         self._key = key
         self._lock = threading.Lock()
         self._open: Store | None = None
