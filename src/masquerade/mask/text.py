@@ -96,6 +96,17 @@ class Masker:
             zones = sorted([*zones, *((start, end) for start, end, _, _ in more)])
         return spans
 
+    def _named_in_any(self, texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tuple[list[Span], ...]:
+        """``found``, and the names among them in all other texts, in whole and in part."""
+        more = self._lookout.mentions(texts, found)
+        if not any(more):
+            return found
+        _check_places(texts, found)
+        return tuple(
+            _joined(spans, new, _tokens_in(text, self._kinds), text) if new else spans
+            for text, spans, new in zip(texts, found, more, strict=True)
+        )
+
     def _wherever_they_stand(
         self, texts: tuple[str, ...], found: tuple[list[Span], ...]
     ) -> tuple[list[Span], ...]:
@@ -126,7 +137,8 @@ class Masker:
         its own, sorted and disjoint.
 
         A value with a digit in it that was found in one place is masked in all others too, where nothing
-        around it gives it away: a password stands behind its label once, and then in a command.
+        around it gives it away: a password stands behind its label once, and then in a command. So is a name
+        that was found in one text, and what may stand for it, in the others.
 
         Raises:
             Blocked: something was found whose fate is ``block``.
@@ -134,6 +146,8 @@ class Masker:
         """
         texts = tuple(texts)
         found = tuple(map(self.find, texts)) if places is None else tuple(places)
+        if len(texts) > 1:
+            found = self._named_in_any(texts, found)
         found = self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
@@ -527,7 +541,12 @@ def _with_hits(
         if end > done and _is_itself(text, start, end, kind):
             new.append(Span(max(start, done), end, kind, score))
             done = end
-    zones = sorted([*_tokens_in(text, kinds), *((start, end) for start, end, _, _ in spans)])
+    return _joined(spans, new, _tokens_in(text, kinds), text)
+
+
+def _joined(spans: list[Span], new: list[Span], tokens: list[tuple[int, int]], text: str) -> list[Span]:
+    """``spans``, and ``new`` ones outside of them and of ``tokens``."""
+    zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
     return sorted([*spans, *outside(new, zones, text)])
 
 
