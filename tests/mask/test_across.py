@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masquerade.keys import Key
-from masquerade.mask.mentions import bare, elsewhere, titled
+from masquerade.mask.mentions import elsewhere
 from masquerade.mask.names import shipped
+from masquerade.mask.people import bare, titled
 from masquerade.mask.policy import Policy, Words
 from masquerade.mask.span import Fate, Span
 from masquerade.mask.surrogate import TOKEN, Surrogate

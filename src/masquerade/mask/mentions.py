@@ -7,7 +7,6 @@ word.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -15,29 +14,15 @@ from functools import cache
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from masquerade.mask.normal import lowered
+from masquerade.mask.people import bare, given
 from masquerade.mask.span import Span, outside
 from masquerade.mask.words import Class, cut, is_han
 
 Ordinary = Callable[[str], bool]
 """Whether a form, in lower case, is a word that a text may use without meaning anybody."""
 
-_TITLES = "Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Lady|Lord|Dame|Madam|Messrs|Rev|Hon|Sr|Sra|Mme|Mlle|Herr|Frau"
-_TITLE_BEFORE = re.compile(rf"(?:(?<![A-Za-z])(?:{_TITLES})\.?(?: (?:and|&) )?[ \u00a0]?)+\Z", re.IGNORECASE)
-_TITLE_WITHIN = re.compile(
-    rf"(?:(?:{_TITLES})(?:\.[ \u00a0]?|[ \u00a0])(?:(?:and|&) )?)+(?=\w)", re.IGNORECASE
-)
-_LONGEST_TITLE = 24
-_EDGES = " \t\r\n\u00a0,;:\uff0c\uff1a\uff1b\u3001"
-"""What a name that was cut from something longer may begin or end with."""
-
 _SHORTEST = {True: 2, False: 3}
 """Characters of what is looked for elsewhere: of Han, and of others."""
-_COMPOUND = frozenset(
-    (
-        "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 令狐 慕容 司徒 夏侯 长孙 宇文 轩辕 端木 南宫 独孤 西门 "
-        "百里 呼延 闻人 赫连 澹台 歐陽 司馬 諸葛 東方 尉遲 公孫 長孫 軒轅 獨孤 西門"
-    ).split()
-)
 
 
 def everywhere(text: str, found: list[Span], ordinary: Ordinary) -> list[Span]:
@@ -68,22 +53,6 @@ def elsewhere(
         return [[] for _ in texts]
     places = _search(list(forms))
     return [_mentions(text, places(text), forms, spans) for text, spans in zip(texts, taken, strict=True)]
-
-
-def titled(text: str, span: Span, low: int) -> Span:
-    """``span``, with the title before a person, which tells of the person too (Pilán and others, "The Text
-    Anonymization Benchmark", 2022, whose guidelines mark it); not from before ``low``."""
-    if span.kind != "PERSON":
-        return span
-    title = _TITLE_BEFORE.search(text, max(low, span.start - _LONGEST_TITLE), span.start)
-    return span if title is None else span._replace(start=title.start())
-
-
-def bare(value: str) -> str:
-    """A name without title, and without what it was cut from."""
-    value = value.strip(_EDGES)
-    title = _TITLE_WITHIN.match(value)
-    return value[title.end() :] if title else value
 
 
 def _mentions(
@@ -124,10 +93,9 @@ def _says_enough(value: str, ordinary: Ordinary) -> bool:
 
 def _parts(value: str, ordinary: Ordinary) -> Iterator[str]:
     if is_han(value[0]) and all(map(is_han, value)):
-        surname = 2 if value[:2] in _COMPOUND else 1
-        given = value[surname:]
-        if len(given) == 2 and not ordinary(given):
-            yield given
+        behind = given(value)
+        if len(behind) == 2 and not ordinary(behind):
+            yield behind
         return
     if value.isalpha():
         return

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from masquerade.errors import MissingPackage
 from masquerade.mask import native, words
-from masquerade.mask.mentions import elsewhere, everywhere, titled
+from masquerade.mask.mentions import elsewhere, everywhere
 from masquerade.mask.normal import Normal
+from masquerade.mask.people import titled
 from masquerade.mask.span import Span
 
 KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")

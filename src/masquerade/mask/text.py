@@ -26,6 +26,7 @@ from masquerade.errors import Blocked
 from masquerade.keys import Key
 from masquerade.mask import scanner
 from masquerade.mask.find import Lookout
+from masquerade.mask.people import wholes
 from masquerade.mask.policy import NAMES_FIND, Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
 from masquerade.mask.span import KINDS, Fate, Finder, Span, outside
@@ -329,6 +330,18 @@ class Masked:
     def surrogates(self) -> tuple[Surrogate, ...]:
         """What stands for what; these hold the originals, so they stay on this side."""
         return tuple(self._surrogates)
+
+    @cached_property
+    def links(self) -> dict[str, str]:
+        """From the token of a part of somebody's name to that of the whole, where only one can be meant.
+
+        "Lovelace" and "Ms. Lovelace" beside "Ada Lovelace": three tokens, for each comes back as it stood.
+        """
+        tokens: dict[str, str] = {}
+        for text, _, original, kind, fate in self._surrogates:
+            if kind == "PERSON" and fate is _TOKEN:
+                tokens.setdefault(original, text)
+        return {tokens[part]: tokens[whole] for part, whole in wholes(tokens).items()}
 
     @cached_property
     def lexicon(self) -> Lexicon:
