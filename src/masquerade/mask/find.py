@@ -26,6 +26,9 @@ from masquerade.mask.span import Finder, Span, outside
 _CONTEXT_REACH = 48
 """Characters on either side of a match in which a pattern's context words are looked for."""
 
+_QUICK = 512
+"""Characters that the scanner in C reads in the time that a hash and a look into a table take."""
+
 _DIGIT = re.compile(r"[0-9]")
 _span = tuple.__new__  # a named tuple's own constructor costs twice as much
 
@@ -91,6 +94,11 @@ class Lookout:
         plain = policy.rules and not (self._finders or policy.deny or policy.allow or policy.patterns)
         self._scanner = scanner.whole() if plain else None
         self._judgement = self._for_scanner()
+
+    @property
+    def worth_keeping(self) -> int:
+        """Characters from which on it costs less to know a text again than to look at it again."""
+        return _QUICK if self._scanner and not self._names else 1
 
     def _for_scanner(self) -> bytes:
         kinds = self._scanner.kinds if self._scanner else ()

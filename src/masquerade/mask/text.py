@@ -25,6 +25,7 @@ from ahocorasick_rs import MatchKind
 from masquerade.errors import Blocked
 from masquerade.keys import Key
 from masquerade.mask import scanner
+from masquerade.mask.detections import Detections
 from masquerade.mask.find import Lookout
 from masquerade.mask.people import wholes
 from masquerade.mask.policy import NAMES_FIND, Policy
@@ -58,15 +59,25 @@ class Masker:
 
     The same value gets the same surrogate from every ``Masker`` with the same key, tenant and policy,
     unless that surrogate already stands in the text for something else.
+
+    With a ``cache``, what was found in a text is known when it comes again; a finder must then always say the
+    same of a text.
     """
 
     def __init__(
-        self, key: Key, policy: Policy = _STANDARD, tenant: str = "default", finders: Sequence[Finder] = ()
+        self,
+        key: Key,
+        policy: Policy = _STANDARD,
+        tenant: str = "default",
+        finders: Sequence[Finder] = (),
+        *,
+        cache: Detections | None = None,
     ) -> None:
         self.policy, self.tenant, self.key_id = policy, tenant, key.id
         self._mint = Mint(key.tenant(tenant))
         self._retired = tuple(Mint(old.tenant(tenant)) for old in key.retired)
         self._lookout = Lookout(policy, finders)
+        self._drawer = None if cache is None else cache.drawer()
         self._kinds = frozenset((*KINDS, *policy.own_kinds, *policy.fates))
         self._fates = _Fates(policy, self._kinds)
         self._states = self._mint.prf.states
@@ -85,6 +96,18 @@ class Masker:
         if tokens:
             spans = outside(spans, tokens, text)
         return self._beside(text, spans, tokens) if ragged or tokens else spans
+
+    def _known(self, text: str) -> list[Span]:
+        """:meth:`find`, or what it found before."""
+        drawer = self._drawer
+        if drawer is None or len(text) < self._lookout.worth_keeping:
+            return self.find(text)
+        name = drawer.name(text)
+        found = drawer.get(name)
+        if found is None:
+            found = self.find(text)
+            drawer.put(name, found)
+        return found
 
     def _beside(self, text: str, spans: list[Span], tokens: list[tuple[int, int]]) -> list[Span]:
         """``spans``, and what stood hidden next to them or ``tokens`` until these are covered."""
@@ -146,7 +169,7 @@ class Masker:
             ValueError: places, or what a finder found, are not sorted, disjoint and within their text.
         """
         texts = tuple(texts)
-        found = tuple(map(self.find, texts)) if places is None else tuple(places)
+        found = tuple(map(self._known, texts)) if places is None else tuple(places)
         if len(texts) > 1:
             found = self._named_in_any(texts, found)
         found = self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
