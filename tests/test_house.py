@@ -71,6 +71,7 @@ ARRAYS = {
     "masquerade.dp.sampler": {"numpy"},
     "masquerade.dp.mechanism": {"numpy"},
     "masquerade.dp.ledger": {"threading"},  # a lock, and no thread
+    "masquerade.mask.detections": {"threading"},  # likewise
 }
 """Who of them may have these all the same; but never NumPy's generators, which no secret comes from."""
 

@@ -14,7 +14,8 @@ import json
 import math
 import re
 import threading
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 
 from masquerade.errors import EngineProblem, MissingPackage
 from masquerade.mask import native, words
-from masquerade.mask.mentions import everywhere
+from masquerade.mask.mentions import elsewhere, everywhere
 from masquerade.mask.normal import Normal
+from masquerade.mask.people import titled
 from masquerade.mask.span import Span
 
 KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
@@ -166,12 +168,18 @@ class Names:
         found = _whole(plain.text, found)
         if mentions and found:
             found = everywhere(plain.text, found, self._is_ordinary)
-        found = [
-            _titled(plain.text, span, before) for before, span in zip([None, *found], found, strict=False)
-        ]
+        found = _titled(plain.text, [], found)
         if plain.same_offsets:
             return found
         return [Span(*plain.original(start, end), kind, score) for start, end, kind, score in found]
+
+    def elsewhere(
+        self, texts: Sequence[str], names: Sequence[list[Span]], taken: Sequence[list[Span]]
+    ) -> list[list[Span]]:
+        """Where in any of ``texts``, in plain form, the ``names`` found in each and their parts stand too,
+        outside of what is ``taken`` there."""
+        more = elsewhere(texts, names, taken, self._is_ordinary)
+        return [_titled(*of) if of[2] else [] for of in zip(texts, taken, more, strict=True)]
 
     def _lists(self, form: str) -> int:
         hashed = np.uint32(words.entry(form))  # of another type, all of the list is copied to compare
@@ -236,23 +244,14 @@ def _whole(text: str, found: list[Span]) -> list[Span]:
     return found
 
 
+def _titled(text: str, taken: list[Span], found: list[Span]) -> list[Span]:
+    """``found``, each with the title before it, as far as that is not taken."""
+    ends = sorted(end for _, end, _, _ in (*taken, *found))
+    lows = (bisect_right(ends, span.start) for span in found)
+    return [titled(text, span, ends[low - 1] if low else 0) for span, low in zip(found, lows, strict=True)]
+
+
 _JOINS = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_TITLE = re.compile(
-    r"(?:(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Lady|Lord|Dame|Madam|Messrs|Rev|Hon|Sr|Sra|Mme|Mlle|Herr|Frau)"
-    r"\.?(?: (?:and|&) )?[ \u00a0]?)+\Z",
-    re.IGNORECASE,
-)
-_LONGEST_TITLE = 24
-
-
-def _titled(text: str, span: Span, before: Span | None) -> Span:
-    """``span``, with the title before a person, which tells of the person too (Pilán and others, "The Text
-    Anonymization Benchmark", 2022, whose guidelines mark it)."""
-    if span.kind != "PERSON":
-        return span
-    low = max(before.end if before else 0, span.start - _LONGEST_TITLE)
-    title = _TITLE.search(text, low, span.start)
-    return span if title is None else span._replace(start=title.start())
 
 
 def _session(network: bytes) -> Any:

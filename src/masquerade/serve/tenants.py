@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from masquerade.keys import Key
+from masquerade.mask.detections import Detections
 from masquerade.mask.policy import Policy
 from masquerade.mask.span import Fate
 from masquerade.mask.text import Masker
@@ -16,6 +17,7 @@ from masquerade.serve.settings import Settings, read
 from masquerade.wire.exchange import alias_under
 
 _MOST_TENANTS = 1024
+_FOUND_BYTES = 32 << 20
 
 
 class Tenant(NamedTuple):
@@ -41,6 +43,7 @@ class Tenants:
         self.policy = _policy(settings)
         self.finders = finders(self.policy, str(settings.policy))
         self._tokens = _tokens_only(self.policy)
+        self._found = Detections(_FOUND_BYTES)
         self._made: OrderedDict[str, Tenant] = OrderedDict()
         self.of("default").masker.mask("")  # compiles rules, loads models, so that no request waits for that
 
@@ -48,7 +51,7 @@ class Tenants:
         """The tenant of this name."""
         found = self._made.get(name)
         if found is None:
-            masker = Masker(self._key, self.policy, name, self.finders)
+            masker = Masker(self._key, self.policy, name, self.finders, cache=self._found)
             files = masker
             if self._tokens is not self.policy:
                 files = Masker(self._key, self._tokens, name, self.finders)
