@@ -119,6 +119,11 @@ class Reading:
             pass
 
     @property
+    def compared(self) -> bool:
+        """Whether the keys that signed it were compared with known ones."""
+        return self._known is not None
+
+    @property
     def anchor(self) -> str:
         """The newest signed lines, as text; keep it where the journal's keepers cannot write.
 
