@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from masquerade.crypto import derive
 from masquerade.errors import BadInput, JournalProblem
 from masquerade.keys import Key
 from masquerade.mask.policy import Policy
@@ -202,6 +205,36 @@ def test_what_was_recorded_is_on_the_disk_without_being_asked(tmp_path: Path) ->
         time.sleep(0.02)
     assert faults(tmp_path) == []
     journal.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_journal_belongs_to_the_process_that_made_it(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        journal.record(entry())
+        child = os.fork()
+        if child == 0:
+            try:
+                journal.record(entry())
+            except JournalProblem:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert faults(tmp_path) == []
+
+
+def test_what_the_thread_cannot_do_is_told_to_whoever_writes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, KEY, limits=Limits(seconds=0.05), clock=Clock())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda self, target: Path("/none").rename(target))
+        until = time.monotonic() + 30
+        with pytest.raises(JournalProblem, match="note the newest line"):
+            while time.monotonic() < until:
+                journal.record(entry())
+                time.sleep(0.02)
+    journal.close()
+    assert faults(tmp_path) == []
 
 
 def test_nothing_is_recorded_after_the_end(tmp_path: Path) -> None:
@@ -685,3 +718,78 @@ def test_first_lines_do_not_grow_with_the_journal(tmp_path: Path) -> None:
             pass
     first = [json.loads(path.read_bytes().splitlines()[0]) for path in files(tmp_path)]
     assert sorted(len(line["heads"]) for line in first) == [0, *[1] * 19]
+
+
+# -- by the specification alone ---------------------------------------------------------------------------
+
+
+def strangers_faults(folder: Path, key: str) -> set[str]:
+    """A second reader, made from docs/spec/journal.md: files in which something is not as it should be."""
+    public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+    links: dict[str, list[str]] = {}
+    named: list[tuple[str, int, str]] = []
+    bad: set[str] = set()
+
+    def verified(label: bytes, before: bytes, raw: bytes) -> dict[str, Any]:
+        line: dict[str, Any] = json.loads(raw)
+        public.verify(bytes.fromhex(line["signed"]), label + before + raw[: raw.index(b',"signed":')])
+        named.extend((name, n, link) for name, (n, link) in line.get("heads", {}).items())
+        return line
+
+    for path in sorted(folder.glob("*.jsonl")):
+        before, unsigned, links[path.name], ended = sha256(b"masquerade journal 1").digest(), 0, [], False
+        try:
+            for raw in path.read_bytes().splitlines(keepends=True):
+                if not raw.endswith(b"\n"):
+                    break
+                line = json.loads(raw)
+                link = sha256(before + raw[: raw.rindex(b',"link":')]).digest()
+                spelt = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+                assert spelt.encode() == raw and not ended and line["n"] == len(links[path.name])
+                assert line["link"] == link.hex()
+                if line["is"] == "request":
+                    unsigned += 1
+                else:
+                    unsigned = 0
+                    verified(b"masquerade journal line 1", before, raw)
+                if line["n"] == 0:
+                    assert (line["is"], line["journal"], line["file"]) == ("opened", 1, path.name)
+                    assert line["key"] == key
+                    every = line["every"]
+                assert unsigned <= every
+                ended = line["is"] == "ended"
+                links[path.name].append(line["link"])
+                before = link
+        except Exception:
+            bad.add(path.name)
+    for path in folder.glob("*.head"):
+        try:
+            raw = path.read_bytes()
+            assert verified(b"masquerade journal head 1", b"", raw)["writer"] == path.stem
+            assert raw.endswith(b'"}\n')
+        except Exception:
+            bad.add(path.name)
+    for name, n, link in named:
+        if links.get(name, [])[n : n + 1] != [link]:
+            bad.add(name)
+    notes = {path.stem for path in folder.glob("*.head")}
+    return bad | {name for name in links if name.split("-")[1] not in notes and len(links[name]) > 1}
+
+
+def test_a_stranger_can_verify_by_the_specification(written: dict[str, bytes], tmp_path: Path) -> None:
+    (key,) = signers(KEY)
+    with copy_of(written, tmp_path / "j") as folder:
+        assert strangers_faults(folder, key) == set()
+    for name, data in written.items():
+        for place in range(11, len(data), 211):
+            changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+            with copy_of(written, tmp_path / "j", **{name: changed}) as folder:
+                assert name in strangers_faults(folder, key)
+                assert faults(folder)
+        with copy_of(written, tmp_path / "j", **{name: None}) as folder:
+            assert bool(strangers_faults(folder, key)) == bool(faults(folder)) is True
+
+
+def test_the_key_is_derived_as_specified() -> None:
+    inner = derive(derive(bytes(range(32)), "masquerade tenant"), "masquerade purpose", b"journal")
+    assert signers(KEY) == {Ed25519PrivateKey.from_private_bytes(inner).public_key().public_bytes_raw().hex()}

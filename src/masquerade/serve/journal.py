@@ -233,6 +233,7 @@ class Journal:
         self._writer, self._part = crypto.random_bytes(8).hex(), 0
         self._lock, self._settling = threading.Lock(), threading.Lock()
         self._wake, self._over = threading.Event(), False
+        self._process = os.getpid()
         self._file: _File | None = None
         self._left: list[_File] = []
         """Ended or broken: still to be brought to the disk, and closed."""
@@ -338,8 +339,9 @@ class Journal:
             with _trouble("remove old files of the journal"):
                 for name in old:
                     (self.folder / name).unlink()
+                heads = list(self.folder.glob("*.head"))  # before the files, which are made before their note
                 writers = {name.split("-")[1] for name in names(self.folder)}
-                for head in self.folder.glob("*.head"):
+                for head in heads:
                     if HEAD_NAME.fullmatch(head.name) and head.stem not in writers:
                         head.unlink()
         return len(old)
@@ -389,8 +391,8 @@ class Journal:
 
     def _add(self, what: str, told: Mapping[str, Any]) -> None:
         with self._lock:
-            if self._over:
-                raise JournalProblem("the journal is closed")
+            if self._over or os.getpid() != self._process:
+                raise JournalProblem("the journal is closed, or was made by another process")
             if self._trouble is not None:
                 trouble, self._trouble = self._trouble, None
                 raise trouble
@@ -461,8 +463,11 @@ class Journal:
             self._wake.wait(self._limits.seconds)
             self._wake.clear()
             if not self._over:
-                with contextlib.suppress(JournalProblem):  # whoever writes next is told
+                try:
                     self._settle()
+                except JournalProblem as trouble:  # whoever writes next is told
+                    with self._lock:
+                        self._trouble = trouble
 
     def _settle(self) -> None:
         """Checkpoint, bring to the disk, note what is there; and a new file if it is time for one."""
@@ -566,6 +571,7 @@ class _File:
     @classmethod
     def create(cls, path: Path, day: str) -> _File:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+        flags |= getattr(os, "O_BINARY", 0)
         with _trouble("make a file of the journal"):
             descriptor = os.open(path, flags, 0o600)
         take_lock(descriptor)

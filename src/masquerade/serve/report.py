@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from masquerade import __version__
 from masquerade.errors import BadInput, Tampered
-from masquerade.mask.span import KINDS
+from masquerade.mask.span import KINDS, Fate
 from masquerade.serve import keyfile
 from masquerade.serve.articles import CATEGORIES, CCPA, EEA, LAWS, LEGAL, Item, Legal
 from masquerade.serve.journal import ODD, signers
@@ -212,26 +212,31 @@ class Tally:
             self.retired.append({key: line[key] for key in ("at", "before", "files")})
 
     def _request(self, line: Mapping[str, Any], day: str) -> None:
-        at, verdict, found = line["at"], line["verdict"], line.get("found", {})
-        (came, went), (masking, upstream, whole) = line["bytes"], line["us"]
+        at, verdict, (came, went) = line["at"], line["verdict"], line["bytes"]
+        masking, upstream, whole = line["us"]
         of_day = self.days.get(day)
         if of_day is None:
             of_day = self.days[date.fromisoformat(day).isoformat()] = Counter()
-        for kind, fates in found.items():
-            kept = self.kinds.setdefault(kind, Counter())
+        sent = self._sent(line["to"], at, came) if "to" in line else _Sent()
+        for kind, fates in line.get("found", _NONE).items():
+            kept, gone = _counter(self.kinds, kind), _counter(sent.kinds, kind)
             for fate, n in fates.items():
                 kept[fate] += n
-                of_day["found " + fate] += n
+                gone[fate] += n
+                of_day[_FOUND[fate]] += n
         self.requests += 1
-        self.first, self.last = min(self.first, at), max(self.last, at)
+        if at < self.first:
+            self.first = at
+        if at > self.last:
+            self.last = at
         self.verdicts[verdict] += 1
         of_day[verdict] += 1
-        if code := line.get("code"):
-            _named(self.codes, code)
+        if "code" in line:
+            _named(self.codes, line["code"])
         _named(self.endpoints, line["endpoint"])
         _named(self.tenants, line["tenant"])
         _named(self.versions, line["policy"])
-        for kind, n in line.get("withheld", {}).items():
+        for kind, n in line.get("withheld", _NONE).items():
             self.withheld[kind] += n
         self.restored += line.get("restored", 0)
         self.unresolved += line.get("unresolved", 0)
@@ -242,20 +247,19 @@ class Tally:
             self.masking.add(masking)
         if upstream:
             self.upstream.add(upstream)
-        if host := line.get("to"):
-            self._disclosed(host, line, found, came)
 
-    def _disclosed(self, host: str, line: Mapping[str, Any], found: Mapping[str, Any], size: int) -> None:
-        if host not in self.recipients and len(self.recipients) >= _MOST_NAMES:
-            host = _OTHERS
-        sent = self.recipients.setdefault(host, _Sent())
+    def _sent(self, host: str, at: str, size: int) -> _Sent:
+        sent = self.recipients.get(host)
+        if sent is None:
+            name = host if len(self.recipients) < _MOST_NAMES else _OTHERS
+            sent = self.recipients.setdefault(name, _Sent())
         sent.requests += 1
         sent.bytes += size
-        sent.first, sent.last = min(sent.first, line["at"]), max(sent.last, line["at"])
-        for kind, fates in found.items():
-            kept = sent.kinds.setdefault(kind, Counter())
-            for fate, n in fates.items():
-                kept[fate] += n
+        if at < sent.first:
+            sent.first = at
+        if at > sent.last:
+            sent.last = at
+        return sent
 
     def in_force(self) -> list[dict[str, Any]]:
         """The policies of the period, in order: from when, to when, what they did with each kind.
@@ -271,8 +275,22 @@ class Tally:
         return [each for each in told if each["to"] is None or each["to"][:10] >= self.since]
 
 
+_NONE: Mapping[str, Any] = {}
+_FOUND = {fate.value: f"found {fate.value}" for fate in Fate}
+
+
+def _counter(counters: dict[str, Counter[str]], name: str) -> Counter[str]:
+    found = counters.get(name)
+    if found is None:
+        found = counters[name] = Counter()
+    return found
+
+
 def _named(counts: Counter[str], name: str) -> None:
-    counts[name if name in counts or len(counts) < _MOST_NAMES else _OTHERS] += 1
+    if name in counts or len(counts) < _MOST_NAMES:
+        counts[name] += 1
+    else:
+        counts[_OTHERS] += 1
 
 
 # The record ---------------------------------------------------------------------------------------------
@@ -375,7 +393,7 @@ def proof(reading: Reading) -> dict[str, Any]:
         "unsigned": sum(state.unsigned for state in reading.files),
         "torn": [state.name for state in reading.files if state.torn],
         "without_end": [state.name for state in reading.files if not state.ended],
-        "anchor": reading.anchor,
+        "anchor": None if reading.faults else reading.anchor,
     }
 
 
