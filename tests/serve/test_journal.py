@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -550,6 +552,66 @@ def test_a_torn_last_line_is_no_fault_and_nobody_writes_behind_it(tmp_path: Path
     killed.close()
     assert path.read_bytes() == torn
     assert len(files(folder)) == 3
+    assert faults(folder) == []
+
+
+class Disk:
+    """What a loss of power may leave: of every file as much as was brought to the disk, or any part more; and
+    names only if their folder was."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.sizes, self.names = folder, dict[int, int](), set[str]()
+        self.real = os.fsync
+
+    def fsync(self, descriptor: int) -> None:
+        self.real(descriptor)
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            self.names = {path.name for path in self.folder.iterdir()}
+        else:
+            self.sizes[status.st_ino] = max(self.sizes.get(status.st_ino, 0), status.st_size)
+
+    def lost(self, to: Path, chance: random.Random) -> None:
+        to.mkdir()
+        for path in self.folder.iterdir():
+            data = path.read_bytes()
+            if path.suffix == ".jsonl":
+                safe = self.sizes.get(path.stat().st_ino, 0)
+                if path.name not in self.names and chance.random() < 0.5:
+                    continue
+                data = data[: chance.choice((safe, len(data), chance.randint(safe, len(data))))]
+            (to / path.name).write_bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_loss_of_power_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """At any time, with several writers that rotate; whatever the disk kept of what it was not told to."""
+    chance, clock, folder = random.Random(seed), Clock(), tmp_path / "j"
+    folder.mkdir()
+    disk = Disk(folder)
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    monkeypatch.setattr(Journal, "_tend", lambda self: None)  # what its thread does, is done here
+    writers = [opened(folder, clock, lines=7)]
+    for i in range(60):
+        journal = chance.choice(writers)
+        match chance.choices(range(5), (60, 15, 8, 8, 5))[0]:
+            case 0:
+                for _ in range(chance.randint(1, 9)):
+                    journal.record(entry())
+            case 1:
+                journal.checkpoint()
+            case 2:
+                clock.now += DAY * chance.random() * 2
+            case 3 if len(writers) < 4:
+                writers.append(opened(folder, clock, lines=7))
+            case 4 if len(writers) > 1:
+                writers.remove(journal)
+                journal.close()
+        if i % 4 == 0:
+            disk.lost(tmp_path / f"lost {i}", chance)
+            assert faults(tmp_path / f"lost {i}") == []
+    for journal in writers:
+        journal.close()
     assert faults(folder) == []
 
 

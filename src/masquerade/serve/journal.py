@@ -246,7 +246,7 @@ class Journal:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._begin(_tips(folder))
                 self._settle()
-                sync_folder(folder)
+                sync_folder(folder)  # for the note, without which no second line may stand
         except BaseException:
             self._let_go()
             raise
@@ -518,6 +518,8 @@ class Journal:
                 with _trouble("bring the journal to the disk"):
                     os.fsync(copy)
                     heads[current.path.name] = head
+                    if current.path.name not in self._durable:
+                        sync_folder(self.folder)  # a name, too, has to come to the disk
         except JournalProblem as trouble:
             with self._lock:
                 self._trouble = trouble
@@ -670,6 +672,7 @@ def _tips(folder: Path, but: str = "") -> dict[str, Head]:
     for name in tips:
         with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as file:
             os.fsync(file.fileno())
+    sync_folder(folder)
     return tips
 
 
