@@ -56,6 +56,7 @@ _ROUTES: dict[str, tuple[str, str]] = {
     "/metrics": ("metrics", "GET"),
     "/playground/mask": ("playground", "POST"),
     "/playground/try": ("playground", "POST"),
+    "/playground/policy": ("playground", "POST"),
 }
 
 
@@ -90,6 +91,7 @@ class Gateway:
                 self._tenants.finders,
                 self._upstreams["openai"],
                 lambda call: self._callers.who(call).credentials,
+                self._recogniser,
             )
             if settings.playground
             else None
