@@ -65,6 +65,7 @@ class Drafts:
         self._key, self._policy, self._finders = key, policy, finders
         self.private = private
         self.text = file if file is not None and private else written(policy, whole=private)
+        self._hidden = "" if private else "\n" + "\n".join(_lists(policy))
         self.own = Draft(policy, self._strict(policy, finders, None), ())
         self._made: OrderedDict[object, Draft] = OrderedDict()
 
@@ -94,24 +95,27 @@ class Drafts:
             raise PolicyProblem(
                 f"a policy that is tried here has at most {LARGEST + len(self.text)} characters"
             )
-        policy = Policy.parse(text, finders=not self.private)
+        policy = self._parsed(text)
         finder, own = policy.finder, self._policy.finder
         if finder.models and (finder.models, finder.labels) != (own.models, own.labels):
             raise PolicyProblem(
                 "a page loads no models: [finder] may name those of the policy in force, or none",
                 line=finder.line,
             )
-        if not self.private:
-            hidden = {
-                name: tuple(replace(entry, line=None) for entry in getattr(self._policy, name))
-                for name in ("deny", "allow", "patterns")
-            }
-            policy = replace(policy, **{name: getattr(policy, name) + rest for name, rest in hidden.items()})
         if _expressions(policy) > _MOST_EXPRESSIONS + _expressions(self._policy):
             raise PolicyProblem(
                 f"a policy that is tried here has at most {_MOST_EXPRESSIONS} expressions more"
             )
         return policy
+
+    def _parsed(self, text: str) -> Policy:
+        """The policy that ``text`` describes, with the lists that are not shown behind it."""
+        try:
+            return Policy.parse(text + self._hidden, finders=False)
+        except PolicyProblem as problem:
+            if problem.line is not None and problem.line > text.count("\n") + 1:
+                raise PolicyProblem(f"with the lists of the policy in force: {problem.message}") from None
+            raise
 
     def _draft(self, policy: Policy) -> Draft:
         finders = self._finders if policy.finder.models else ()

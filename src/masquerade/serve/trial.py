@@ -281,6 +281,7 @@ class _Both:
     def __init__(self, exchange: Exchange) -> None:
         self._restored = exchange.events()
         self._model, self._back = EventStream(), EventStream()
+        self._begun = False
 
     @property
     def held(self) -> int:
@@ -289,12 +290,13 @@ class _Both:
 
     def feed(self, piece: bytes) -> bytes:
         """What can be shown now."""
+        self._begun = True
         seen = _named(b"model", self._model.feed(piece))
         return seen + _named(b"back", self._back.feed(self._restored.feed(piece)))
 
     def finish(self) -> bytes:
         """What was held back."""
-        return _named(b"back", self._back.feed(self._restored.finish()))
+        return _named(b"back", self._back.feed(self._restored.finish())) if self._begun else b""
 
 
 def _named(name: bytes, events: Iterable[Event]) -> bytes:
