@@ -9,7 +9,6 @@ it.
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
@@ -33,7 +32,6 @@ TENANT = "playground"
 LARGEST = 32 << 10
 """Characters that a draft may have beyond the policy in force."""
 _MOST_EXPRESSIONS = 64
-_MOST_DRAFTS = 16
 
 Weakness: TypeAlias = dict[str, str]
 """In what a draft is weaker: ``{"what": "fate", "name": "EMAIL"}``."""
@@ -52,7 +50,7 @@ class Draft(NamedTuple):
 
 
 class Drafts:
-    """The drafts of one gateway; a few of the latest are kept.
+    """Makes drafts for one gateway, and keeps none.
 
     ``text`` is where an editor begins: the file of the policy in force. Where others can reach the gateway
     (``private`` is false), its lists and expressions are left out of it, for they say what is protected; a
@@ -67,7 +65,6 @@ class Drafts:
         self.text = file if file is not None and private else written(policy, whole=private)
         self._hidden = "" if private else "\n" + "\n".join(_lists(policy))
         self.own = Draft(policy, self._strict(policy, finders, None), ())
-        self._made: OrderedDict[object, Draft] = OrderedDict()
 
     def of(self, text: str | None, fates: tuple[tuple[str, Fate], ...] = ()) -> Draft:
         """The draft that a TOML text describes, or else the policy in force with other ``fates``.
@@ -77,15 +74,7 @@ class Drafts:
         """
         if text is None and not fates:
             return self.own
-        asked: object = fates if text is None else text
-        found = self._made.get(asked)
-        if found is None:
-            found = self._made[asked] = self._draft(
-                self._changed(fates) if text is None else self._read(text)
-            )
-            while len(self._made) > _MOST_DRAFTS:
-                self._made.popitem(last=False)
-        return found
+        return self._draft(self._changed(fates) if text is None else self._read(text))
 
     def _changed(self, fates: tuple[tuple[str, Fate], ...]) -> Policy:
         return replace(self._policy, fates={**self._policy.fates, **dict(fates)})
