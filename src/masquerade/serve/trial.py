@@ -181,9 +181,9 @@ class Trial:
                 answer |= _sent(way)
         except Blocked as problem:
             error = Refusal(400, "blocked", str(problem))
-            told = error.body()["error"] | {"counts": problem.counts}
+            shown = error.body()["error"] | {"counts": problem.counts}
             found = await call.lease.in_thread(draft.masker.find, question.text)
-            await call.refuse(error, error=told, spans=_spans(draft.masker, found))
+            await call.refuse(error, error=shown, spans=_spans(draft.masker, found))
             return
         if call.path == "/playground/mask":
             await call.respond(200, orjson.dumps(answer), headers=_NO_STORE)

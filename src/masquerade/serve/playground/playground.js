@@ -73,8 +73,9 @@ function refusal(status, answer) {
   if (error.code === "blocked") return new Refusal("blocked", Object.keys(error.counts ?? {}), answer.spans);
   if (error.code === "policy") return new Refusal("policy", error.message, [], error.line);
   if (status === 413) return new Refusal("large");
-  if (error.param?.endsWith("image_url")) return new Refusal("picture", error.message);
-  return new Refusal(error.code?.startsWith("upstream") ? "upstream" : "refused", error.message);
+  const said = error.param ? error.message?.replace(`${error.param}: `, "") : error.message;
+  if (error.param?.endsWith("image_url")) return new Refusal("picture", said);
+  return new Refusal(error.code?.startsWith("upstream") ? "upstream" : "refused", said);
 }
 
 const askForMask = lane("/playground/mask");

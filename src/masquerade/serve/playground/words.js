@@ -243,7 +243,7 @@ export const WORDS = {
       refused: (said) => ["什么都没有发送。", said || "网关拒绝了这个请求。"],
       upstream: (said) => ["模型服务没有回答。", said || "请稍后再试。"],
       unfinished: () => ["没有回答。", "原因见旁边一栏。"],
-      picture: (said) => ["图片没有发送，其他内容也没有。", said],
+      picture: (said) => ["图片没有发送，其他内容也没有。", `网关说：${said}`],
       policy: (said) => ["什么都没有发送。", said],
     },
     again: "重试",
