@@ -51,6 +51,7 @@ PART: dict[str, Rule] = {
     "type": Only(frozenset({"text", "refusal"}), "only text parts can be masked, so only they are sent"),
     "text": TEXT,
     "refusal": TEXT,
+    "prompt_cache_breakpoint": PASS,
 }
 
 CALL: dict[str, Rule] = {"name": PASS, "arguments": JSON}
