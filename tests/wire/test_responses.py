@@ -451,7 +451,7 @@ def output_for(one: Exchange) -> list[dict[str, Any]]:
     said = f"Ask **{email}**, or {phone} now"
     return [
         {"type": "reasoning", "id": "rs_1", "encrypted_content": SEALED,
-         "summary": [{"type": "summary_text", "text": f"is {email}"}, {"type": "summary_text", "text": phone}],
+         "summary": [{"type": "summary_text", "text": email}, {"type": "summary_text", "text": phone}],
          "content": [{"type": "reasoning_text", "text": f"{email}{phone}"}]},
         {"type": "message", "id": "msg_1", "role": "assistant", "content": [
             {"type": "output_text", "text": said, "annotations": marks(said, email, phone), "logprobs": []},

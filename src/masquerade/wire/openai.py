@@ -314,7 +314,7 @@ def _pictures(exchange: Restoring) -> TypedStream:
     return TypedStream(exchange, _PICTURES)
 
 
-_DRAWN = Written(WRITTEN.kept | {"b64_json", "url"})
+_DRAWN = Written(WRITTEN.kept - {"data"} | {"b64_json", "url"})
 _COUNTED = Written(
     WRITTEN.kept | {"embedding", "categories", "category_scores", "category_applied_input_types"}
 )
