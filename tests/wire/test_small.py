@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.wire.test_canary import tree
 
 from masquerade.errors import BadInput
 from masquerade.keys import Key
@@ -190,9 +191,9 @@ def streamed(one: Exchange, chunks: Iterable[bytes]) -> list[Any]:
 def check(told: list[Any]) -> None:
     assert told.pop() == b"[DONE]"
     texts, ended, summary = {0: "", 1: ""}, {}, None
-    for tree in told:
-        summary = tree.get("masquerade", summary)
-        for choice in tree["choices"]:
+    for each in told:
+        summary = each.get("masquerade", summary)
+        for choice in each["choices"]:
             assert "delta" not in choice
             assert isinstance(choice["text"], str)
             assert choice["index"] not in ended
@@ -234,3 +235,23 @@ def test_plain_chunks_stay_as_they_are() -> None:
     stream = one.events()
     assert stream.feed(untouched) == untouched
     assert stream.feed(untouched + untouched) == untouched + untouched
+
+
+# Wherever it stands
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from([*WITH_TEXT, openai.SPOKEN]), st.data())
+def test_wherever_it_stands_it_does_not_leave(endpoint: Endpoint, data: st.DataObject) -> None:
+    numbers = {name for name, rule in endpoint.request.items() if rule is NUMBER}
+    known = sorted(endpoint.request.keys() - numbers - {"stream"})
+    fields = data.draw(st.dictionaries(st.sampled_from([*known, "note", EMAIL]), tree, max_size=4))
+    field = TEXTS.get(endpoint.name, "input")
+    try:
+        request = exchange(endpoint, **{field: "x", **fields}).request.decode()
+    except BadInput as problem:
+        assert "lovelace" not in str(problem)
+        assert "4111" not in str(problem)
+        return
+    assert "lovelace" not in request
+    assert "4111111111111111" not in request
