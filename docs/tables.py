@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from masquerade.mask.patterns import ROWS
@@ -17,11 +17,12 @@ from masquerade.mask.policy import Policy, _rule_scores
 from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import _PLAUSIBLE
 from masquerade.serve.cli import command_line
-from masquerade.wire import openai
-from masquerade.wire.rules import How, Names, Only, Refuse, Rule
+from masquerade.serve.gateway import ENDPOINTS, REFUSED
+from masquerade.wire import rules
+from masquerade.wire.rules import How, Names, Never, Only, Refuse, Rule, Strings
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "README.zh.md", "docs/kinds.md", "docs/gateway.md", "docs/command.md")
+PAGES = ("README.md", "README.zh.md", "docs/kinds.md", "docs/fields.md", "docs/command.md")
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 MEANING = {
@@ -100,49 +101,89 @@ DONE = {
     How.DEEP: "masked inside: strings, numbers and keys, one by one",
     How.ALIAS: "replaced by a keyed alias, which never comes back",
     How.OPAQUE: "passed byte for byte if it has the form of signed data, else masked as text",
+    How.DROP: "left out: it cannot be looked at, and the service does not need it",
 }
 
 
+DONE_PASSED = "passed as it is while it looks like a name, a number or an enumeration, else masked as text"
+
+
 def fields() -> Iterator[str]:
-    """What is done with each field of a request."""
-    passed: list[str] = []
-    rows = list(_fields(openai.REQUEST, "", passed))
-    yield "| field | what is done |"
+    """What is done with each field of a request and of its reply, for every address."""
+    yield "| address | |"
     yield "| --- | --- |"
-    yield from (f"| `{path}` | {done} |" for path, done in rows)
-    yield f"| any field that is in no row | {DONE[How.DEEP]} |"
-    yield ""
-    yield "Passed as they are while they look like a name, a number or an enumeration, else masked as text:"
-    yield ", ".join(f"`{path}`" for path in passed) + "."
+    for path, endpoint in ENDPOINTS.items():
+        yield f"| `POST {path}` | [{endpoint.name}](#{_anchor(path)}) |"
+    yield from (f"| `POST {path}` | **refused**: {why} |" for path, why in REFUSED.items())
+    shown: dict[int, str] = {}
+    for path, endpoint in ENDPOINTS.items():
+        yield f"\n## `POST {path}`\n"
+        if endpoint.media:
+            yield f"**Refused** if anything is found in it: {endpoint.media}.\n"
+        if twin := shown.get(id(endpoint.request)):
+            yield f"As [`POST {twin}`](#{_anchor(twin)})."
+            continue
+        shown[id(endpoint.request)] = path
+        passed: list[str] = []
+        rows = list(_fields(endpoint.request, "", passed, ()))
+        yield "| field of the request | what is done |"
+        yield "| --- | --- |"
+        yield from (f"| `{place}` | {done} |" for place, done in rows)
+        yield f"| any field that is in no row | {DONE[How.DEEP]} |\n"
+        yield f"{DONE_PASSED.capitalize()}: {_listed(passed)}."
+        if not endpoint.media:
+            yield f"\nIn a reply all text is restored but for: {_listed(sorted(endpoint.written.kept))}."
+        if endpoint.written.objects:
+            yield f"Keys are restored too below {_listed(sorted(endpoint.written.objects))}."
 
 
-def _fields(rules: dict[str, Rule], path: str, passed: list[str]) -> Iterator[tuple[str, str]]:
-    for name, rule in rules.items():
+def _anchor(path: str) -> str:
+    return "post-" + path.replace("/", "")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _fields(
+    table: dict[str, Rule], path: str, passed: list[str], above: tuple[int, ...]
+) -> Iterator[tuple[str, str]]:
+    for name, rule in table.items():
         if name != "*":
-            yield from _field(rule, f"{path}.{name}".lstrip("."), passed)
+            yield from _field(rule, f"{path}.{name}".lstrip("."), passed, (*above, id(table)))
 
 
-def _field(rule: Rule, path: str, passed: list[str]) -> Iterator[tuple[str, str]]:
-    if rule is openai.SCHEMA:
+def _field(rule: Rule, path: str, passed: list[str], above: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    if rule is rules.SCHEMA:
         yield path, "a JSON Schema: names, types and formats pass, all other text in it is masked"
-    elif rule == [openai.PART]:
-        yield path, "a text: masked as text; a list of parts: as follows"
-        yield from _fields(openai.PART, f"{path}[]", passed)
     elif isinstance(rule, dict):
-        yield from _fields(rule, path, passed)
+        if id(rule) in above:
+            yield path, "the same again"
+        else:
+            yield from _fields(rule, path, passed, above)
     elif isinstance(rule, list):
-        yield from _field(rule[0], f"{path}[]", passed)
+        below = rule[0]
+        if isinstance(below, dict) and below.keys() >= {"type", "text"} and id(below) not in above:
+            yield path, "a text: masked as text; a list: as follows"
+        yield from _field(below, f"{path}[]", passed, above)
     elif isinstance(rule, Names):
-        yield from _field(rule.rule, f"{path}.*", passed)
+        yield from _field(rule.rule, f"{path}.*", passed, above)
     elif isinstance(rule, Refuse):
         yield path, f"**refused**: {rule.why}"
     elif isinstance(rule, Only):
-        allowed = ", ".join(f"`{value}`" for value in sorted(rule.values))
-        yield path, f"only {allowed}, else **refused**: {rule.why}"
+        yield path, f"only {_values(rule.values)}, else **refused**: {rule.why}"
+    elif isinstance(rule, Never):
+        yield path, f"{_values(rule.values)} **refused**: {rule.why}; others pass as names do"
+    elif isinstance(rule, Strings):
+        yield path, f"texts, masked; anything else **refused**: {rule.why}"
     elif rule in (How.PASS, How.NUMBER):
         passed.append(path)
     else:
         yield path, DONE[rule]
+
+
+def _values(values: Iterable[str | bool]) -> str:
+    return _listed(sorted(str(value).lower() for value in values))
 
 
 def commands() -> Iterator[str]:

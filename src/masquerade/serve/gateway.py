@@ -44,12 +44,14 @@ if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
 
 _SETTINGS = "MASQUERADE_SETTINGS"
-_ENDPOINTS: dict[str, Endpoint] = {
+ENDPOINTS: dict[str, Endpoint] = {
     "/v1" + each.path: each for each in (*openai.ENDPOINTS, *responses.ENDPOINTS)
 }
-_REFUSED: dict[str, str] = {"/v1" + path: why for path, why in openai.REFUSED.items()}
+"""What is served by tables, by its address; the documentation's tables are written from it."""
+REFUSED: dict[str, str] = {"/v1" + path: why for path, why in openai.REFUSED.items()}
+"""Addresses that are known and refused, each with its reason."""
 _ROUTES: dict[str, tuple[str, str]] = {
-    **{path: (endpoint.name, "POST") for path, endpoint in _ENDPOINTS.items()},
+    **{path: (endpoint.name, "POST") for path, endpoint in ENDPOINTS.items()},
     "/v1/images/classifications": ("pictures", "POST"),
     "/v1/models": ("models", "GET"),
     "/healthz": ("health", "GET"),
@@ -145,14 +147,14 @@ class Gateway:
         if call.repeats:
             raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
         known = _ROUTES.get(call.path)
-        if endpoint := _ENDPOINTS.get(call.path):
+        if endpoint := ENDPOINTS.get(call.path):
             call.api = endpoint.api
         if known is None and self._uploads.has(call.path):
             known = ("files", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
-        if why := _REFUSED.get(call.path):
+        if why := REFUSED.get(call.path):
             raise Refusal(400, "cannot_be_masked", f"this address is not served: {why}")
         if known is None or off.get(known[0]):
             raise Refusal(

@@ -57,7 +57,7 @@ def answer(body: bytes, created: int = 0) -> Answer:
         "usage": _usage(messages, output),
     }
     if request.get("stream") is True:
-        return Answer(200, "text/event-stream", _stream(head, output, whole))
+        return Answer(200, "text/event-stream", streamed(head, output, whole))
     return Answer(200, "application/json", [orjson.dumps(whole)])
 
 
@@ -185,7 +185,8 @@ def _usage(messages: list[dict[str, Any]], output: list[dict[str, Any]]) -> dict
 # Streaming
 
 
-def _stream(head: dict[str, Any], output: list[dict[str, Any]], whole: dict[str, Any]) -> Iterator[bytes]:
+def streamed(head: dict[str, Any], output: list[dict[str, Any]], whole: dict[str, Any]) -> Iterator[bytes]:
+    """The events by which a response comes."""
     begun = {**head, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
     events = [("response.created", {"response": begun}), ("response.in_progress", {"response": begun})]
     for i, item in enumerate(output):

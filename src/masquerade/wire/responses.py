@@ -178,15 +178,12 @@ ACTION: dict[str, Rule] = {
     "pattern": TEXT,
     "url": TEXT,
     "sources": [{"type": PASS, "url": TEXT}],
-    "text": TEXT,
     "timeout_ms": NUMBER,
     "max_output_length": NUMBER,
 }
-"""What a shell, a search or a computer is to do."""
+"""What a shell or a search is to do."""
 
 REASONING: dict[str, Rule] = dict.fromkeys(("context", "effort", "generate_summary", "mode", "summary"), PASS)
-
-CHECK: dict[str, Rule] = {"id": PASS, "code": PASS, "message": TEXT}
 
 ITEM: dict[str, Rule] = {
     "type": Only(
@@ -198,7 +195,6 @@ ITEM: dict[str, Rule] = {
                 "code_interpreter_call",
                 "compaction",
                 "compaction_trigger",
-                "computer_call",
                 "configuration_update",
                 "custom_tool_call",
                 "custom_tool_call_output",
@@ -231,7 +227,6 @@ ITEM: dict[str, Rule] = {
     "input": TEXT,
     "output": [OUTPUT],
     "action": ACTION,
-    "actions": [ACTION],
     "operation": {"type": PASS, "path": TEXT, "diff": TEXT},
     "code": TEXT,
     "result": TEXT,
@@ -244,8 +239,6 @@ ITEM: dict[str, Rule] = {
     "tools": [TOOL],
     "error": TEXT,
     "reason": TEXT,
-    "pending_safety_checks": [CHECK],
-    "acknowledged_safety_checks": [CHECK],
     "environment": ENVIRONMENT,
     "reasoning": REASONING,
     "text": {"format": FORMAT, "verbosity": PASS},
