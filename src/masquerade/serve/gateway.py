@@ -82,7 +82,7 @@ class Gateway:
         self._room = Room(settings.max_held, settings.threads)
         self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
         self._memory = Memory(settings, self._key)
-        by_path = {path: each for path, each in _ENDPOINTS.items() if each.api == "openai" and not each.media}
+        by_path = {path: each for path, each in ENDPOINTS.items() if each.api == "openai" and not each.media}
         self._uploads = Uploads(settings, self._upstreams, self._memory.store, self._metrics, by_path)
         self._trial = (
             Trial(
