@@ -300,6 +300,10 @@ class Masked:
         """Kind to number of places that do not come back."""
         return {kind: fates[_REDACT] for kind, fates in self.counts.items() if _REDACT in fates}
 
+    def first(self, n: int) -> Masked:
+        """What became of the first ``n`` texts alone: of the others nothing is counted."""
+        return Masked(self.texts[:n], self.all_spans[:n], self._surrogates, self._fates)
+
     @property
     def text(self) -> str:
         """The only masked text."""

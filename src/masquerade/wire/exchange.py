@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,10 +23,10 @@ from masquerade.mask.text import Masker
 from masquerade.wire import openai
 from masquerade.wire.endpoint import Endpoint, Stream
 from masquerade.wire.replies import Step, escape_json, read_reply, restore_texts, write_reply
+from masquerade.wire.signed import PROVEN, check_signed
 from masquerade.wire.slots import Slots
 
 _ALIAS_BYTES = 15
-_PROVEN = 0.95
 _ANNOTATED = ("content", "text")
 
 
@@ -69,8 +70,11 @@ class Exchange:
         rules = endpoint.seen if picture is not None and endpoint.seen else endpoint.request
         slots = Slots(tree, rules, alias, picture)
         _check_names(masker, slots.names)
-        masked = masker.mask_all(slots.texts)
+        n = len(slots.texts)
+        looked = masker.mask_all([*slots.texts, *(each.text for each in slots.signed)])
+        masked = looked.first(n) if slots.signed else looked
         slots.put(masked.texts)
+        check_signed(slots.signed, looked.all_spans[n:], masker.policy.fate, partial(_read, body), tree)
         self._masked = masked
         self._json_content = endpoint.wants_json(tree)
         self.request: bytes = _written(tree)
@@ -151,7 +155,7 @@ def _check_names(masker: Masker, names: Mapping[str, str]) -> None:
     would belong to nothing any more."""
     for name, field in names.items():
         for span in masker.find(name):
-            if span.score >= _PROVEN:
+            if span.score >= PROVEN:
                 raise BadInput(
                     f"a name or id in it holds what looks like {span.kind}, and names are sent as they are; "
                     "put it into a text, or allow it in the policy",

@@ -24,6 +24,8 @@ class Written(NamedTuple):
     """Fields in which no model writes text, or whose bytes its maker signs: they pass."""
     objects: frozenset[str] = frozenset()
     """Fields whose values are the model's own objects: every string and key below them is restored."""
+    signed: frozenset[str] = frozenset()
+    """Objects, by their ``type``, that go back to the service byte for byte: they pass as they are."""
 
 
 def restore_texts(
@@ -59,6 +61,8 @@ def _restore(
                 node[key] = new
                 changed = True
         elif kind is dict or kind is list:
+            if kind is dict and written.signed and value.get("type") in written.signed:
+                continue
             if key == "logprobs":
                 node[key] = None
                 changed = True

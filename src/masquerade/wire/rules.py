@@ -7,6 +7,8 @@ A field that is in no table is treated as private: every string, number and key 
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -34,6 +36,18 @@ class Only(NamedTuple):
 
     values: frozenset[str]
     why: str
+    others: Mapping[str, str] = {}
+    """Why some of the other values are refused, where there is more to say."""
+
+
+class Signed(NamedTuple):
+    """A text that its maker has signed, in an object of this ``kind`` (its ``type``): it goes back byte for
+    byte, for its maker takes it no other way. It is looked at all the same. Without what looks like a
+    signature ``by`` its side, or in another object, it is treated by ``rule``."""
+
+    kind: str
+    by: str
+    rule: Rule
 
 
 class Names(NamedTuple):
@@ -42,7 +56,15 @@ class Names(NamedTuple):
     rule: Rule
 
 
-Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
+class Known(NamedTuple):
+    """A text that the service's own programs send, and that it wants to find as it is. Nothing private fits
+    into its ``form``. Any other text is treated by ``rule``."""
+
+    form: re.Pattern[str]
+    rule: Rule
+
+
+Rule: TypeAlias = "How | Refuse | Only | Names | Signed | Known | dict[str, Any] | list[Any]"
 # A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
 # that stands where an object or a list was expected is text; so is a long number where none was expected.
 

@@ -23,10 +23,12 @@ from masquerade.wire.rules import (
     PICTURE,
     TEXT,
     How,
+    Known,
     Names,
     Only,
     Refuse,
     Rule,
+    Signed,
 )
 
 _NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}|[0-9]{1,8}")
@@ -50,7 +52,7 @@ class Slots:
     changed into the request; what did not change stays as it was, byte for byte. ``names`` are the names
     and ids that go out as they are, each with the field of the request that has it; short ones and those
     without a digit are left out. ``picture`` makes of a picture's address what goes out instead; without it
-    pictures are refused.
+    pictures are refused. ``signed`` are texts that go back as they came, to be looked at after ``texts``.
 
     Raises:
         BadInput: something in the request cannot be masked; ``source`` is the field's path, such as
@@ -66,6 +68,7 @@ class Slots:
     ) -> None:
         self.texts: list[str] = []
         self.names: dict[str, str] = {}
+        self.signed: list[SignedText] = []
         self._slots: list[_Slot | _Document] = []
         self._renames: list[tuple[dict[str, Any], str, int]] = []
         self._alias = alias
@@ -104,7 +107,26 @@ class Slots:
             elif rule is PICTURE:
                 self._reduce(holder, key, path)
                 continue
+            elif type(rule) is Signed or type(rule) is Known:
+                if self._goes_as_it_is(holder, key, rule, path):
+                    continue
+                rule = rule.rule
             self._value(holder, key, rule, (path, key))
+
+    def _goes_as_it_is(
+        self, holder: dict[str, Any], key: str, rule: Signed | Known, path: tuple[object, ...]
+    ) -> bool:
+        """Whether a text is known or signed; a signed one is remembered."""
+        text = holder[key]
+        if type(text) is not str:
+            return False
+        if isinstance(rule, Known):
+            return rule.form.fullmatch(text) is not None
+        signature = holder.get(rule.by)
+        signed = type(signature) is str and _SIGNED.fullmatch(signature) and holder.get("type") == rule.kind
+        if signed:
+            self.signed.append(SignedText(text, (path, key)))
+        return bool(signed)
 
     def _reduce(self, holder: dict[str, Any], key: str, path: tuple[object, ...]) -> None:
         """Put what is to be seen of a picture where it stood; what else stood there, such as a name, goes."""
@@ -212,6 +234,18 @@ class Slots:
         self._slots.append(_Document(holder, key, text, leaves))
 
 
+class SignedText(NamedTuple):
+    """A text that goes back as it came, and the nested pairs of its path."""
+
+    text: str
+    path: tuple[object, ...]
+
+    @property
+    def where(self) -> str:
+        """Its path as errors spell it."""
+        return _spell(self.path)
+
+
 class _Text(NamedTuple):
     """A text that a mask looks at: where it is among all of them, how it is shown there, and, if it is shown
     behind its field's name, this ``head`` and the ``name`` as a text of its own."""
@@ -293,7 +327,10 @@ def _refuse(holder: dict[str, Any], key: str, rules: dict[str, Rule], path: tupl
             if type(other) is Refuse and holder.get(name) is not None:
                 key, rule = name, other
     assert type(rule) in (Refuse, Only)  # noqa: S101
-    raise BadInput(rule.why, source=_spell((path, key)))  # type: ignore[union-attr]
+    why: str = rule.why  # type: ignore[union-attr]
+    if type(rule) is Only and type(value) is str:
+        why = rule.others.get(value, why)
+    raise BadInput(why, source=_spell((path, key)))
 
 
 def _spell(path: tuple[object, ...]) -> str:
