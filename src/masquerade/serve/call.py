@@ -13,6 +13,7 @@ import orjson
 from masquerade import crypto
 from masquerade.serve.refusal import Header, Refusal
 from masquerade.serve.room import Lease
+from masquerade.wire.endpoint import Endpoint
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -47,6 +48,7 @@ class Call:
         "mask_seconds",
         "method",
         "path",
+        "query",
         "receive",
         "repeats",
         "route",
@@ -61,6 +63,7 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.repeats: bool = len(self.headers) < len(scope["headers"]) and _repeats(scope["headers"])
         """Whether a header is there twice of which no two can be obeyed."""
@@ -74,6 +77,11 @@ class Call:
         self.counts: Mapping[str, Mapping[str, int]] = {}
         self.tenant = self.code = ""
         self.stream = self.gone = self.done = False
+
+    def query_for(self, endpoint: Endpoint) -> str:
+        """The part of the query string that goes on to a service, with its question mark."""
+        kept = [part for part in endpoint.query if part.encode() in self.query.split(b"&")]
+        return "?" + "&".join(kept) if kept else ""
 
     @property
     def kind(self) -> bytes:
@@ -196,6 +204,8 @@ class _Waiting:
 
 _SINGLE = frozenset(
     (
+        b"anthropic-beta",
+        b"anthropic-version",
         b"api-key",
         b"authorization",
         b"content-encoding",
@@ -204,6 +214,7 @@ _SINGLE = frozenset(
         b"host",
         b"origin",
         b"sec-fetch-site",
+        b"x-api-key",
         b"x-masquerade-tenant",
     )
 )

@@ -56,7 +56,7 @@ def answer(body: bytes, created: int = 0) -> Answer:
         problem = {"message": "messages are missing", "type": "invalid_request_error"}
         return Answer(400, "application/json", [orjson.dumps({"error": {**problem, "param": "messages"}})])
     n = request.get("n")
-    turns = [_turn(request, messages, i) for i in range(n if type(n) is int and 0 < n <= 128 else 1)]
+    turns = [turn(request, messages, i) for i in range(n if type(n) is int and 0 < n <= 128 else 1)]
     head = {
         "id": f"chatcmpl-mirror-{zlib.crc32(body):08x}",
         "created": created,
@@ -80,18 +80,21 @@ def answer(body: bytes, created: int = 0) -> Answer:
     return Answer(200, "application/json", [orjson.dumps(whole)])
 
 
-class _Turn(NamedTuple):
+class Turn(NamedTuple):
+    """A message of the model, and why it ended."""
+
     message: dict[str, Any]
     finish_reason: str
 
 
-def _turn(request: dict[str, Any], messages: Sequence[dict[str, Any]], i: int) -> _Turn:
+def turn(request: dict[str, Any], messages: Sequence[dict[str, Any]], i: int) -> Turn:
+    """What the model says to ``messages``, as the ``i``-th of its choices."""
     last = messages[-1]
     seen = _text_of(last)
     if last.get("role") not in ("tool", "function") and (calls := _calls(request, seen)):
         if request.get("functions") and not request.get("tools"):
-            return _Turn({"function_call": calls[0]["function"]}, "function_call")
-        return _Turn({"tool_calls": calls}, "tool_calls")
+            return Turn({"function_call": calls[0]["function"]}, "function_call")
+        return Turn({"tool_calls": calls}, "tool_calls")
     content = _formatted(request, seen)
     if content is None:
         content = _rephrase(seen, i)
@@ -134,18 +137,18 @@ def _wear(token: str, k: int) -> str:
     return forms[k % len(forms)]
 
 
-def _cut(request: dict[str, Any], content: str) -> _Turn:
+def _cut(request: dict[str, Any], content: str) -> Turn:
     stops = request.get("stop")
     for stop in [stops] if type(stops) is str else stops if type(stops) is list else []:
         if type(stop) is str and stop:
             content = content.partition(stop)[0]
     most = request.get("max_completion_tokens") or request.get("max_tokens")
     if type(most) is int and 0 < most * 4 < len(content):
-        return _Turn({"content": content[: most * 4]}, "length")
-    return _Turn({"content": content}, "stop")
+        return Turn({"content": content[: most * 4]}, "length")
+    return Turn({"content": content}, "stop")
 
 
-def _usage(messages: Sequence[dict[str, Any]], turns: Sequence[_Turn]) -> dict[str, int]:
+def _usage(messages: Sequence[dict[str, Any]], turns: Sequence[Turn]) -> dict[str, int]:
     asked = sum(len(_text_of(message)) for message in messages) // 4 + 1
     said = sum(len(orjson.dumps(turn.message)) for turn in turns) // 4 + 1
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
@@ -254,7 +257,7 @@ def _fill(schema: Any, root: Any, name: str, pieces: _Pieces, depth: int) -> Any
 # Streaming
 
 
-def _stream(head: dict[str, Any], turns: Sequence[_Turn], usage: dict[str, int] | None) -> Iterator[bytes]:
+def _stream(head: dict[str, Any], turns: Sequence[Turn], usage: dict[str, int] | None) -> Iterator[bytes]:
     head = {**head, "object": "chat.completion.chunk"}
     empty = {} if usage is None else {"usage": None}
 
@@ -277,20 +280,21 @@ def _stream(head: dict[str, Any], turns: Sequence[_Turn], usage: dict[str, int] 
 
 
 def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for piece in _pieces(message.get("content") or ""):
+    for piece in pieces(message.get("content") or ""):
         yield {"content": piece}
     if call := message.get("function_call"):
         yield {"function_call": {"name": call["name"], "arguments": ""}}
-        for piece in _pieces(call["arguments"]):
+        for piece in pieces(call["arguments"]):
             yield {"function_call": {"arguments": piece}}
     for i, call in enumerate(message.get("tool_calls") or ()):
         opening = {"name": call["function"]["name"], "arguments": ""}
         yield {"tool_calls": [{"index": i, "id": call["id"], "type": "function", "function": opening}]}
-        for piece in _pieces(call["function"]["arguments"]):
+        for piece in pieces(call["function"]["arguments"]):
             yield {"tool_calls": [{"index": i, "function": {"arguments": piece}}]}
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Iterator[str]:
+    """``text`` as it is streamed."""
     lengths = itertools.cycle(_PIECES)
     at = 0
     while at < len(text):

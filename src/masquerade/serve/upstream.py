@@ -14,14 +14,15 @@ import yarl
 
 from masquerade import __version__
 from masquerade.errors import UpstreamProblem
-from masquerade.serve import mirror
+from masquerade.serve import mirror, mirror_messages
 from masquerade.serve.settings import Settings
 
 _PASSED_BACK = re.compile(
-    r"x-request-id|retry-after|openai-(?:model|organization|processing-ms|project|version)"
+    r"x-request-id|retry-after(?:-ms)?|openai-(?:model|organization|processing-ms|project|version)"
     r"|x-ratelimit-(?:limit|remaining|reset)-[a-z\-]{1,24}"
+    r"|request-id|x-should-retry|anthropic-organization-id|anthropic-ratelimit-[a-z0-9\-]{1,48}"
 )
-_MOST_PASSED_BACK = 16
+_MOST_PASSED_BACK = 48
 _LONGEST_PASSED_BACK = 200
 _POOL = 1000
 _KEPT_ALIVE = 15.0  # below the 20 s and more after which services close idle connections
@@ -163,11 +164,16 @@ def _problems() -> Iterator[None]:
 
 
 class Mirror:
-    """The mirror model, as if it were a service."""
+    """The mirror model, as if it were a service of this ``api``."""
+
+    def __init__(self, api: str = "openai") -> None:
+        self._api = api
 
     async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         """See :class:`Upstream`."""
         now = int(time.time())
+        if self._api == "anthropic":
+            return LocalReply(mirror_messages.answer(path.partition("?")[0], body or b""))
         if path == "/models":
             return LocalReply(mirror.Answer(200, "application/json", [mirror.models(now)]))
         return LocalReply(mirror.answer(body or b"", now))

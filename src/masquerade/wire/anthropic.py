@@ -397,9 +397,17 @@ def _is_json(path: tuple[Step, ...], json_content: bool) -> bool:
     return path[-1] == "partial_json" or (json_content and path[-1] == "text")
 
 
+_QUERY = ("beta=true",)
 MESSAGES = Endpoint(
-    "messages", "/messages", REQUEST, check_messages, WRITTEN, _stream, _is_json, wants_json, "anthropic"
+    "messages",
+    "/messages",
+    REQUEST,
+    check_messages,
+    WRITTEN,
+    _stream,
+    _is_json,
+    wants_json,
+    "anthropic",
+    _QUERY,
 )
-COUNT_TOKENS = Endpoint(
-    "count_tokens", "/messages/count_tokens", REQUEST, check_messages, WRITTEN, _stream, api="anthropic"
-)
+COUNT_TOKENS = MESSAGES._replace(name="count_tokens", path="/messages/count_tokens")

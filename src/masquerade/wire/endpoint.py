@@ -75,6 +75,8 @@ class Endpoint(NamedTuple):
     wants_json: Callable[[dict[str, Any]], bool] = lambda request: False
     api: str = "openai"
     """Whose clients it is for: it says how they show who they are, and what an error looks like."""
+    query: tuple[str, ...] = ()
+    """Parts of a query string that go on; no other does."""
     seen: dict[str, Rule] | None = None
     """The rules of a request to a service that is shown pictures, once they are reduced."""
 
