@@ -96,6 +96,14 @@ class Masker:
             zones = sorted([*zones, *((start, end) for start, end, _, _ in more)])
         return spans
 
+    def find_all(
+        self, texts: Sequence[str], places: Sequence[list[Span]] | None = None
+    ) -> tuple[list[Span], ...]:
+        """What :meth:`mask_all` would mask in texts that belong together; ``places`` as there."""
+        texts = tuple(texts)
+        found = tuple(map(self.find, texts)) if places is None else tuple(places)
+        return self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
+
     def _wherever_they_stand(
         self, texts: tuple[str, ...], found: tuple[list[Span], ...]
     ) -> tuple[list[Span], ...]:
@@ -133,8 +141,7 @@ class Masker:
             ValueError: places, or what a finder found, are not sorted, disjoint and within their text.
         """
         texts = tuple(texts)
-        found = tuple(map(self.find, texts)) if places is None else tuple(places)
-        found = self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
+        found = self.find_all(texts, places)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         if book is None and (masked := self._replace_in_c(texts, found)):
@@ -299,10 +306,6 @@ class Masked:
     def redacted(self) -> dict[str, int]:
         """Kind to number of places that do not come back."""
         return {kind: fates[_REDACT] for kind, fates in self.counts.items() if _REDACT in fates}
-
-    def first(self, n: int) -> Masked:
-        """What became of the first ``n`` texts alone: of the others nothing is counted."""
-        return Masked(self.texts[:n], self.all_spans[:n], self._surrogates, self._fates)
 
     @property
     def text(self) -> str:

@@ -50,11 +50,15 @@ _OWN_TEXTS = Known(
 # Requests. A block is told by its type, but read by the names of its fields: where two types give one name
 # different meanings, the row is the more careful of them.
 
+_SEALS = ("signature", "encrypted_content")
+_FOUND = Signed("web_search_result", ("encrypted_content",), TEXT)
+_FOUND_PLACE = Signed("web_search_result_location", ("encrypted_index",), TEXT)
+
 CITATION: dict[str, Rule] = {
     "type": PASS,
-    "cited_text": Signed("web_search_result_location", "encrypted_index", TEXT),
-    "title": Signed("web_search_result_location", "encrypted_index", TEXT),
-    "url": Signed("web_search_result_location", "encrypted_index", TEXT),
+    "cited_text": _FOUND_PLACE,
+    "title": _FOUND_PLACE,
+    "url": _FOUND_PLACE,
     "encrypted_index": OPAQUE,
     "document_title": TEXT,
     "source": TEXT,
@@ -187,14 +191,14 @@ BLOCK: dict[str, Rule] = {
         _REFUSED_TYPES,
     ),
     "text": TEXT,
-    "thinking": Signed("thinking", "signature", TEXT),
+    "thinking": Signed("thinking", ("signature",), TEXT),
     "signature": OPAQUE,
     "data": OPAQUE,
     "input": DEEP,
     "source": SOURCE,
-    "title": Signed("web_search_result", "encrypted_content", TEXT),
-    "url": Signed("web_search_result", "encrypted_content", TEXT),
-    "page_age": Signed("web_search_result", "encrypted_content", TEXT),
+    "title": _FOUND,
+    "url": _FOUND,
+    "page_age": _FOUND,
     "encrypted_content": OPAQUE,
     "encrypted_stdout": OPAQUE,
     "citations": [CITATION],
@@ -246,7 +250,7 @@ BLOCK |= dict.fromkeys(
     ),
     NUMBER,
 )
-BLOCK["content"] = Signed("compaction", "signature", [BLOCK])
+BLOCK["content"] = Signed("compaction", _SEALS, [BLOCK])
 BLOCK["tool_changes"] = BLOCK["tool_references"] = [BLOCK]
 SOURCE["content"] = [BLOCK]
 
@@ -333,6 +337,7 @@ WRITTEN = Written(
             "index",
             "input_transformations",
             "model",
+            "recommended_model",
             "request_id",
             "role",
             "signature",
@@ -343,19 +348,17 @@ WRITTEN = Written(
         }
     ),
     objects=frozenset({"input"}),
-    signed=frozenset(
-        {
-            "compaction",
-            "compaction_delta",
-            "redacted_thinking",
-            "signature_delta",
-            "thinking",
-            "thinking_delta",
-        }
-    ),
+    signed={
+        "thinking": (),
+        "thinking_delta": (),
+        "signature_delta": (),
+        "redacted_thinking": (),
+        "compaction": _SEALS,
+        "compaction_delta": _SEALS,
+    },
 )
 
-_PIECES = {"text_delta": "text", "input_json_delta": "partial_json"}
+_PIECES = {"text_delta": "text", "input_json_delta": "partial_json", "compaction_delta": "content"}
 
 
 def _piece(event: Tree) -> Piece | None:
@@ -363,7 +366,7 @@ def _piece(event: Tree) -> Piece | None:
     if event.get("type") != "content_block_delta" or type(delta) is not dict:
         return None
     field = _PIECES.get(str(delta.get("type")))
-    if field is None or type(delta.get(field)) is not str:
+    if field is None or type(delta.get(field)) is not str or any(map(delta.get, _SEALS)):
         return None
     return Piece((index_of(event), field), delta, field)
 

@@ -19,7 +19,7 @@ from masquerade import crypto
 from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
 from masquerade.mask.restore import Restorer
-from masquerade.mask.text import Masker
+from masquerade.mask.text import Masked, Masker
 from masquerade.wire import openai
 from masquerade.wire.endpoint import Endpoint, Stream
 from masquerade.wire.replies import Step, escape_json, read_reply, restore_texts, write_reply
@@ -70,11 +70,7 @@ class Exchange:
         rules = endpoint.seen if picture is not None and endpoint.seen else endpoint.request
         slots = Slots(tree, rules, alias, picture)
         _check_names(masker, slots.names)
-        n = len(slots.texts)
-        looked = masker.mask_all([*slots.texts, *(each.text for each in slots.signed)])
-        masked = looked.first(n) if slots.signed else looked
-        slots.put(masked.texts)
-        check_signed(slots.signed, looked.all_spans[n:], masker.policy.fate, partial(_read, body), tree)
+        masked = _masked(masker, slots, partial(_read, body), tree)
         self._masked = masked
         self._json_content = endpoint.wants_json(tree)
         self.request: bytes = _written(tree)
@@ -148,6 +144,21 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
+
+
+def _masked(masker: Masker, slots: Slots, came: Callable[[], dict[str, Any]], tree: dict[str, Any]) -> Masked:
+    """Mask the texts of a request in place. Those that are signed are looked at together with all others,
+    but hold stand-ins of ours that are no strangers: so they do not take part in choosing them."""
+    if not slots.signed:
+        masked = masker.mask_all(slots.texts)
+        slots.put(masked.texts)
+        return masked
+    n = len(slots.texts)
+    found = masker.find_all([*slots.texts, *(each.text for each in slots.signed)])
+    masked = masker.mask_all(slots.texts, places=found[:n])
+    slots.put(masked.texts)
+    check_signed(slots.signed, found[n:], masker.policy.fate, came, tree)
+    return masked
 
 
 def _check_names(masker: Masker, names: Mapping[str, str]) -> None:

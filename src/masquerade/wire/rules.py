@@ -42,11 +42,11 @@ class Only(NamedTuple):
 
 class Signed(NamedTuple):
     """A text that its maker has signed, in an object of this ``kind`` (its ``type``): it goes back byte for
-    byte, for its maker takes it no other way. It is looked at all the same. Without what looks like a
-    signature ``by`` its side, or in another object, it is treated by ``rule``."""
+    byte, for its maker takes it no other way. It is looked at all the same. Where none of the fields ``by``
+    its side looks like a signature, and in other objects, it is treated by ``rule``."""
 
     kind: str
-    by: str
+    by: tuple[str, ...]
     rule: Rule
 
 

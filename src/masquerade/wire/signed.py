@@ -11,7 +11,7 @@ A value that a thought holds is the model's own, and passes, where
 - or a model may know it by itself: a place, an organisation, a web or network address, a date, a name of
   one word.
 
-What the policy redacts or blocks passes in no case, where it is proven.
+What the policy blocks passes in no case, and what it redacts does not where it is proven.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def check_signed(
     for each, spans in zip(signed, found, strict=True):
         for start, end, kind, score in spans:
             value = each.text[start:end]
-            strict = score >= PROVEN and fate(kind) in (Fate.REDACT, Fate.BLOCK)
-            if strict or (not _is_anybodys(kind, value) and _is_clients(value, each, came(), sent)):
+            what = fate(kind)
+            never = what is Fate.BLOCK or (what is Fate.REDACT and score >= PROVEN)
+            if never or (not _is_anybodys(kind, value) and _is_clients(value, each, came(), sent)):
                 raise BadInput(
                     f"it is signed, so it cannot be masked, and holds what looks like {kind}; "
                     "leave this block out, or start a new conversation",

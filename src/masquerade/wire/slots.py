@@ -122,11 +122,11 @@ class Slots:
             return False
         if isinstance(rule, Known):
             return rule.form.fullmatch(text) is not None
-        signature = holder.get(rule.by)
-        signed = type(signature) is str and _SIGNED.fullmatch(signature) and holder.get("type") == rule.kind
+        beside = [str(holder.get(name)) for name in rule.by]
+        signed = holder.get("type") == rule.kind and any(map(_SIGNED.fullmatch, beside))
         if signed:
-            self.signed.append(SignedText(text, (path, key)))
-        return bool(signed)
+            self.signed.append(SignedText(_shown(text), (path, key)))
+        return signed
 
     def _reduce(self, holder: dict[str, Any], key: str, path: tuple[object, ...]) -> None:
         """Put what is to be seen of a picture where it stood; what else stood there, such as a name, goes."""
@@ -203,7 +203,7 @@ class Slots:
     def _plain(self, text: str) -> _Text:
         """Add ``text`` as it stands; or, where characters are spelled as escapes, which would hide what they
         spell, with those characters in place: then the text goes out so if something is found in it."""
-        shown = _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
+        shown = _shown(text)
         return _Text(text, self._add(shown), shown)
 
     def _labelled(self, text: str, label: str, name: _Text | None) -> _Text:
@@ -235,7 +235,7 @@ class Slots:
 
 
 class SignedText(NamedTuple):
-    """A text that goes back as it came, and the nested pairs of its path."""
+    """A text that goes back as it came: as it is to be looked at, and the nested pairs of its path."""
 
     text: str
     path: tuple[object, ...]
@@ -306,6 +306,11 @@ class _Document(NamedTuple):
 def _is_name(text: str) -> bool:
     """Whether a text is shaped as identifiers, enumerations and numbers of language-model tokens are."""
     return _NAME.fullmatch(text) is not None
+
+
+def _shown(text: str) -> str:
+    """``text`` with the characters in place that are spelled as escapes in it."""
+    return _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
 
 
 def _unescaped(match: re.Match[str]) -> str:
