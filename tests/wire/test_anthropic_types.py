@@ -19,8 +19,8 @@ from masquerade.wire.anthropic import BLOCK, REQUEST, SOURCE, WRITTEN
 from masquerade.wire.rules import SCHEMA, How, Known, Names, Only, Refuse, Signed
 
 NAMED = {
-    "allowed_tools", "bill_to", "configs", "container", "file_id", "id", "inference_geo", "mcp_server_name", "model",
-    "name", "previous_message_id", "server_name", "skill_id", "stop_reason", "tool_id", "tool_name",
+    "allowed_tools", "bill_to", "configs", "container", "file_id", "id", "inference_geo", "mcp_server_name",
+    "model", "name", "previous_message_id", "server_name", "skill_id", "stop_reason", "tool_id", "tool_name",
     "tool_use_id", "toolset_name", "type", "url", "user_profile_id", "version", "workspace_id",
     "allowed_domains", "blocked_domains", "exclude_tools", "clear_tool_inputs", "betas", "speed", "fallbacks",
 }  # fmt: skip

@@ -131,14 +131,14 @@ class Gateway:
             await call.refuse(Refusal(500, "internal_error", "the gateway failed on this request"))
 
     async def _route(self, call: Call) -> None:
-        if call.repeats:
-            raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
-        known = _ROUTES.get(call.path)
         endpoint = _ENDPOINTS.get(call.path)
         if endpoint is not None:
             call.api = endpoint.api
         elif b"anthropic-version" in call.headers:
             call.api = "anthropic"
+        if call.repeats:
+            raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
+        known = _ROUTES.get(call.path)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
