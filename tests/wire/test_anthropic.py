@@ -299,6 +299,17 @@ def test_a_signed_thought_goes_back_as_it_came() -> None:
     assert out[2] == {"type": "text", "text": token}
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=40))
+def test_any_signed_thought_keeps_its_value_both_ways(text: str) -> None:
+    one = exchange()
+    email, _ = tokens(one)
+    said = thought(f"{text} {email} {text}")
+    assert reply_to(one, said)["content"] == [said]
+    asked = request(user(f"write to {EMAIL}"), assistant([said]), user("go on"))
+    assert sent(exchange(asked))["messages"][1]["content"] == [said]
+
+
 def passes(said: str, *before: Any, **fields: Any) -> bool:
     """Whether a signed thought goes out after some messages; if it does, then untouched."""
     asked = request(*before, assistant([thought(said)]), user("go on"), **fields)
@@ -727,3 +738,65 @@ def test_a_stream_that_breaks_off_gives_all_its_text() -> None:
 def test_odd_events_do_not_break_it(odd: dict[str, Any]) -> None:
     one = exchange(stream=True)
     assert json.loads(stream(one, [b"data: " + json.dumps(odd).encode() + b"\n\n"])[6:]) == odd
+
+
+_names = st.sampled_from(
+    [
+        "type",
+        "index",
+        "delta",
+        "content_block",
+        "text",
+        "partial_json",
+        "thinking",
+        "input",
+        "message",
+        "content",
+        "citation",
+        "citations",
+        "signature",
+        "masquerade",
+        "error",
+        "logprobs",
+        "annotations",
+        "encrypted_content",
+    ]
+)
+_odd = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-2, 2),
+        st.text("[EMAIL_]x", max_size=6),
+        st.sampled_from(
+            [
+                "content_block_start",
+                "content_block_delta",
+                "content_block_stop",
+                "message_delta",
+                "text_delta",
+                "input_json_delta",
+                "thinking_delta",
+                "compaction_delta",
+                "citations_delta",
+                "error",
+                "ping",
+            ]
+        ),
+    ),
+    lambda below: st.one_of(st.lists(below, max_size=3), st.dictionaries(_names, below, max_size=4)),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.dictionaries(_names, _odd, max_size=5), max_size=4))
+def test_whatever_a_service_sends_is_restored_or_its_own_problem(events: list[dict[str, Any]]) -> None:
+    one = exchange(stream=True)
+    try:
+        out = stream(one, [b"data: " + json.dumps(each).encode() + b"\n\n" for each in events])
+        one.reply(json.dumps({"content": events}).encode())
+    except UpstreamProblem:
+        return
+    for part in out.split(b"\n\n")[:-1]:
+        assert isinstance(json.loads(part.removeprefix(b"data: ")), dict)
