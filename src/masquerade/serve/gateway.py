@@ -1,13 +1,13 @@
-"""The gateway: an OpenAI client on one side, a model service on the other, private data on the first only.
+"""The gateway: a client on one side, a model service on the other, private data on the first only.
 
-    POST /v1/chat/completions, /v1/responses, /v1/embeddings ...   masked, sent, restored: ``wire/``
+    POST /v1/chat/completions, /v1/responses, /v1/messages ...   masked, sent, restored: ``wire/``
     POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
     GET  /healthz  /metrics     for whoever runs it
     /  /playground/*            the page for people (``trial.py``)
 
 Everything else is refused. Whatever cannot be masked is not sent. A request's query string, and all its
-headers but the credentials and OpenAI's own, stay here.
+headers but the credentials and the API's own, stay here.
 
 The way of one request: who is it (``callers.py``), read the body, mask, send, restore (``relay.py``), tell
 how it went (metrics and one log line, both of counts only).
@@ -37,7 +37,7 @@ from masquerade.serve.tenants import Tenants
 from masquerade.serve.trial import Trial
 from masquerade.serve.uploads import Uploads
 from masquerade.serve.upstream import Http, Mirror, Upstream
-from masquerade.wire import openai, responses
+from masquerade.wire import anthropic, openai, responses
 from masquerade.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = "MASQUERADE_SETTINGS"
 ENDPOINTS: dict[str, Endpoint] = {
-    "/v1" + each.path: each for each in (*openai.ENDPOINTS, *responses.ENDPOINTS)
+    "/v1" + each.path: each for each in (*openai.ENDPOINTS, *responses.ENDPOINTS, *anthropic.ENDPOINTS)
 }
 """What is served by tables, by its address; the documentation's tables are written from it."""
 REFUSED: dict[str, str] = {"/v1" + path: why for path, why in openai.REFUSED.items()}
@@ -75,9 +75,7 @@ class Gateway:
         self._tenants = Tenants(settings, self._key)
         self._callers = Callers(settings, self._key)
         self._recogniser = _recogniser(settings)
-        self._upstreams: dict[str, Upstream] = {
-            "openai": self._recogniser or (Http(settings, settings.base) if settings.base else Mirror())
-        }
+        self._upstreams = _upstreams(settings, self._recogniser)
         self._metrics = Metrics()
         self._room = Room(settings.max_held, settings.threads)
         self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
@@ -90,7 +88,7 @@ class Gateway:
                 self._key,
                 self._tenants.policy,
                 self._tenants.finders,
-                self._upstreams["openai"],
+                self._upstreams.get("openai") or Mirror(),
                 lambda call: self._callers.who(call).credentials,
             )
             if settings.playground
@@ -144,11 +142,14 @@ class Gateway:
             await call.refuse(Refusal(500, "internal_error", "the gateway failed on this request"))
 
     async def _route(self, call: Call) -> None:
+        endpoint = ENDPOINTS.get(call.path)
+        if endpoint is not None:
+            call.api = endpoint.api
+        elif b"anthropic-version" in call.headers:
+            call.api = "anthropic"
         if call.repeats:
             raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
         known = _ROUTES.get(call.path)
-        if endpoint := ENDPOINTS.get(call.path):
-            call.api = endpoint.api
         if known is None and self._uploads.has(call.path):
             known = ("files", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
@@ -167,6 +168,9 @@ class Gateway:
         if call.method != method and not (method == "GET" and call.method == "HEAD"):
             allowed = (b"allow", b"GET, HEAD" if method == "GET" else b"POST")
             raise Refusal(405, "method_not_allowed", f"use {method} here", headers=[allowed])
+        if call.api not in self._upstreams and (endpoint is not None or call.route in ("models", "files")):
+            option = self._settings.services[call.api].name
+            raise Refusal(404, "no_upstream", f"no service is known for this API: start with --{option} URL")
         if endpoint is not None:
             who = self._callers.who(call)
             call.tenant = who.tenant
@@ -199,15 +203,15 @@ class Gateway:
         who = self._callers.who(call)
         call.tenant = who.tenant
         async with call.while_client_waits():
-            reply = await self._upstreams["openai"].send("GET", "/models", None, who.credentials)
+            reply = await self._upstreams[call.api].send("GET", "/models", None, who.credentials)
             try:
                 body = await reply.read(self._settings.max_body, call.lease.take)
                 if 200 <= reply.status < 300:
                     await call.respond(reply.status, body, headers=reply.headers)
                 else:
-                    require_answer(self._settings, reply.status)
+                    require_answer(self._settings, call.api, reply.status)
                     call.code = "upstream_error"
-                    error = orjson.dumps(upstream_error(reply.status, body, None))
+                    error = orjson.dumps(upstream_error(call.api, reply.status, body, None))
                     await call.respond(reply.status, error, headers=reply.headers)
             finally:
                 reply.close()
@@ -265,8 +269,9 @@ def serve(settings: Settings) -> None:
         timeout_worker_healthcheck=60,
     )
     here = address("http", settings.host, listening)
-    service = "the recogniser" if settings.recogniser else settings.base or "the mirror model"
-    log.started(settings.log, here, service, settings.workers)
+    bases = [told.base for told in settings.services.values() if told.base]
+    services = ["the recogniser"] * bool(settings.recogniser) + bases
+    log.started(settings.log, here, " and ".join(services) or "the mirror model", settings.workers)
     if settings.workers > 1:
         del app  # and its models with it: each worker has its own
     with signals_are_the_servers():
@@ -278,6 +283,16 @@ def serve(settings: Settings) -> None:
         os.environ[_SETTINGS] = settings.dump()
         with shared_between_workers():
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _upstreams(settings: Settings, recogniser: Recogniser | None) -> dict[str, Upstream]:
+    """The upstreams that the settings name, by API; the mirror for each, where they name none."""
+    made: dict[str, Upstream] = {
+        api: Http(settings, told.base) for api, told in settings.services.items() if told.base
+    }
+    if recogniser is not None:
+        made["openai"] = recogniser
+    return made or {api: Mirror(api) for api in settings.services}
 
 
 def _recogniser(settings: Settings) -> Recogniser | None:

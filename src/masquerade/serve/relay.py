@@ -16,13 +16,13 @@ from masquerade.serve import log
 from masquerade.serve.call import Call, Gone
 from masquerade.serve.callers import Who
 from masquerade.serve.metrics import Metrics
-from masquerade.serve.refusal import Header, Refusal
+from masquerade.serve.refusal import Header, Refusal, anthropic_error
 from masquerade.serve.settings import Settings
 from masquerade.serve.tenants import Tenant
 from masquerade.serve.upstream import Reply, Upstream
 from masquerade.wire.endpoint import Endpoint
 from masquerade.wire.exchange import Exchange
-from masquerade.wire.sse import Event, encode
+from masquerade.wire.sse import encode
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
@@ -84,7 +84,7 @@ class Relay:
         started = perf_counter()
         headers = {"content-type": "application/json", **credentials}
         reply = await self._upstreams[exchange.endpoint.api].send(
-            "POST", exchange.endpoint.path, exchange.request, headers
+            "POST", exchange.endpoint.path + call.query_for(exchange.endpoint), exchange.request, headers
         )
         try:
             shown = [*reply.headers, *_told(exchange, tenant)]
@@ -107,8 +107,8 @@ class Relay:
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:
             return status, await call.lease.work(len(body), exchange.reply, body)
-        require_answer(self._settings, status)
-        return status, orjson.dumps(upstream_error(status, body, exchange.restore_whole))
+        require_answer(self._settings, call.api, status)
+        return status, orjson.dumps(upstream_error(call.api, status, body, exchange.restore_whole))
 
     async def _stream(self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header]) -> None:
         restorer = exchange.events()
@@ -133,7 +133,7 @@ class Relay:
                 refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
                 out = b""
             call.code = refusal.code
-            out += encode(Event(orjson.dumps(refusal.body(call.api))))
+            out += encode(refusal.event(call.api))
         await call.write(out, more=False)
 
 
@@ -156,13 +156,13 @@ def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:
     return headers
 
 
-def require_answer(settings: Settings, status: int) -> None:
+def require_answer(settings: Settings, api: str, status: int) -> None:
     """Refuse statuses that say nothing to the client: they are about the gateway.
 
     Raises:
         UpstreamProblem: it is such a status.
     """
-    if settings.holds_key and status in (401, 403):
+    if settings.services[api].holds_key and status in (401, 403):
         raise UpstreamProblem("the model service refuses this gateway's own credentials")
     if status < 400:
         raise UpstreamProblem("the model service redirects elsewhere, which is not followed")
@@ -175,9 +175,9 @@ def as_refusal(problem: UpstreamProblem) -> Refusal:
 
 
 def upstream_error(
-    status: int, body: bytes, restore: Callable[[dict[str, Any]], bool] | None
+    api: str, status: int, body: bytes, restore: Callable[[dict[str, Any]], bool] | None
 ) -> dict[str, Any]:
-    """The service's error in OpenAI's shape, restored, for it may quote what it was sent."""
+    """The service's error in the shape of its API, restored, for it may quote what it was sent."""
     told: Any = None
     with contextlib.suppress(orjson.JSONDecodeError):
         told = orjson.loads(body)
@@ -190,6 +190,10 @@ def upstream_error(
     message = fields.get("message") if fields else error
     if not isinstance(message, str) or not message:
         message = f"the model service answered with status {status}"
+    if api == "anthropic":
+        kind = fields.get("type")
+        shaped = anthropic_error(status, message, kind if isinstance(kind, str) else None)
+        return shaped | ({"request_id": told["request_id"]} if "request_id" in told else {})
     return {
         "error": {
             "message": message,

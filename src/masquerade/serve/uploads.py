@@ -195,10 +195,10 @@ class Uploads:
             changed = await call.lease.in_thread(restore_tree, tree, look_up, _NAMES)
             await call.respond(reply.status, orjson.dumps(tree) if changed else body, headers=reply.headers)
             return
-        require_answer(self._settings, reply.status)
+        require_answer(self._settings, call.api, reply.status)
         call.code = "upstream_error"
         look_up = self._look_up(who)
-        told = upstream_error(reply.status, body, lambda tree: restore_tree(tree, look_up, _NAMES))
+        told = upstream_error(call.api, reply.status, body, lambda tree: restore_tree(tree, look_up, _NAMES))
         await call.respond(reply.status, orjson.dumps(told), headers=reply.headers)
 
     def _look_up(self, who: Who) -> Callable[[Any], list[Surrogate]]:

@@ -82,6 +82,8 @@ class Endpoint(NamedTuple):
     media: str = ""
     """Why a request in which something was found is refused, where the reply is no text and so cannot be
     restored. Such a reply passes as it comes."""
+    query: tuple[str, ...] = ()
+    """Parts of a query string that go on; no other does."""
     seen: dict[str, Rule] | None = None
     """The rules of a request to a service that is shown pictures, once they are reduced."""
 

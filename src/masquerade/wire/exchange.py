@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -19,14 +20,14 @@ from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
 from masquerade.mask.restore import Lexicon, Restorer
 from masquerade.mask.surrogate import Surrogate
-from masquerade.mask.text import Masker
+from masquerade.mask.text import Masked, Masker
 from masquerade.wire import openai
 from masquerade.wire.endpoint import Endpoint, Stream
 from masquerade.wire.replies import Step, escape_json, read_reply, restore_texts, write_reply
+from masquerade.wire.signed import PROVEN, check_signed
 from masquerade.wire.slots import Slots
 
 _ALIAS_BYTES = 15
-_PROVEN = 0.95
 _ANNOTATED = ("content", "text")
 
 
@@ -76,10 +77,9 @@ class Exchange:
         slots = Slots(tree, rules, alias, picture)
         _check_names(masker, slots.names)
         book = _Known(known)
-        masked = masker.mask_all(slots.texts, book if book.surrogates else None)
+        masked = _masked(masker, slots, partial(_read, body), tree, book if book.surrogates else None)
         if endpoint.media and masked.counts:
             raise BadInput(endpoint.media)
-        slots.put(masked.texts)
         self.surrogates: tuple[Surrogate, ...] = masked.surrogates
         """What this request's reply, and those of later turns, are restored by besides what was known."""
         self._lexicon = Lexicon(book.surrogates.values()) if book.surrogates else masked.lexicon
@@ -175,12 +175,33 @@ class _Known:
         return f"_Known({len(self.surrogates)} surrogates)"
 
 
+def _masked(
+    masker: Masker,
+    slots: Slots,
+    came: Callable[[], dict[str, Any]],
+    tree: dict[str, Any],
+    book: _Known | None,
+) -> Masked:
+    """Mask the texts of a request in place. Those that are signed are looked at together with all others,
+    but hold stand-ins of ours that are no strangers: so they do not take part in choosing them."""
+    if not slots.signed:
+        masked = masker.mask_all(slots.texts, book)
+        slots.put(masked.texts)
+        return masked
+    n = len(slots.texts)
+    found = masker.find_all([*slots.texts, *(each.text for each in slots.signed)])
+    masked = masker.mask_all(slots.texts, book, found[:n])
+    slots.put(masked.texts)
+    check_signed(slots.signed, found[n:], masker.policy.fate, came, tree)
+    return masked
+
+
 def _check_names(masker: Masker, names: Mapping[str, str]) -> None:
     """Refuse what a check digit or a maker's prefix proves private where it cannot be masked: a masked id
     would belong to nothing any more."""
     for name, field in names.items():
         for span in masker.find(name):
-            if span.score >= _PROVEN:
+            if span.score >= PROVEN:
                 raise BadInput(
                     f"a name or id in it holds what looks like {span.kind}, and names are sent as they are; "
                     "put it into a text, or allow it in the policy",
