@@ -628,3 +628,17 @@ def test_a_shells_output_comes_in_pieces_too() -> None:
     for name, value in (("stdout", EMAIL), ("stderr", PHONE)):
         assert "".join(each["delta"][name] for each in told[:-1]) == f"{value}!"
         assert told[-1]["output"][0][name] == f"{value}!"
+
+
+def test_annotations_do_not_wait_without_end() -> None:
+    one = exchange(stream=True)
+    email, _ = tokens(one)
+    at = {"output_index": 0, "content_index": 0}
+    added = event("response.output_text.annotation.added", **at, annotation={"title": email * 20_000})
+    restorer = one.events()
+    restorer.feed(_numbered(event("response.output_text.delta", **at, delta=f"{email} [EM")))
+    out = b"".join(restorer.feed(_numbered(added)) for _ in range(20))
+    assert 0 < out.count(b"annotation.added") < 20
+    rest = restorer.finish()
+    assert out.count(b"annotation.added") + rest.count(b"annotation.added") == 20
+    assert b"[EMAIL" not in out + rest
