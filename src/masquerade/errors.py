@@ -14,6 +14,7 @@
     ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     ├── Outdated              a package older than one that was opened before, or a second one of its number
+    ├── StoreProblem          the sealed store is gone, full, busy or not as it must be; nothing was sent
     └── UpstreamProblem       the model service did not answer as it should
 
 No message, ``repr`` or attribute of any of them holds a protected value: they name kinds, counts and
@@ -188,6 +189,13 @@ class Outdated(MasqueradeError):
         self.sequence, self.newest = sequence, newest
         what = "another package of this number" if sequence == newest else f"number {newest} of its series"
         super().__init__(f"this package has the number {sequence}, and {what} was opened here before")
+
+
+class StoreProblem(MasqueradeError):
+    """The sealed store cannot be read or written: what depended on it was not sent, and nothing is lost.
+
+    What was reported as kept stays kept; what raised this may be tried again, for nothing happens twice.
+    """
 
 
 class UpstreamProblem(MasqueradeError):

@@ -148,8 +148,8 @@ def test_only_known_headers_come_back(shared: Gateway, seen: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("POST", "/v1/files", 404, "unknown_url"),
-        ("POST", "/v1/batches", 404, "unknown_url"),
+        ("POST", "/v1/assistants", 404, "unknown_url"),
+        ("POST", "/v1/threads", 404, "unknown_url"),
         ("GET", "/v1/responses/resp_1", 404, "unknown_url"),
         ("DELETE", "/v1/responses/resp_1", 404, "unknown_url"),
         ("POST", "/v1/responses/resp_1/cancel", 404, "unknown_url"),

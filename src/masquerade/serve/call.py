@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -47,6 +47,7 @@ class Call:
         "mask_seconds",
         "method",
         "path",
+        "query",
         "receive",
         "repeats",
         "route",
@@ -61,6 +62,7 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.repeats: bool = len(self.headers) < len(scope["headers"]) and _repeats(scope["headers"])
         """Whether a header is there twice of which no two can be obeyed."""
@@ -100,24 +102,49 @@ class Call:
             raise _too_large(limit)
         try:
             async with asyncio.timeout(seconds):
-                return await self._pieces(limit)
+                return await self._whole(limit)
         except TimeoutError:
             raise Refusal(408, "request_timeout", "the body did not arrive in time") from None
 
-    async def _pieces(self, limit: int) -> bytes:
+    async def _whole(self, limit: int) -> bytes:
         pieces: list[bytes] = []
+        async for piece in self._pieces(limit):
+            self.lease.take(len(piece))
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def pieces(self, limit: int, seconds: float) -> AsyncIterator[bytes]:
+        """A body of any kind as it comes, of at most ``limit`` bytes, never silent for so many ``seconds``.
+
+        Raises:
+            Refusal, Gone: as :meth:`read`.
+        """
+        length = self.headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        pieces = self._pieces(limit)
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    piece = await anext(pieces, None)
+            except TimeoutError:
+                raise Refusal(408, "request_timeout", "the body did not arrive in time") from None
+            if piece is None:
+                return
+            yield piece
+
+    async def _pieces(self, limit: int) -> AsyncIterator[bytes]:
         more = True
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise Gone
-            pieces.append(message.get("body", b""))
+            piece = message.get("body", b"")
             more = message.get("more_body", False)
-            self.bytes_in += len(pieces[-1])
+            self.bytes_in += len(piece)
             if self.bytes_in > limit:
                 raise _too_large(limit)
-            self.lease.take(len(pieces[-1]))
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            yield piece
 
     async def start(
         self, status: int, content_type: bytes, headers: Sequence[Header], length: int | None

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from masquerade.errors import BadInput, Blocked, MissingPackage, UpstreamProblem
+from masquerade.errors import BadInput, Blocked, MissingPackage, StoreProblem, UpstreamProblem
 from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
 from masquerade.serve.callers import Callers
+from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
 from masquerade.serve.refusal import Refusal
@@ -34,6 +35,7 @@ from masquerade.serve.room import Room
 from masquerade.serve.settings import Settings
 from masquerade.serve.tenants import Tenants
 from masquerade.serve.trial import Trial
+from masquerade.serve.uploads import Uploads
 from masquerade.serve.upstream import Http, Mirror, Upstream
 from masquerade.wire import openai, responses
 from masquerade.wire.endpoint import Endpoint
@@ -79,6 +81,9 @@ class Gateway:
         self._metrics = Metrics()
         self._room = Room(settings.max_held, settings.threads)
         self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
+        self._memory = Memory(settings, self._key)
+        by_path = {path: each for path, each in ENDPOINTS.items() if each.api == "openai" and not each.media}
+        self._uploads = Uploads(settings, self._upstreams, self._memory.store, self._metrics, by_path)
         self._trial = (
             Trial(
                 settings,
@@ -111,6 +116,7 @@ class Gateway:
                 for upstream in self._upstreams.values():
                     await upstream.close()
                 self._room.close()
+                self._memory.close()
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
                 return
@@ -125,6 +131,10 @@ class Gateway:
         except BadInput as problem:
             param = problem.source
             await call.refuse(Refusal(400, "invalid_request", str(problem), param=param))
+        except StoreProblem as problem:
+            await call.refuse(
+                Refusal(503, "store_unavailable", str(problem), headers=[(b"retry-after", b"5")])
+            )
         except UpstreamProblem as problem:
             await call.refuse(as_refusal(problem))
         except Gone:
@@ -139,6 +149,8 @@ class Gateway:
         known = _ROUTES.get(call.path)
         if endpoint := ENDPOINTS.get(call.path):
             call.api = endpoint.api
+        if known is None and self._uploads.has(call.path):
+            known = ("files", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
@@ -159,6 +171,10 @@ class Gateway:
             who = self._callers.who(call)
             call.tenant = who.tenant
             await self._relay.carry(call, endpoint, who, self._tenants.of(who.tenant))
+        elif call.route == "files":
+            who = self._callers.who(call)
+            call.tenant = who.tenant
+            await self._uploads.serve(call, who, self._tenants.of(who.tenant))
         elif call.route == "pictures" and self._recogniser is not None:
             await self._pictures(call, self._recogniser)
         elif call.route == "models":

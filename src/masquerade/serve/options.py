@@ -348,6 +348,8 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--policy", type=Path, metavar="FILE", help="what becomes of each kind")
     add("--workers", type=int, metavar="N", help="processes (default: 1)")
     add("--max-body", type=int, metavar="BYTES", help="largest request (default: 32 MiB)")
+    add("--max-upload", type=int, metavar="BYTES", help="largest file (default: 512 MiB)")
+    add("--store", metavar="PLACE", help="the sealed store: a file, or redis://... (default: beside the key)")
     add("--max-held", type=int, metavar="BYTES", help="of all requests of one process (default: 256 MiB)")
     add("--threads", type=int, metavar="N", help="of one process, for large bodies (default: 4)")
     add("--timeout", type=float, metavar="SECONDS", help="for one request in all (default: 600)")

@@ -36,9 +36,13 @@ class Settings:
     client_keys: Path | None = None
     """TOML file of the keys that this gateway gives out; None: no key of its own is asked for."""
     policy: Path | None = None
+    store: str | None = None
+    """Where the sealed store is: a file, or the address of a Redis; None: a file beside the key."""
     workers: int = 1
     max_body: int = 32 << 20
     """Largest request accepted, in bytes (a reply may be four times as large)."""
+    max_upload: int = 512 << 20
+    """Largest file accepted, in bytes; no more of it than a line is held in memory."""
     max_held: int = 256 << 20
     """Bytes of requests and replies that one worker holds at once, all together; what is beyond is refused
     with status 503. A request takes several times its bytes of memory while it is masked."""
@@ -75,7 +79,15 @@ class Settings:
                 "this would let anyone who reaches the port spend the upstream's key: "
                 "give out client keys, or listen on 127.0.0.1"
             )
-        for name in ("workers", "threads", "max_body", "timeout", "connect_timeout", "idle_timeout"):
+        for name in (
+            "workers",
+            "threads",
+            "max_body",
+            "max_upload",
+            "timeout",
+            "connect_timeout",
+            "idle_timeout",
+        ):
             if getattr(self, name) <= 0:
                 raise BadInput(f"{name} must be greater than 0")
         if self.max_held < self.max_body:

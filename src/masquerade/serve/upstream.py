@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 import aiohttp
 import orjson
@@ -25,6 +25,7 @@ _PASSED_BACK = re.compile(
 _MOST_PASSED_BACK = 16
 _LONGEST_PASSED_BACK = 200
 _POOL = 1000
+_MOST_ADDRESSES = 64
 _KEPT_ALIVE = 15.0  # below the 20 s and more after which services close idle connections
 
 
@@ -56,10 +57,23 @@ class Reply(Protocol):
         ...
 
 
+class Upload(NamedTuple):
+    """A form with a file, which is read while it is sent."""
+
+    fields: Sequence[tuple[str, str]]
+    name: str
+    filename: str
+    content_type: str
+    file: BinaryIO
+
+
+Body: TypeAlias = "bytes | Upload | None"
+
+
 class Upstream(Protocol):
     """A model service."""
 
-    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Reply:
         """Send one request; ``path`` is relative to the version segment.
 
         Raises:
@@ -81,14 +95,20 @@ class Http:
         self._session: aiohttp.ClientSession | None = None
         self._addresses: dict[str, yarl.URL] = {}
 
-    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Reply:
         """See :class:`Upstream`."""
         url = self._addresses.get(path)
         if url is None:
-            url = self._addresses[path] = yarl.URL(self._base + path)
+            url = yarl.URL(self._base + path, encoded=True)
+            if len(self._addresses) < _MOST_ADDRESSES:
+                self._addresses[path] = url
         with _problems():
             response = await self._open().request(
-                method, url, data=body, headers=headers, allow_redirects=False
+                method,
+                url,
+                data=_form(body) if isinstance(body, Upload) else body,
+                headers=headers,
+                allow_redirects=False,
             )
         return _HttpReply(response)
 
@@ -110,6 +130,15 @@ class Http:
                 headers={"User-Agent": f"masquerade/{__version__}", "Accept-Encoding": "identity"},
             )
         return self._session
+
+
+def _form(upload: Upload) -> aiohttp.FormData:
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in upload.fields:
+        form.add_field(name, value)
+    filename = re.sub(r'[\r\n"\\]', "_", upload.filename)
+    form.add_field(upload.name, upload.file, filename=filename, content_type=upload.content_type)
+    return form
 
 
 class _HttpReply:
@@ -187,8 +216,10 @@ def mirrored(path: str, body: bytes, created: int = 0) -> mirror.Answer:
 class Mirror:
     """The mirror model, as if it were a service."""
 
-    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Reply:
         """See :class:`Upstream`."""
+        if path.startswith(("/files", "/batches")) or isinstance(body, Upload):
+            raise UpstreamProblem("the mirror model keeps no files: name a model service")
         now = int(time.time())
         return LocalReply(mirrored(path, body or b"", now))
 
