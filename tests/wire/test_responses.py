@@ -349,6 +349,8 @@ def test_offsets_of_annotations_follow_the_text() -> None:
 
 # What is known of earlier turns
 
+SUMMARY = {"masked": {"EMAIL": {"token": 1}, "PHONE": {"token": 1}}, "redacted": {}, "unresolved": 0}
+
 
 def test_earlier_turns_are_restored_when_they_are_given_and_not_otherwise() -> None:
     first = exchange()
@@ -358,6 +360,17 @@ def test_earlier_turns_are_restored_when_they_are_given_and_not_otherwise() -> N
     assert told["output"][0]["content"][0]["text"] == f"{EMAIL}, {PHONE}"
     alone = json.loads(exchange("and now?").reply(json.dumps({"output": [message(email)]}).encode()))
     assert alone["output"][0]["content"][0]["text"] == email
+
+
+def test_a_stream_is_restored_by_earlier_turns_too() -> None:
+    first = exchange()
+    later = exchange("and now?", known=first.surrogates, stream=True)
+    output = output_for(first)
+    told = streamed(later, events_of(first, 3, output))
+    check(
+        first, output, [*told[:-1], told[-1] | {"response": told[-1]["response"] | {"masquerade": SUMMARY}}]
+    )
+    assert told[-1]["response"]["masquerade"] == {"masked": {}, "redacted": {}, "unresolved": 0}
 
 
 def test_the_same_value_has_the_same_token_in_a_later_turn() -> None:
