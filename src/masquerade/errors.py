@@ -12,6 +12,7 @@
     ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── EngineProblem         a process, node or actor that is needed is not there, or gone
     ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
+    ├── JournalProblem        the journal could not take a line; nothing half-written counts
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     ├── Outdated              a package older than one that was opened before, or a second one of its number
     ├── StoreProblem          the sealed store is gone, full, busy or not as it must be; nothing was sent
@@ -172,6 +173,14 @@ class PartFailed(MasqueradeError):
     def close(self) -> None:
         """Keep nothing, and end what the sum had started."""
         self._close()
+
+
+class JournalProblem(MasqueradeError):
+    """The journal could not take a line: its disk is full or gone, or the line is none that it takes.
+
+    Nothing of that line is in the journal, or only a part that is recognised as cut off. The next line may
+    be tried; whether work goes on without a journal is for the caller to say.
+    """
 
 
 class Tampered(MasqueradeError):

@@ -93,6 +93,9 @@ def parser_of(verbs: Mapping[str, Run], codes: str) -> argparse.ArgumentParser:
     _keys_parser(verb("keys", "show, make, rotate and hand out keys"))
     _train_parser(verb("train", "train on private data, and hand the model over sealed, by a recipe"))
     _serve_parser(verb("serve", "run the gateway that OpenAI clients talk through"))
+    _report_parser(
+        verb("report", "make the record that a regulator asks for, or prove that the journal is whole")
+    )
     _mailbox_parser(verb("mailbox", "relay the sealed messages of secure sums, over TLS"))
     _join_parser(verb("join", "take part in a secure sum, as client or aggregator"))
     return parser
@@ -370,6 +373,28 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="more names for the front page",
     )
+
+
+def _report_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("journal", nargs="?", metavar="JOURNAL", help="its folder (default: journal by the key file)")
+    add("--html", metavar="FILE", help="write one page that needs nothing else")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--about", metavar="FILE", help="what only you know: a [record] table in TOML")
+    add("--since", metavar="DAY", help="from this day on (UTC), as 2026-02-03")
+    add("--until", metavar="DAY", help="up to this day, and with it")
+    add("--lang", choices=("en", "zh"), default="en", help="English (default) or Chinese")
+    add("--verify", action="store_true", help="only read all, say what each file is worth, print an anchor")
+    add(
+        "--anchor", action="append", default=[], metavar="TEXT",
+        help="what --verify printed before, or a file of it: what was there must still be; repeatable",
+    )  # fmt: skip
+    add(
+        "--from", dest="sender", metavar="SIGNER",
+        help="who must have signed it (default: this machine's key): a recipient's file, or 64 digits",
+    )  # fmt: skip
+    add("--force", action="store_true", help="replace FILE if it exists")
+    add("--quiet", "-q", action="store_true", help="no summary")
 
 
 def _train_parser(parser: argparse.ArgumentParser) -> None:
