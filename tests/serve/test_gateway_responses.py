@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -280,6 +281,24 @@ def test_speech_passes_where_nothing_is_found_and_is_refused_otherwise(
         assert len(upstream.requests) == seen
     finally:
         upstream.behave = None
+
+
+def test_speech_that_breaks_off_is_not_taken_for_whole(shared: Gateway, upstream: Service) -> None:
+    async def behave(request: web.Request, body: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "audio/mpeg; charset=x"})
+        await response.prepare(request)
+        await response.write(b"ID3" * 1000)
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    upstream.behave = behave
+    try:
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            shared.post("/v1/audio/speech", {"model": "m", "voice": "alloy", "input": "Good evening."})
+    finally:
+        upstream.behave = None
+    assert shared.get("/healthz").status == 200
 
 
 def test_uploads_are_refused_and_say_why(client: OpenAI, upstream: Service) -> None:

@@ -349,6 +349,8 @@ def test_offsets_of_annotations_follow_the_text() -> None:
 
 # What is known of earlier turns
 
+SUMMARY = {"masked": {"EMAIL": {"token": 1}, "PHONE": {"token": 1}}, "redacted": {}, "unresolved": 0}
+
 
 def test_earlier_turns_are_restored_when_they_are_given_and_not_otherwise() -> None:
     first = exchange()
@@ -358,6 +360,17 @@ def test_earlier_turns_are_restored_when_they_are_given_and_not_otherwise() -> N
     assert told["output"][0]["content"][0]["text"] == f"{EMAIL}, {PHONE}"
     alone = json.loads(exchange("and now?").reply(json.dumps({"output": [message(email)]}).encode()))
     assert alone["output"][0]["content"][0]["text"] == email
+
+
+def test_a_stream_is_restored_by_earlier_turns_too() -> None:
+    first = exchange()
+    later = exchange("and now?", known=first.surrogates, stream=True)
+    output = output_for(first)
+    told = streamed(later, events_of(first, 3, output))
+    check(
+        first, output, [*told[:-1], told[-1] | {"response": told[-1]["response"] | {"masquerade": SUMMARY}}]
+    )
+    assert told[-1]["response"]["masquerade"] == {"masked": {}, "redacted": {}, "unresolved": 0}
 
 
 def test_the_same_value_has_the_same_token_in_a_later_turn() -> None:
@@ -628,3 +641,17 @@ def test_a_shells_output_comes_in_pieces_too() -> None:
     for name, value in (("stdout", EMAIL), ("stderr", PHONE)):
         assert "".join(each["delta"][name] for each in told[:-1]) == f"{value}!"
         assert told[-1]["output"][0][name] == f"{value}!"
+
+
+def test_annotations_do_not_wait_without_end() -> None:
+    one = exchange(stream=True)
+    email, _ = tokens(one)
+    at = {"output_index": 0, "content_index": 0}
+    added = event("response.output_text.annotation.added", **at, annotation={"title": email * 20_000})
+    restorer = one.events()
+    restorer.feed(_numbered(event("response.output_text.delta", **at, delta=f"{email} [EM")))
+    out = b"".join(restorer.feed(_numbered(added)) for _ in range(20))
+    assert 0 < out.count(b"annotation.added") < 20
+    rest = restorer.finish()
+    assert out.count(b"annotation.added") + rest.count(b"annotation.added") == 20
+    assert b"[EMAIL" not in out + rest
