@@ -26,6 +26,7 @@ from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
 from masquerade.serve.callers import Callers
+from masquerade.serve.kept import KeptRoutes
 from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
@@ -78,8 +79,9 @@ class Gateway:
         self._upstreams = _upstreams(settings, self._recogniser)
         self._metrics = Metrics()
         self._room = Room(settings.max_held, settings.threads)
-        self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
         self._memory = Memory(settings, self._key)
+        self._relay = Relay(settings, self._upstreams, self._metrics, self._memory, self._recogniser)
+        self._kept = KeptRoutes(self._relay)
         by_path = {path: each for path, each in ENDPOINTS.items() if each.api == "openai" and not each.media}
         self._uploads = Uploads(settings, self._upstreams, self._memory.store, self._metrics, by_path)
         self._trial = (
@@ -152,6 +154,8 @@ class Gateway:
         known = _ROUTES.get(call.path)
         if known is None and self._uploads.has(call.path):
             known = ("files", call.method)
+        if known is None and self._kept.has(call.path):
+            known = ("kept", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
@@ -168,17 +172,20 @@ class Gateway:
         if call.method != method and not (method == "GET" and call.method == "HEAD"):
             allowed = (b"allow", b"GET, HEAD" if method == "GET" else b"POST")
             raise Refusal(405, "method_not_allowed", f"use {method} here", headers=[allowed])
-        if call.api not in self._upstreams and (endpoint is not None or call.route in ("models", "files")):
+        if call.api not in self._upstreams and (
+            endpoint is not None or call.route in ("models", "files", "kept")
+        ):
             option = self._settings.services[call.api].name
             raise Refusal(404, "no_upstream", f"no service is known for this API: start with --{option} URL")
         if endpoint is not None:
             who = self._callers.who(call)
             call.tenant = who.tenant
             await self._relay.carry(call, endpoint, who, self._tenants.of(who.tenant))
-        elif call.route == "files":
+        elif call.route in ("files", "kept"):
             who = self._callers.who(call)
             call.tenant = who.tenant
-            await self._uploads.serve(call, who, self._tenants.of(who.tenant))
+            room = self._uploads if call.route == "files" else self._kept
+            await room.serve(call, who, self._tenants.of(who.tenant))
         elif call.route == "pictures" and self._recogniser is not None:
             await self._pictures(call, self._recogniser)
         elif call.route == "models":
