@@ -59,6 +59,7 @@ _ROUTES: dict[str, tuple[str, str]] = {
     "/metrics": ("metrics", "GET"),
     "/playground/mask": ("playground", "POST"),
     "/playground/try": ("playground", "POST"),
+    "/playground/policy": ("playground", "POST"),
 }
 
 
@@ -92,6 +93,7 @@ class Gateway:
                 self._tenants.finders,
                 self._upstreams.get("openai") or Mirror(),
                 lambda call: self._callers.who(call).credentials,
+                self._recogniser,
             )
             if settings.playground
             else None
