@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from masquerade.serve import mirror_messages
 from masquerade.serve.settings import Settings
 from masquerade.serve.upstream import mirrored
 
@@ -102,6 +103,9 @@ class Service:
         try:
             if self.behave is not None:
                 return await self.behave(request, body)
+            if "anthropic-version" in request.headers:
+                path = request.path.removeprefix("/v1")
+                return await pieces(request, *mirror_messages.answer(path, body))
             return await pieces(request, *mirrored(request.path.removeprefix("/v1"), body))
         except asyncio.CancelledError:
             self.cancelled.set()
@@ -226,6 +230,16 @@ class Answer(NamedTuple):
         error: dict[str, Any] = self.json["error"]
         assert set(error) == {"message", "type", "param", "code"}
         assert isinstance(error["message"], str)
+        assert self.headers["content-type"] == "application/json"
+        return error
+
+    @property
+    def anthropic_error(self) -> dict[str, Any]:
+        """The error, which must have Anthropic's shape and nothing else."""
+        assert set(self.json) <= {"type", "error", "request_id"}
+        assert self.json["type"] == "error"
+        error: dict[str, Any] = self.json["error"]
+        assert set(error) == {"type", "message"}
         assert self.headers["content-type"] == "application/json"
         return error
 

@@ -131,6 +131,16 @@ class Masker:
             for text, spans, new in zip(texts, found, more, strict=True)
         )
 
+    def find_all(
+        self, texts: Sequence[str], places: Sequence[list[Span]] | None = None
+    ) -> tuple[list[Span], ...]:
+        """What :meth:`mask_all` would mask in texts that belong together; ``places`` as there."""
+        texts = tuple(texts)
+        found = tuple(map(self._known, texts)) if places is None else tuple(places)
+        if len(texts) > 1:
+            found = self._named_in_any(texts, found)
+        return self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
+
     def _wherever_they_stand(
         self, texts: tuple[str, ...], found: tuple[list[Span], ...]
     ) -> tuple[list[Span], ...]:
@@ -169,10 +179,7 @@ class Masker:
             ValueError: places, or what a finder found, are not sorted, disjoint and within their text.
         """
         texts = tuple(texts)
-        found = tuple(map(self._known, texts)) if places is None else tuple(places)
-        if len(texts) > 1:
-            found = self._named_in_any(texts, found)
-        found = self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
+        found = self.find_all(texts, places)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         if book is None and (masked := self._replace_in_c(texts, found)):

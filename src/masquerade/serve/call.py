@@ -13,6 +13,7 @@ import orjson
 from masquerade import crypto
 from masquerade.serve.refusal import Header, Refusal
 from masquerade.serve.room import Lease
+from masquerade.wire.endpoint import Endpoint
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -76,6 +77,11 @@ class Call:
         self.counts: Mapping[str, Mapping[str, int]] = {}
         self.tenant = self.code = ""
         self.stream = self.gone = self.done = False
+
+    def query_for(self, endpoint: Endpoint) -> str:
+        """The part of the query string that goes on to a service, with its question mark."""
+        kept = [part for part in endpoint.query if part.encode() in self.query.split(b"&")]
+        return "?" + "&".join(kept) if kept else ""
 
     @property
     def kind(self) -> bytes:
@@ -223,6 +229,8 @@ class _Waiting:
 
 _SINGLE = frozenset(
     (
+        b"anthropic-beta",
+        b"anthropic-version",
         b"api-key",
         b"authorization",
         b"content-encoding",
@@ -231,6 +239,7 @@ _SINGLE = frozenset(
         b"host",
         b"origin",
         b"sec-fetch-site",
+        b"x-api-key",
         b"x-masquerade-tenant",
     )
 )

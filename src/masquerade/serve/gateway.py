@@ -1,13 +1,13 @@
-"""The gateway: an OpenAI client on one side, a model service on the other, private data on the first only.
+"""The gateway: a client on one side, a model service on the other, private data on the first only.
 
-    POST /v1/chat/completions, /v1/responses, /v1/embeddings ...   masked, sent, restored: ``wire/``
+    POST /v1/chat/completions, /v1/responses, /v1/messages ...   masked, sent, restored: ``wire/``
     POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
     GET  /healthz  /metrics     for whoever runs it
     /  /playground/*            the page for people (``trial.py``)
 
 Everything else is refused. Whatever cannot be masked is not sent. A request's query string, and all its
-headers but the credentials and OpenAI's own, stay here.
+headers but the credentials and the API's own, stay here.
 
 The way of one request: who is it (``callers.py``), read the body, mask, send, restore (``relay.py``), tell
 how it went (metrics and one log line, both of counts only).
@@ -26,6 +26,7 @@ from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
 from masquerade.serve.callers import Callers
+from masquerade.serve.kept import KeptRoutes
 from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
@@ -37,19 +38,21 @@ from masquerade.serve.tenants import Tenants
 from masquerade.serve.trial import Trial
 from masquerade.serve.uploads import Uploads
 from masquerade.serve.upstream import Http, Mirror, Upstream
-from masquerade.wire import openai, responses
+from masquerade.wire import anthropic, openai, responses
 from masquerade.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
 
 _SETTINGS = "MASQUERADE_SETTINGS"
-_ENDPOINTS: dict[str, Endpoint] = {
-    "/v1" + each.path: each for each in (*openai.ENDPOINTS, *responses.ENDPOINTS)
+ENDPOINTS: dict[str, Endpoint] = {
+    "/v1" + each.path: each for each in (*openai.ENDPOINTS, *responses.ENDPOINTS, *anthropic.ENDPOINTS)
 }
-_REFUSED: dict[str, str] = {"/v1" + path: why for path, why in openai.REFUSED.items()}
+"""What is served by tables, by its address; the documentation's tables are written from it."""
+REFUSED: dict[str, str] = {"/v1" + path: why for path, why in openai.REFUSED.items()}
+"""Addresses that are known and refused, each with its reason."""
 _ROUTES: dict[str, tuple[str, str]] = {
-    **{path: (endpoint.name, "POST") for path, endpoint in _ENDPOINTS.items()},
+    **{path: (endpoint.name, "POST") for path, endpoint in ENDPOINTS.items()},
     "/v1/images/classifications": ("pictures", "POST"),
     "/v1/models": ("models", "GET"),
     "/healthz": ("health", "GET"),
@@ -74,14 +77,13 @@ class Gateway:
         self._tenants = Tenants(settings, self._key)
         self._callers = Callers(settings, self._key)
         self._recogniser = _recogniser(settings)
-        self._upstreams: dict[str, Upstream] = {
-            "openai": self._recogniser or (Http(settings, settings.base) if settings.base else Mirror())
-        }
+        self._upstreams = _upstreams(settings, self._recogniser)
         self._metrics = Metrics()
         self._room = Room(settings.max_held, settings.threads)
-        self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
         self._memory = Memory(settings, self._key)
-        by_path = {path: each for path, each in _ENDPOINTS.items() if each.api == "openai" and not each.media}
+        self._relay = Relay(settings, self._upstreams, self._metrics, self._memory, self._recogniser)
+        self._kept = KeptRoutes(self._relay)
+        by_path = {path: each for path, each in ENDPOINTS.items() if each.api == "openai" and not each.media}
         self._uploads = Uploads(settings, self._upstreams, self._memory.store, self._metrics, by_path)
         self._trial = (
             Trial(
@@ -89,7 +91,7 @@ class Gateway:
                 self._key,
                 self._tenants.policy,
                 self._tenants.finders,
-                self._upstreams["openai"],
+                self._upstreams.get("openai") or Mirror(),
                 lambda call: self._callers.who(call).credentials,
                 self._recogniser,
             )
@@ -144,17 +146,22 @@ class Gateway:
             await call.refuse(Refusal(500, "internal_error", "the gateway failed on this request"))
 
     async def _route(self, call: Call) -> None:
+        endpoint = ENDPOINTS.get(call.path)
+        if endpoint is not None:
+            call.api = endpoint.api
+        elif b"anthropic-version" in call.headers:
+            call.api = "anthropic"
         if call.repeats:
             raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
         known = _ROUTES.get(call.path)
-        if endpoint := _ENDPOINTS.get(call.path):
-            call.api = endpoint.api
         if known is None and self._uploads.has(call.path):
             known = ("files", call.method)
+        if known is None and self._kept.has(call.path):
+            known = ("kept", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
-        if why := _REFUSED.get(call.path):
+        if why := REFUSED.get(call.path):
             raise Refusal(400, "cannot_be_masked", f"this address is not served: {why}")
         if known is None or off.get(known[0]):
             raise Refusal(
@@ -167,14 +174,20 @@ class Gateway:
         if call.method != method and not (method == "GET" and call.method == "HEAD"):
             allowed = (b"allow", b"GET, HEAD" if method == "GET" else b"POST")
             raise Refusal(405, "method_not_allowed", f"use {method} here", headers=[allowed])
+        if call.api not in self._upstreams and (
+            endpoint is not None or call.route in ("models", "files", "kept")
+        ):
+            option = self._settings.services[call.api].name
+            raise Refusal(404, "no_upstream", f"no service is known for this API: start with --{option} URL")
         if endpoint is not None:
             who = self._callers.who(call)
             call.tenant = who.tenant
             await self._relay.carry(call, endpoint, who, self._tenants.of(who.tenant))
-        elif call.route == "files":
+        elif call.route in ("files", "kept"):
             who = self._callers.who(call)
             call.tenant = who.tenant
-            await self._uploads.serve(call, who, self._tenants.of(who.tenant))
+            room = self._uploads if call.route == "files" else self._kept
+            await room.serve(call, who, self._tenants.of(who.tenant))
         elif call.route == "pictures" and self._recogniser is not None:
             await self._pictures(call, self._recogniser)
         elif call.route == "models":
@@ -199,15 +212,15 @@ class Gateway:
         who = self._callers.who(call)
         call.tenant = who.tenant
         async with call.while_client_waits():
-            reply = await self._upstreams["openai"].send("GET", "/models", None, who.credentials)
+            reply = await self._upstreams[call.api].send("GET", "/models", None, who.credentials)
             try:
                 body = await reply.read(self._settings.max_body, call.lease.take)
                 if 200 <= reply.status < 300:
                     await call.respond(reply.status, body, headers=reply.headers)
                 else:
-                    require_answer(self._settings, reply.status)
+                    require_answer(self._settings, call.api, reply.status)
                     call.code = "upstream_error"
-                    error = orjson.dumps(upstream_error(reply.status, body, None))
+                    error = orjson.dumps(upstream_error(call.api, reply.status, body, None))
                     await call.respond(reply.status, error, headers=reply.headers)
             finally:
                 reply.close()
@@ -265,8 +278,9 @@ def serve(settings: Settings) -> None:
         timeout_worker_healthcheck=60,
     )
     here = address("http", settings.host, listening)
-    service = "the recogniser" if settings.recogniser else settings.base or "the mirror model"
-    log.started(settings.log, here, service, settings.workers)
+    bases = [told.base for told in settings.services.values() if told.base]
+    services = ["the recogniser"] * bool(settings.recogniser) + bases
+    log.started(settings.log, here, " and ".join(services) or "the mirror model", settings.workers)
     if settings.workers > 1:
         del app  # and its models with it: each worker has its own
     with signals_are_the_servers():
@@ -278,6 +292,16 @@ def serve(settings: Settings) -> None:
         os.environ[_SETTINGS] = settings.dump()
         with shared_between_workers():
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _upstreams(settings: Settings, recogniser: Recogniser | None) -> dict[str, Upstream]:
+    """The upstreams that the settings name, by API; the mirror for each, where they name none."""
+    made: dict[str, Upstream] = {
+        api: Http(settings, told.base) for api, told in settings.services.items() if told.base
+    }
+    if recogniser is not None:
+        made["openai"] = recogniser
+    return made or {api: Mirror(api) for api in settings.services}
 
 
 def _recogniser(settings: Settings) -> Recogniser | None:

@@ -57,7 +57,7 @@ def answer(body: bytes, created: int = 0) -> Answer:
         "usage": _usage(messages, output),
     }
     if request.get("stream") is True:
-        return Answer(200, "text/event-stream", _stream(head, output, whole))
+        return Answer(200, "text/event-stream", streamed(head, output, whole))
     return Answer(200, "application/json", [orjson.dumps(whole)])
 
 
@@ -93,25 +93,32 @@ def _read(body: bytes) -> dict[str, Any]:
     return request if type(request) is dict else {}
 
 
+def _list(request: dict[str, Any], field: str) -> list[Any]:
+    value = request.get(field)
+    return value if type(value) is list else []
+
+
+def _objects(request: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    return [each for each in _list(request, field) if type(each) is dict]
+
+
 def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
     """The items of a request as messages of chat completions, as far as there is text in them."""
     asked = request.get("input")
     if type(asked) is str:
         return [{"role": "user", "content": asked}]
-    items = asked if type(asked) is list else []
     return [
         {"role": item.get("role"), "content": item.get("content")}
         if item.get("content") is not None
         else {"role": "tool", "content": item.get("output")}
-        for item in items
-        if type(item) is dict and (item.get("content") is not None or item.get("output") is not None)
+        for item in _objects(request, "input")
+        if item.get("content") is not None or item.get("output") is not None
     ]
 
 
 def _as_chat(request: dict[str, Any]) -> dict[str, Any]:
     """What chat completions would say for these tools, this form and this length."""
-    offered = request.get("tools")
-    tools = [each for each in offered if type(each) is dict] if type(offered) is list else []
+    tools = _objects(request, "tools")
     text = request.get("text")
     form = text.get("format") if type(text) is dict else None
     if type(form) is dict and form.get("type") == "json_schema":
@@ -139,7 +146,7 @@ def _output(
             "status": "completed",
             "content": [part],
         }
-    custom = {each.get("name") for each in request.get("tools") or () if each.get("type") == "custom"}
+    custom = [each.get("name") for each in _objects(request, "tools") if each.get("type") == "custom"]
     for i, call in enumerate(said.message.get("tool_calls") or ()):
         called = call["function"]
         ids = {
@@ -160,7 +167,7 @@ def _thought(request: dict[str, Any], last: dict[str, Any], number: str) -> dict
         "id": f"rs_mirror_{number}",
         "summary": [{"type": "summary_text", "text": f"There is {found} in it."}],
     }
-    if "reasoning.encrypted_content" in (request.get("include") or ()):
+    if "reasoning.encrypted_content" in _list(request, "include"):
         item["encrypted_content"] = _sealed(number)
     return item
 
@@ -175,7 +182,7 @@ def _usage(messages: list[dict[str, Any]], output: list[dict[str, Any]]) -> dict
     said = len(orjson.dumps(output)) // 4
     return {
         "input_tokens": asked,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": said,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": asked + said,
@@ -185,7 +192,8 @@ def _usage(messages: list[dict[str, Any]], output: list[dict[str, Any]]) -> dict
 # Streaming
 
 
-def _stream(head: dict[str, Any], output: list[dict[str, Any]], whole: dict[str, Any]) -> Iterator[bytes]:
+def streamed(head: dict[str, Any], output: list[dict[str, Any]], whole: dict[str, Any]) -> Iterator[bytes]:
+    """The events by which a response comes."""
     begun = {**head, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
     events = [("response.created", {"response": begun}), ("response.in_progress", {"response": begun})]
     for i, item in enumerate(output):

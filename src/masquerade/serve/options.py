@@ -335,6 +335,7 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--host", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     add("--port", type=int, metavar="N", help="default: 8080")
     add("--upstream", metavar="URL", help="an OpenAI-compatible service (default: the built-in mirror model)")
+    add("--anthropic", metavar="URL", help="a service for Anthropic's API")
     add("--recogniser", type=Path, metavar="FOLDER", help="serve this trained classifier of pictures instead")
     add(
         "--upstream-key-env",
@@ -342,6 +343,8 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         help="the variable with its key (default: the client's own passes)",
     )
     add("--upstream-key-file", type=Path, metavar="FILE", help="the same from a file")
+    add("--anthropic-key-env", metavar="NAME", help="as --upstream-key-env, for --anthropic")
+    add("--anthropic-key-file", type=Path, metavar="FILE", help="the same from a file")
     add(
         "--client-keys",
         type=Path,

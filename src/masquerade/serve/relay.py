@@ -15,14 +15,15 @@ from masquerade.errors import MasqueradeError, UpstreamProblem
 from masquerade.serve import log
 from masquerade.serve.call import Call, Gone
 from masquerade.serve.callers import Who
+from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import Metrics
-from masquerade.serve.refusal import Header, Refusal
+from masquerade.serve.refusal import Header, Refusal, anthropic_error
 from masquerade.serve.settings import Settings
 from masquerade.serve.tenants import Tenant
 from masquerade.serve.upstream import Reply, Upstream
 from masquerade.wire.endpoint import Endpoint
-from masquerade.wire.exchange import Exchange
-from masquerade.wire.sse import Event, encode
+from masquerade.wire.exchange import Exchange, Later
+from masquerade.wire.sse import encode
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
@@ -39,10 +40,11 @@ class Relay:
         settings: Settings,
         upstreams: Mapping[str, Upstream],
         metrics: Metrics,
+        memory: Memory,
         recogniser: Recogniser | None = None,
     ) -> None:
         self._settings, self._upstreams = settings, upstreams
-        self._metrics, self._recogniser = metrics, recogniser
+        self._metrics, self._memory, self._recogniser = metrics, memory, recogniser
 
     async def carry(self, call: Call, endpoint: Endpoint, who: Who, tenant: Tenant) -> None:
         """Answer ``call``, which is for ``endpoint``.
@@ -54,14 +56,35 @@ class Relay:
         body = await call.read(self._settings.max_body, self._settings.idle_timeout)
         exchange = await self._mask(call, endpoint, tenant, body)
         call.stream = exchange.stream
+        conversation = None
+        if exchange.keeps:
+            conversation = await call.lease.in_thread(self._memory.remember, who.tenant, exchange)
+        thread = _Thread(self._memory, who.tenant, conversation)
         async with call.while_client_waits():
-            await self._send(call, exchange, who.credentials, tenant)
+            await self._send(call, exchange, who.credentials, tenant, thread)
+
+    async def fetch(
+        self, call: Call, endpoint: Endpoint, path: str, name: str, who: Who, tenant: Tenant
+    ) -> None:
+        """Answer ``call`` with what the service has kept under ``name``, restored by what was remembered.
+
+        Raises:
+            MasqueradeError, Gone: as :meth:`carry`.
+        """
+        known = await call.lease.in_thread(self._memory.recall, who.tenant, (name,))
+        exchange = Later(endpoint._replace(path=path), known)
+        async with call.while_client_waits():
+            thread = _Thread(self._memory, who.tenant, None)
+            await self._send(call, exchange, who.credentials, tenant, thread, call.method)
 
     async def _mask(self, call: Call, endpoint: Endpoint, tenant: Tenant, body: bytes) -> Exchange:
         started = perf_counter()
         try:
             mask = partial(Exchange, tenant.masker, body, endpoint, alias=tenant.alias)
-            if self._recogniser is None:
+            if endpoint.kept is not None:  # it may have to ask the store
+                recall = partial(self._memory.recall, call.tenant)
+                exchange = await call.lease.in_thread(mask, recall=recall)
+            elif self._recogniser is None:
                 exchange = await call.lease.work(len(body), mask)
             else:  # a small file may hold a large picture
                 exchange = await call.lease.in_thread(mask, picture=self._recogniser.reducer())
@@ -79,23 +102,33 @@ class Relay:
         return exchange
 
     async def _send(
-        self, call: Call, exchange: Exchange, credentials: Mapping[str, str], tenant: Tenant
+        self,
+        call: Call,
+        exchange: Exchange,
+        credentials: Mapping[str, str],
+        tenant: Tenant,
+        thread: _Thread,
+        method: str = "POST",
     ) -> None:
         started = perf_counter()
         headers = {"content-type": "application/json", **credentials}
         reply = await self._upstreams[exchange.endpoint.api].send(
-            "POST", exchange.endpoint.path, exchange.request, headers
+            method,
+            exchange.endpoint.path + call.query_for(exchange.endpoint),
+            exchange.request or None,
+            headers,
         )
         try:
             shown = [*reply.headers, *_told(exchange, tenant)]
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
-                await self._stream(call, exchange, reply, shown)
+                await self._stream(call, exchange, reply, shown, thread)
             elif 200 <= reply.status < 300 and exchange.endpoint.media:
                 await _as_it_comes(call, reply, shown)
             else:
                 body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
                 call.upstream_seconds = perf_counter() - started
                 status, body = await self._restored(call, exchange, reply.status, body)
+                await thread.link(call, exchange)
                 if status >= 400:
                     call.code = "upstream_error"
                 await call.respond(status, body, headers=shown)
@@ -107,10 +140,12 @@ class Relay:
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:
             return status, await call.lease.work(len(body), exchange.reply, body)
-        require_answer(self._settings, status)
-        return status, orjson.dumps(upstream_error(status, body, exchange.restore_whole))
+        require_answer(self._settings, call.api, status)
+        return status, orjson.dumps(upstream_error(call.api, status, body, exchange.restore_whole))
 
-    async def _stream(self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header]) -> None:
+    async def _stream(
+        self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header], thread: _Thread
+    ) -> None:
         restorer = exchange.events()
         shown = [*shown, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await call.start(reply.status, b"text/event-stream; charset=utf-8", shown, None)
@@ -118,6 +153,7 @@ class Relay:
             async for piece in reply.pieces():
                 out = await call.lease.work(restorer.held + len(piece), restorer.feed, piece)
                 call.lease.keep(restorer.held)
+                await thread.link(call, exchange)
                 if out:
                     await call.write(out, more=True)
             out = restorer.finish()
@@ -133,7 +169,7 @@ class Relay:
                 refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
                 out = b""
             call.code = refusal.code
-            out += encode(Event(orjson.dumps(refusal.body(call.api))))
+            out += encode(refusal.event(call.api))
         await call.write(out, more=False)
 
 
@@ -146,6 +182,18 @@ async def _as_it_comes(call: Call, reply: Reply, shown: list[Header]) -> None:
     await call.write(b"", more=False)
 
 
+class _Thread:
+    """The conversation that a reply belongs to: its id is linked before the client sees it."""
+
+    def __init__(self, memory: Memory, tenant: str, conversation: str | None) -> None:
+        self._memory, self._tenant, self._conversation = memory, tenant, conversation
+
+    async def link(self, call: Call, exchange: Exchange) -> None:
+        if self._conversation is not None and exchange.name is not None:
+            conversation, self._conversation = self._conversation, None
+            await call.lease.in_thread(self._memory.link, self._tenant, exchange.name, conversation)
+
+
 def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:
     """What a reply's headers say of masking."""
     headers = [(b"x-masquerade-policy", tenant.masker.policy.version.encode())]
@@ -156,13 +204,13 @@ def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:
     return headers
 
 
-def require_answer(settings: Settings, status: int) -> None:
+def require_answer(settings: Settings, api: str, status: int) -> None:
     """Refuse statuses that say nothing to the client: they are about the gateway.
 
     Raises:
         UpstreamProblem: it is such a status.
     """
-    if settings.holds_key and status in (401, 403):
+    if settings.services[api].holds_key and status in (401, 403):
         raise UpstreamProblem("the model service refuses this gateway's own credentials")
     if status < 400:
         raise UpstreamProblem("the model service redirects elsewhere, which is not followed")
@@ -175,9 +223,9 @@ def as_refusal(problem: UpstreamProblem) -> Refusal:
 
 
 def upstream_error(
-    status: int, body: bytes, restore: Callable[[dict[str, Any]], bool] | None
+    api: str, status: int, body: bytes, restore: Callable[[dict[str, Any]], bool] | None
 ) -> dict[str, Any]:
-    """The service's error in OpenAI's shape, restored, for it may quote what it was sent."""
+    """The service's error in the shape of its API, restored, for it may quote what it was sent."""
     told: Any = None
     with contextlib.suppress(orjson.JSONDecodeError):
         told = orjson.loads(body)
@@ -190,6 +238,10 @@ def upstream_error(
     message = fields.get("message") if fields else error
     if not isinstance(message, str) or not message:
         message = f"the model service answered with status {status}"
+    if api == "anthropic":
+        kind = fields.get("type")
+        shaped = anthropic_error(status, message, kind if isinstance(kind, str) else None)
+        return shaped | ({"request_id": told["request_id"]} if "request_id" in told else {})
     return {
         "error": {
             "message": message,

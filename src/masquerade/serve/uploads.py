@@ -51,7 +51,17 @@ _TEXT_NAMES = re.compile(
 )
 _PURPOSE = re.compile(r"[a-z_\-]{1,32}")
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,128}")
-_QUERY = ("after", "before_id", "after_id", "limit", "order", "purpose")
+_QUERY = (
+    "after",
+    "before",
+    "include",
+    "include[]",
+    "limit",
+    "order",
+    "purpose",
+    "starting_after",
+    "stream",
+)
 _ROUTE = re.compile(
     r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
 )
@@ -64,7 +74,7 @@ _METHODS: dict[tuple[str, bool, str | None], tuple[str, ...]] = {
     ("batches", True, "cancel"): ("POST",),
 }
 """By what is asked for, whether one is named, and what is to be done with it."""
-_WORD = re.compile(r"[A-Za-z0-9_\-]{1,128}")
+_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _NAMES = Written(
     frozenset({"id", "object", "purpose", "status", "type", "role", "model", "url", "endpoint", "data_type"})
 )
@@ -195,10 +205,10 @@ class Uploads:
             changed = await call.lease.in_thread(restore_tree, tree, look_up, _NAMES)
             await call.respond(reply.status, orjson.dumps(tree) if changed else body, headers=reply.headers)
             return
-        require_answer(self._settings, reply.status)
+        require_answer(self._settings, call.api, reply.status)
         call.code = "upstream_error"
         look_up = self._look_up(who)
-        told = upstream_error(reply.status, body, lambda tree: restore_tree(tree, look_up, _NAMES))
+        told = upstream_error(call.api, reply.status, body, lambda tree: restore_tree(tree, look_up, _NAMES))
         await call.respond(reply.status, orjson.dumps(told), headers=reply.headers)
 
     def _look_up(self, who: Who) -> Callable[[Any], list[Surrogate]]:

@@ -15,14 +15,15 @@ import yarl
 
 from masquerade import __version__
 from masquerade.errors import UpstreamProblem
-from masquerade.serve import mirror, mirror_responses, mirror_small
+from masquerade.serve import mirror, mirror_messages, mirror_responses, mirror_small
 from masquerade.serve.settings import Settings
 
 _PASSED_BACK = re.compile(
-    r"x-request-id|retry-after|openai-(?:model|organization|processing-ms|project|version)"
+    r"x-request-id|retry-after(?:-ms)?|openai-(?:model|organization|processing-ms|project|version)"
     r"|x-ratelimit-(?:limit|remaining|reset)-[a-z\-]{1,24}"
+    r"|request-id|x-should-retry|anthropic-organization-id|anthropic-ratelimit-[a-z0-9\-]{1,48}"
 )
-_MOST_PASSED_BACK = 16
+_MOST_PASSED_BACK = 48
 _LONGEST_PASSED_BACK = 200
 _POOL = 1000
 _MOST_ADDRESSES = 64
@@ -214,13 +215,18 @@ def mirrored(path: str, body: bytes, created: int = 0) -> mirror.Answer:
 
 
 class Mirror:
-    """The mirror model, as if it were a service."""
+    """The mirror model, as if it were a service of this ``api``."""
+
+    def __init__(self, api: str = "openai") -> None:
+        self._api = api
 
     async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Reply:
         """See :class:`Upstream`."""
         if path.startswith(("/files", "/batches")) or isinstance(body, Upload):
             raise UpstreamProblem("the mirror model keeps no files: name a model service")
         now = int(time.time())
+        if self._api == "anthropic":
+            return LocalReply(mirror_messages.answer(path.partition("?")[0], body or b""))
         return LocalReply(mirrored(path, body or b"", now))
 
     async def close(self) -> None:

@@ -9,7 +9,8 @@ same, because they are computed from the tenant's key.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -19,14 +20,14 @@ from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
 from masquerade.mask.restore import Lexicon, Restorer
 from masquerade.mask.surrogate import Surrogate
-from masquerade.mask.text import Masker
+from masquerade.mask.text import Masked, Masker
 from masquerade.wire import openai
 from masquerade.wire.endpoint import Endpoint, Stream
 from masquerade.wire.replies import Step, escape_json, read_reply, restore_texts, write_reply
+from masquerade.wire.signed import PROVEN, check_signed
 from masquerade.wire.slots import Slots
 
 _ALIAS_BYTES = 15
-_PROVEN = 0.95
 _ANNOTATED = ("content", "text")
 
 
@@ -49,8 +50,9 @@ class Exchange:
     counts by kind (``masked`` and ``redacted``) and ``unresolved``, the number of damaged or unknown tokens
     that were left as they are. If nothing was found, a reply passes byte for byte.
 
-    ``known`` are the surrogates of earlier turns, where the service keeps a conversation and its history is
-    not in the request: a reply to it is restored by them too, and no new one is taken for one of them.
+    ``recall`` gives the surrogates of earlier turns, where the service keeps a conversation and its history
+    is not in the request, by the ids from which the request goes on: they restore too, and nothing new is
+    given a stand-in that stands for something else there.
 
     Raises:
         BadInput: not such a request, or a part of it cannot be masked, or what was found could not come
@@ -66,20 +68,30 @@ class Exchange:
         *,
         alias: Callable[[str], str] | None = None,
         picture: Callable[[str], str] | None = None,
-        known: Iterable[Surrogate] = (),
+        recall: Callable[[Sequence[str]], Iterable[Surrogate]] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.written = endpoint.written
         tree = _read(body)
         endpoint.needs(tree)
+        said = tree.get("safety_identifier") or tree.get("user")
+        self.subject: str | None = said if type(said) is str else None
+        """Whom the request is said to be about, as the client names them; it does not leave."""
         rules = endpoint.seen if picture is not None and endpoint.seen else endpoint.request
         slots = Slots(tree, rules, alias, picture)
         _check_names(masker, slots.names)
-        book = _Known(known)
-        masked = masker.mask_all(slots.texts, book if book.surrogates else None)
+        self.refers: tuple[str, ...] = endpoint.kept.refers(tree) if endpoint.kept else ()
+        """Ids of what the service keeps, from which this request goes on."""
+        self.keeps: bool = endpoint.kept is not None and endpoint.kept.keeps(tree)
+        """Whether the service keeps this request and its reply."""
+        self.name: str | None = None
+        """The id of the reply, once it was seen, where the service keeps it."""
+        if self.refers and recall is None:
+            raise BadInput("what the service keeps of earlier requests is not known here; send all of it")
+        book = _Known(recall(self.refers) if recall is not None and self.refers else ())
+        masked = _masked(masker, slots, partial(_read, body), tree, book if book.surrogates else None)
         if endpoint.media and masked.counts:
             raise BadInput(endpoint.media)
-        slots.put(masked.texts)
         self.surrogates: tuple[Surrogate, ...] = masked.surrogates
         """What this request's reply, and those of later turns, are restored by besides what was known."""
         self._lexicon = Lexicon(book.surrogates.values()) if book.surrogates else masked.lexicon
@@ -125,6 +137,8 @@ class Exchange:
 
     def restore_whole(self, tree: dict[str, Any]) -> bool:
         """Restore every text of a complete reply in place; whether anything changed."""
+        if self.keeps and self.name is None and self.endpoint.kept is not None:
+            self.name = self.endpoint.kept.names(tree)
         beside: dict[tuple[Step, ...], Restorer] = {}
 
         def restore(path: tuple[Step, ...], text: str) -> str:
@@ -159,11 +173,41 @@ class Exchange:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
 
 
+class Later(Exchange):
+    """A reply that the service kept, asked for later: restored by what is ``known`` of its conversation."""
+
+    def __init__(self, endpoint: Endpoint, known: Iterable[Surrogate]) -> None:
+        book = _Known(known)
+        self.endpoint, self.written = endpoint, endpoint.written
+        self.subject, self.refers, self.keeps, self.name = None, (), False, None
+        self.surrogates = ()
+        self._lexicon = Lexicon(book.surrogates.values())
+        self._json_content = False
+        self.request, self.stream = b"", False
+        self.counts, self.redacted = {}, {}
+        self.passes = not book.surrogates
+        self.restored = self.unresolved = 0
+
+    def restore_whole(self, tree: dict[str, Any]) -> bool:
+        """See :class:`Exchange`. What was asked for is in the reply itself."""
+        said = tree.get("response", tree)
+        if type(said) is dict and "text" in said:
+            self._json_content = self.endpoint.wants_json(said)
+        return super().restore_whole(tree)
+
+
 class _Known:
     """The surrogates of a conversation, by their needles: a :class:`~masquerade.mask.text.Book`."""
 
     def __init__(self, surrogates: Iterable[Surrogate]) -> None:
-        self.surrogates = {surrogate.needle: surrogate for surrogate in surrogates}
+        self.surrogates: dict[str, Surrogate] = {}
+        twice: set[str] = set()
+        for surrogate in surrogates:
+            other = self.surrogates.setdefault(surrogate.needle, surrogate)
+            if other.original != surrogate.original:
+                twice.add(surrogate.needle)
+        for needle in twice:  # it stands for two, so it tells neither
+            del self.surrogates[needle]
 
     def get(self, needle: str) -> Surrogate | None:
         return self.surrogates.get(needle)
@@ -175,12 +219,33 @@ class _Known:
         return f"_Known({len(self.surrogates)} surrogates)"
 
 
+def _masked(
+    masker: Masker,
+    slots: Slots,
+    came: Callable[[], dict[str, Any]],
+    tree: dict[str, Any],
+    book: _Known | None,
+) -> Masked:
+    """Mask the texts of a request in place. Those that are signed are looked at together with all others,
+    but hold stand-ins of ours that are no strangers: so they do not take part in choosing them."""
+    if not slots.signed:
+        masked = masker.mask_all(slots.texts, book)
+        slots.put(masked.texts)
+        return masked
+    n = len(slots.texts)
+    found = masker.find_all([*slots.texts, *(each.text for each in slots.signed)])
+    masked = masker.mask_all(slots.texts, book, found[:n])
+    slots.put(masked.texts)
+    check_signed(slots.signed, found[n:], masker.policy.fate, came, tree)
+    return masked
+
+
 def _check_names(masker: Masker, names: Mapping[str, str]) -> None:
     """Refuse what a check digit or a maker's prefix proves private where it cannot be masked: a masked id
     would belong to nothing any more."""
     for name, field in names.items():
         for span in masker.find(name):
-            if span.score >= _PROVEN:
+            if span.score >= PROVEN:
                 raise BadInput(
                     f"a name or id in it holds what looks like {span.kind}, and names are sent as they are; "
                     "put it into a text, or allow it in the policy",

@@ -51,6 +51,7 @@ PART: dict[str, Rule] = {
     "type": Only(frozenset({"text", "refusal"}), "only text parts can be masked, so only they are sent"),
     "text": TEXT,
     "refusal": TEXT,
+    "prompt_cache_breakpoint": PASS,
 }
 
 CALL: dict[str, Rule] = {"name": PASS, "arguments": JSON}
@@ -313,7 +314,7 @@ def _pictures(exchange: Restoring) -> TypedStream:
     return TypedStream(exchange, _PICTURES)
 
 
-_DRAWN = Written(WRITTEN.kept | {"b64_json", "url"})
+_DRAWN = Written(WRITTEN.kept - {"data"} | {"b64_json", "url"})
 _COUNTED = Written(
     WRITTEN.kept | {"embedding", "categories", "category_scores", "category_applied_input_types"}
 )

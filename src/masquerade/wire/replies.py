@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +26,9 @@ class Written(NamedTuple):
     """Fields whose values are the model's own objects: every string and key below them is restored."""
     told: frozenset[str] = frozenset()
     """Types of objects that are a step of the paths below them, where they decide how a text is restored."""
+    signed: Mapping[str, tuple[str, ...]] = {}
+    """Objects, by their ``type``, that go back to the service byte for byte, and so pass as they are: all, or
+    those that have one of these fields."""
 
 
 def restore_texts(
@@ -63,6 +66,8 @@ def _restore(
                 node[key] = new
                 changed = True
         elif kind is dict or kind is list:
+            if kind is dict and written.signed and _is_signed(value, written):
+                continue
             if key == "logprobs":
                 if value != []:
                     node[key] = None if kind is dict else []
@@ -75,6 +80,12 @@ def _restore(
     if move is not None and not listed and type(node.get("annotations")) is list:
         changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
     return changed
+
+
+def _is_signed(value: dict[str, Any], written: Written) -> bool:
+    name = value.get("type")
+    by = written.signed.get(name) if type(name) is str else None
+    return by is not None and (not by or any(map(value.get, by)))
 
 
 def _restore_object(node: Any, restore: Restore, path: tuple[Step, ...]) -> bool:

@@ -7,6 +7,8 @@ A field that is in no table is treated as private: every string, number and key 
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -35,6 +37,8 @@ class Only(NamedTuple):
 
     values: frozenset[str | bool]
     why: str
+    others: Mapping[str, str] = {}
+    """Why some of the other values are refused, where there is more to say."""
 
 
 class Never(NamedTuple):
@@ -42,6 +46,16 @@ class Never(NamedTuple):
 
     values: frozenset[str]
     why: str
+
+
+class Signed(NamedTuple):
+    """A text that its maker has signed, in an object of this ``kind`` (its ``type``): it goes back byte for
+    byte, for its maker takes it no other way. It is looked at all the same. Where none of the fields ``by``
+    its side looks like a signature, and in other objects, it is treated by ``rule``."""
+
+    kind: str
+    by: tuple[str, ...]
+    rule: Rule
 
 
 class Strings(NamedTuple):
@@ -56,7 +70,17 @@ class Names(NamedTuple):
     rule: Rule
 
 
-Rule: TypeAlias = "How | Refuse | Only | Never | Strings | Names | dict[str, Any] | list[Any]"
+class Known(NamedTuple):
+    """A text that the service's own programs send, and that it wants to find as it is. Nothing private fits
+    into its ``form``. Any other text is treated by ``rule``."""
+
+    form: re.Pattern[str]
+    rule: Rule
+
+
+Rule: TypeAlias = (
+    "How | Refuse | Only | Never | Strings | Names | Signed | Known | dict[str, Any] | list[Any]"
+)
 # A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
 # that stands where an object or a list was expected is text; so is a long number where none was expected.
 

@@ -16,6 +16,7 @@ from masquerade.wire.replies import Step, move_offsets, read_reply, write_reply
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
 _MOST_TEXTS = 4096
+_MOST_WAITING = 4 << 20
 
 Tree: TypeAlias = dict[str, Any]
 
@@ -71,7 +72,7 @@ class TypedStream:
         self._events = EventStream()
         self._texts: dict[tuple[Step, ...], _Text] = {}
         self._over: dict[tuple[Step, ...], Restorer] = {}  # texts that have ended, for late annotations
-        self._shift = self._next = 0
+        self._shift = self._next = self._waiting = 0
         self._ready: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
@@ -133,10 +134,12 @@ class TypedStream:
 
     def _annotation(self, event: Event, tree: Tree, path: tuple[Step, ...]) -> bytes:
         text = self._texts.get(path)
-        if text is None or len(text.waiting) >= _MOST_TEXTS:
+        size = len(event.data or b"")
+        if text is None or self._waiting + size > _MOST_WAITING:
             changed = self._annotated(tree, self._over.get(path) or (text and text.restorer))
             return self._sent(event, tree, changed)
         text.waiting.append((event, tree))
+        self._waiting += size
         self._shift -= 1
         return b""
 
@@ -157,6 +160,7 @@ class TypedStream:
                 piece.holder[piece.field] = rest
                 yield self._inserted(tree, name)
             for event, late in waiting:
+                self._waiting -= len(event.data or b"")
                 self._annotated(late, restorer)
                 yield self._inserted(late, event.name)
 
