@@ -810,6 +810,8 @@ def slowly(*texts: str, pause: float = 0.0, after: str = "") -> Any:
     """A service that says these, and then ends, hangs (``wait``) or breaks off (``break``)."""
 
     async def behave(request: web.Request, body: bytes) -> web.StreamResponse:
+        if request.method == "GET":  # the names of its models
+            return web.json_response({"object": "list", "data": []})
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         for text in texts:
@@ -1099,3 +1101,58 @@ def test_a_recogniser_shows_what_it_saw_of_a_picture(page: Page, tmp_path: Path)
             return [canvas.width, canvas.height, data[4 * 3], data[4 * 24]]"""
         )
         assert bright[:3] == [28, 28, 0] and bright[3] > 200
+
+
+# ---- all of it, on every screen ----
+
+
+@browser_test
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [360, 390, 768, 1400])
+def test_nothing_new_needs_sideways_scrolling(page: Page, tmp_path: Path, width: int, language: str) -> None:
+    page.open(f"?lang={language}", width=width, height=800)
+    page.at("#next").click()
+    write_policy(page, f"{written(Policy())}# {'long ' * 60}\n[[allow]]\nwords = ['{EMAIL}']\n")
+    wait_for(lambda: page.at("#weaker").is_displayed())
+    write_policy(page, f"{policy_of(page)}word = 1\n")
+    wait_for(lambda: page.at("#policy-fault").is_displayed())
+    page.at("#picture-file").send_keys(str(drawn_file(tmp_path, f"{'name' * 40}.png")))
+    wait_for(lambda: page.js("return document.querySelector('.refused') !== null"))
+    assert page.js("return document.documentElement.scrollWidth") <= width
+    page.at("#export-open").click()
+    box = page.js(
+        "const b = document.getElementById('export').getBoundingClientRect(); return [b.left, b.right]"
+    )
+    assert box[0] >= 0 and box[1] <= width
+
+
+@browser_test
+def test_an_answer_without_end_is_cut_and_the_service_released(
+    page: Page, real: tuple[Gateway, Service]
+) -> None:
+    page.open()
+    real[1].behave = slowly("x" * 1_000_001, after="wait")
+    ask_service(page, "Go on.")
+    wait_for(lambda: "longer than this page shows" in page.text("#back"), 20)
+    assert real[1].cancelled.wait(10)
+
+
+@browser_test
+def test_what_is_new_speaks_to_a_screen_reader_and_to_the_keyboard(page: Page) -> None:
+    page.open().type(f"Call {PHONE}")
+    page.js("document.getElementById('next').focus()")
+    page.press("\ue007")
+    wait_for(lambda: "kept above" in page.text("#status"))
+    page.type(f"And {PHONE}?")
+    page.js("document.getElementById('policy').open = true")
+    unnamed = page.js(
+        """return [...document.querySelectorAll('button, select, textarea, input, canvas, [tabindex="0"]')]
+          .filter(e => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel
+            || e.ariaLabelledByElements?.length || e.labels?.length)).map(e => e.id)"""
+    )
+    assert unnamed == []
+    page.js("document.getElementById('export-open').focus()")
+    page.press("\ue007")
+    wait_for(lambda: page.js("return document.getElementById('export').open"))
+    page.press("\ue00c")
+    assert page.focus() == "export-open"
