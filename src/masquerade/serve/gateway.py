@@ -3,21 +3,24 @@
     POST /v1/chat/completions   masked, sent, restored; plain and streaming
     POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
-    GET  /healthz  /metrics     for whoever runs it
+    GET  /healthz  /readyz  /metrics   for whoever runs it
     /  /playground/*            the page for people (``trial.py``)
 
 Everything else is refused. Whatever cannot be masked is not sent. A request's query string, and all its
 headers but the credentials and OpenAI's own, stay here.
 
-The way of one request: who is it (``callers.py``), read the body, mask, send, restore (``relay.py``), tell
-how it went (metrics and one log line, both of counts only).
+The way of one request: who is it (``callers.py``), may it (``quota.py``), read the body, mask, send, restore
+(``relay.py``), tell how it went (metrics and one log line, both of counts only).
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -25,13 +28,18 @@ from masquerade.errors import BadInput, Blocked, MissingPackage, UpstreamProblem
 from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
-from masquerade.serve.callers import Callers
+from masquerade.serve.callers import Callers, Who, read_clients
+from masquerade.serve.clients import Clients
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
+from masquerade.serve.quota import Limits, Quotas
+from masquerade.serve.ready import Readiness
 from masquerade.serve.refusal import Refusal
 from masquerade.serve.relay import Relay, as_refusal, require_answer, upstream_error
+from masquerade.serve.reload import Outcome, Reloader, Source
 from masquerade.serve.room import Room
 from masquerade.serve.settings import Settings
+from masquerade.serve.signals import Signals, hold_hangups
 from masquerade.serve.tenants import Tenants
 from masquerade.serve.trial import Trial
 from masquerade.serve.upstream import Http, Mirror, Upstream
@@ -48,10 +56,16 @@ _ROUTES: dict[str, tuple[str, str]] = {
     "/v1/images/classifications": ("pictures", "POST"),
     "/v1/models": ("models", "GET"),
     "/healthz": ("health", "GET"),
+    "/readyz": ("ready", "GET"),
     "/metrics": ("metrics", "GET"),
     "/playground/mask": ("playground", "POST"),
     "/playground/try": ("playground", "POST"),
 }
+
+_OPERATORS = ("health", "ready", "metrics")
+"""Routes that answer while the process is about to stop."""
+_LOOK_SECONDS = 0.05
+_HURRY_SECONDS = 1
 
 
 class Gateway:
@@ -65,6 +79,7 @@ class Gateway:
     def __init__(self, settings: Settings, key: Key | None = None) -> None:
         self._settings = settings
         self._key = key or keyfile.load_or_create()
+        self._reloader = Reloader(self._sources(), self._tell_of_reload, watch=not settings.no_watch)
         self._tenants = Tenants(settings, self._key)
         self._callers = Callers(settings, self._key)
         self._recogniser = _recogniser(settings)
@@ -72,6 +87,11 @@ class Gateway:
             "openai": self._recogniser or (Http(settings, settings.base) if settings.base else Mirror())
         }
         self._metrics = Metrics()
+        self._quotas = Quotas(Limits.of(settings), settings.workers, monotonic, self._metrics.limited)
+        self._quotas.use(self._callers.limits)
+        self.ready = Readiness(monotonic)
+        """Whoever keeps something that the gateway needs registers a check of it here."""
+        self._running = 0
         self._room = Room(settings.max_held, settings.threads)
         self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
         self._trial = (
@@ -93,16 +113,23 @@ class Gateway:
             await self._live(receive, send)
         elif scope["type"] == "http":
             call = Call(scope, receive, send, self._settings.idle_timeout, self._room.lease())
+            self._running += 1
             try:
                 await self._serve(call)
             finally:
-                call.lease.close()
+                self._running -= 1
+                call.leave()
                 self._tell(call)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             kind = (await receive())["type"]
+            if kind == "lifespan.startup":
+                self._reloader.start()
+                Signals(self._reloader.ask, self._drain).obey()
             if kind == "lifespan.shutdown":
+                await self._reloader.close()
+                self.ready.close()
                 for upstream in self._upstreams.values():
                     await upstream.close()
                 self._room.close()
@@ -114,6 +141,8 @@ class Gateway:
         try:
             await self._route(call)
         except Refusal as problem:
+            if problem.code == "request_too_large":
+                self._metrics.limited("body")
             await call.refuse(problem)
         except Blocked as problem:
             await call.refuse(Refusal(400, "blocked_by_policy", str(problem)))
@@ -148,9 +177,15 @@ class Gateway:
         if call.method != method and not (method == "GET" and call.method == "HEAD"):
             allowed = (b"allow", b"GET, HEAD" if method == "GET" else b"POST")
             raise Refusal(405, "method_not_allowed", f"use {method} here", headers=[allowed])
+        if self.ready.stopping and call.route not in _OPERATORS:
+            raise Refusal(
+                503,
+                "stopping",
+                "the gateway is about to stop: try again",
+                headers=[(b"retry-after", b"1"), (b"connection", b"close")],
+            )
         if endpoint is not None:
-            who = self._callers.who(call)
-            call.tenant = who.tenant
+            who = self._admit(call)
             await self._relay.carry(call, endpoint, who, self._tenants.of(who.tenant))
         elif call.route == "pictures" and self._recogniser is not None:
             await self._pictures(call, self._recogniser)
@@ -158,14 +193,25 @@ class Gateway:
             await self._models(call)
         elif call.route == "health":
             await call.respond(200, b'{"status":"ok"}')
+        elif call.route == "ready":
+            await call.respond(*await self.ready.page(self._state()))
         elif call.route == "metrics":
             await call.respond(200, self._metrics.page(), METRICS_TYPE.encode())
         elif self._trial is not None:
             self._callers.require_own_name(call)
+            if call.route == "playground":
+                call.enter(self._quotas.enter("playground", call.announced))
             await (self._trial.page if call.route == "page" else self._trial.ask)(call)
 
+    def _admit(self, call: Call) -> Who:
+        """Who asks, and is let in."""
+        who = self._callers.who(call)
+        call.tenant = who.tenant
+        call.enter(self._quotas.enter(who.tenant, call.announced))
+        return who
+
     async def _pictures(self, call: Call, recogniser: Recogniser) -> None:
-        call.tenant = self._callers.who(call).tenant
+        self._admit(call)
         body = await call.read(self._settings.max_body, self._settings.idle_timeout, recogniser.kinds)
         question = await call.lease.in_thread(recogniser.question, body, file=call.kind != JSON)
         async with call.while_client_waits():
@@ -173,8 +219,7 @@ class Gateway:
             await call.respond(reply.status, await reply.read(self._settings.max_body, call.lease.take))
 
     async def _models(self, call: Call) -> None:
-        who = self._callers.who(call)
-        call.tenant = who.tenant
+        who = self._admit(call)
         async with call.while_client_waits():
             reply = await self._upstreams["openai"].send("GET", "/models", None, who.credentials)
             try:
@@ -188,6 +233,50 @@ class Gateway:
                     await call.respond(reply.status, error, headers=reply.headers)
             finally:
                 reply.close()
+
+    # What may change while it runs
+
+    def _sources(self) -> list[Source]:
+        settings, sources = self._settings, []
+        if settings.policy is not None:
+            make = lambda: Tenants(settings, self._key)  # noqa: E731
+            sources.append(Source("policy", settings.policy, make, self._take_tenants))
+        if settings.client_keys is not None:
+            sources.append(
+                Source("clients", settings.client_keys, lambda: read_clients(settings), self._take_clients)
+            )
+        return sources
+
+    def _take_tenants(self, tenants: Tenants) -> None:
+        self._tenants = tenants
+        if self._trial is not None:
+            self._trial.use(tenants.policy, tenants.finders)
+
+    def _take_clients(self, clients: Clients | None) -> None:
+        self._callers.use(clients)
+        self._quotas.use(self._callers.limits)
+
+    def _tell_of_reload(self, what: str, outcome: Outcome, facts: Mapping[str, Any]) -> None:
+        self._metrics.reloaded(what, outcome)
+        version = self._tenants.policy.version
+        log.event(self._settings.log, "reload", what=what, outcome=outcome, **facts, policy=version)
+
+    def _state(self) -> dict[str, str]:
+        """What is loaded, in words and versions."""
+        policy = self._tenants.policy
+        return {
+            "policy": self._reloader.state("policy") or "built in",
+            "policy_version": policy.version,
+            "clients": self._reloader.state("clients") or "none",
+            "names": "loaded" if policy.finder.names else "off",
+        }
+
+    async def _drain(self) -> None:
+        """Be ready no more, and let what runs finish, as long as the settings allow."""
+        self.ready.stopping = True
+        until = monotonic() + self._settings.grace
+        while self._running and monotonic() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _tell(self, call: Call) -> None:
         self._metrics.answered(
@@ -206,6 +295,7 @@ def create_app(settings: Settings, key: Key | None = None) -> Gateway:
 
 def worker() -> Gateway:
     """The application of one worker process, from the settings that :func:`serve` left for it."""
+    hold_hangups()
     log.quiet_others()
     app = create_app(Settings.load(os.environ[_SETTINGS]))
     _settle()
@@ -226,10 +316,10 @@ def serve(settings: Settings) -> None:
         KeyProblem, PolicyProblem: the key or the policy cannot be used.
     """
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
-    from masquerade.serve.listener import address, configured, listen, signals_are_the_servers
+    from masquerade.serve.listener import Workers, address, configured, listen, signals_are_the_servers
 
+    hold_hangups()
     app = create_app(settings)  # also where there are workers: what is wrong shows here, once
     listening = listen(settings.host, settings.port)
     listening.set_inheritable(True)
@@ -238,7 +328,7 @@ def serve(settings: Settings) -> None:
         app if settings.workers == 1 else "masquerade.serve.gateway:worker",
         factory=settings.workers > 1,
         workers=settings.workers,
-        timeout_graceful_shutdown=int(settings.grace),
+        timeout_graceful_shutdown=_HURRY_SECONDS,  # after the gateway has waited itself
         timeout_worker_healthcheck=60,
     )
     here = address("http", settings.host, listening)
@@ -254,7 +344,7 @@ def serve(settings: Settings) -> None:
             return
         os.environ[_SETTINGS] = settings.dump()
         with shared_between_workers():
-            Multiprocess(config, sockets=[listening]).run()
+            Workers(config, [listening]).run()
 
 
 def _recogniser(settings: Settings) -> Recogniser | None:

@@ -67,6 +67,14 @@ def started(form: Form, address: str, upstream: str, workers: int) -> None:
         _write({**told, "workers": workers})
 
 
+def event(form: Form, name: str, **facts: Any) -> None:
+    """Write that something happened to the gateway itself."""
+    if form == "text":
+        _line(" ".join([name, *(f"{fact}={told}" for fact, told in facts.items())]))
+    elif form == "json":
+        _write({"time": round(time(), 3), "event": name, **facts})
+
+
 def quiet_others() -> None:
     """Let libraries say who speaks and what kind of exception it was: their messages may quote values."""
     handler = logging.StreamHandler()

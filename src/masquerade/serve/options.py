@@ -346,8 +346,17 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         help="who may use this gateway: see  masquerade keys client",
     )
     add("--policy", type=Path, metavar="FILE", help="what becomes of each kind")
+    add(
+        "--no-watch",
+        action="store_true",
+        default=None,
+        help="read changed files (policy, client keys) at SIGHUP only",
+    )
     add("--workers", type=int, metavar="N", help="processes (default: 1)")
     add("--max-body", type=int, metavar="BYTES", help="largest request (default: 32 MiB)")
+    add("--requests-per-minute", type=int, metavar="N", help="of one tenant (default: as many as it likes)")
+    add("--bytes-per-minute", type=int, metavar="N", help="the same for bodies that it sends")
+    add("--max-concurrent", type=int, metavar="N", help="requests of one tenant at a time")
     add("--max-held", type=int, metavar="BYTES", help="of all requests of one process (default: 256 MiB)")
     add("--threads", type=int, metavar="N", help="of one process, for large bodies (default: 4)")
     add("--timeout", type=float, metavar="SECONDS", help="for one request in all (default: 600)")
@@ -355,6 +364,13 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--idle-timeout", type=float, metavar="SECONDS", help="silence of the upstream (default: 120)")
     add("--grace", type=float, metavar="SECONDS", help="for running replies when told to stop (default: 30)")
     add("--log", choices=("json", "text", "off"), help="default: json")
+    add("--otel", metavar="URL", help="an OpenTelemetry collector to send traces to (OTLP over HTTP)")
+    add(
+        "--trace-upstream",
+        action="store_true",
+        default=None,
+        help="tell the service each request's traceparent, by which requests can be linked",
+    )
     add(
         "--trust-tenant-header",
         action="store_true",

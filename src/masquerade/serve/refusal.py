@@ -31,6 +31,8 @@ class Refusal(MasqueradeError):
 
     def body(self, api: str = "openai") -> dict[str, Any]:
         """The error in the shape that clients of this API know."""
-        kind = {401: "authentication_error", 403: "permission_error"}.get(self.status)
+        kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
+            self.status
+        )
         kind = kind or ("invalid_request_error" if self.status < 500 else "server_error")
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
