@@ -47,6 +47,8 @@ class Source:
     """Whether what it says now is not in force."""
     wanted: bool = False
     """Whether it is to be read at once."""
+    due: bool = False
+    """Whether it is to be read as soon as it rests, watched or not."""
     known: _Stamp | None = field(init=False)
     seen: _Stamp | None = field(init=False)
     since: float = field(init=False)
@@ -89,12 +91,12 @@ class Reloader:
 
     async def _run(self) -> None:
         for source in self._sources:  # it may have changed while the process began
-            source.wanted |= await asyncio.to_thread(_stamp, source.path) != source.known
+            source.due = await asyncio.to_thread(_stamp, source.path) != source.known
         while True:
             self._asked.clear()
             for source in self._sources:
                 await self._look(source)
-            pending = self._watch or any(source.wanted for source in self._sources)
+            pending = self._watch or any(source.due for source in self._sources)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS if pending else None):
                     await self._asked.wait()
@@ -103,7 +105,7 @@ class Reloader:
         stamp, now = await asyncio.to_thread(_stamp, source.path), monotonic()
         if stamp != source.seen:
             source.seen, source.since = stamp, now
-        rested = self._watch and stamp != source.known and now - source.since >= REST_SECONDS
+        rested = (self._watch or source.due) and stamp != source.known and now - source.since >= REST_SECONDS
         if source.wanted or rested:
             await self._read(source, stamp)
 
@@ -114,8 +116,8 @@ class Reloader:
         except Exception as fault:
             problem = fault
         after = await asyncio.to_thread(_stamp, source.path)
-        if after != stamp:  # it is being written: the next look is for what it says then
-            source.wanted = True
+        source.due = after != stamp  # it is being written
+        if source.due:
             return
         source.known, source.stale = stamp, problem is not None
         if problem is None:
