@@ -41,6 +41,7 @@ from masquerade.serve.room import Room
 from masquerade.serve.settings import Settings
 from masquerade.serve.signals import Signals, hold_hangups
 from masquerade.serve.tenants import Tenants
+from masquerade.serve.tracing import tracer
 from masquerade.serve.trial import Trial
 from masquerade.serve.upstream import Http, Mirror, Upstream
 from masquerade.wire import openai
@@ -92,6 +93,7 @@ class Gateway:
         self.ready = Readiness(monotonic)
         """Whoever keeps something that the gateway needs registers a check of it here."""
         self._running = 0
+        self._tracer = tracer(settings)
         self._room = Room(settings.max_held, settings.threads)
         self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
         self._trial = (
@@ -114,12 +116,14 @@ class Gateway:
         elif scope["type"] == "http":
             call = Call(scope, receive, send, self._settings.idle_timeout, self._room.lease())
             self._running += 1
+            trace = self._tracer.begin(call)
             try:
                 await self._serve(call)
             finally:
                 self._running -= 1
                 call.leave()
                 self._tell(call)
+                self._tracer.end(trace, call)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -130,6 +134,7 @@ class Gateway:
             if kind == "lifespan.shutdown":
                 await self._reloader.close()
                 self.ready.close()
+                await asyncio.to_thread(self._tracer.close)
                 for upstream in self._upstreams.values():
                     await upstream.close()
                 self._room.close()

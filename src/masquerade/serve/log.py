@@ -15,7 +15,8 @@ from masquerade.serve.call import Call
 
 Form = Literal["json", "text", "off"]
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that are told by their name; others could be anything."""
 
 
 def request(form: Form, call: Call) -> None:
@@ -31,7 +32,7 @@ def request(form: Form, call: Call) -> None:
         "time": round(time(), 3),
         "id": call.id,
         "route": call.route,
-        "method": call.method if call.method in _METHODS else "other",
+        "method": call.method if call.method in METHODS else "other",
         "status": status,
         "bytes_in": call.bytes_in,
         "bytes_out": call.bytes_out,

@@ -50,7 +50,8 @@ class Relay:
             Gone: the client hung up.
         """
         body = await call.read(self._settings.max_body, self._settings.idle_timeout)
-        exchange = await self._mask(call, endpoint, tenant, body)
+        with call.phase("mask"):
+            exchange = await self._mask(call, endpoint, tenant, body)
         call.stream = exchange.stream
         async with call.while_client_waits():
             await self._send(call, exchange, who.credentials, tenant)
@@ -80,24 +81,27 @@ class Relay:
         self, call: Call, exchange: Exchange, credentials: Mapping[str, str], tenant: Tenant
     ) -> None:
         started = perf_counter()
-        headers = {"content-type": "application/json", **credentials}
+        headers = {"content-type": "application/json", **credentials, **call.onward}
         reply = await self._upstreams[exchange.endpoint.api].send(
             "POST", exchange.endpoint.path, exchange.request, headers
         )
         try:
             shown = [*reply.headers, *_told(exchange, tenant)]
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
-                await self._stream(call, exchange, reply, shown)
+                with call.phase("restore"):
+                    await self._stream(call, exchange, reply, shown)
             else:
                 body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
                 call.upstream_seconds = perf_counter() - started
-                status, body = await self._restored(call, exchange, reply.status, body)
+                with call.phase("restore"):
+                    status, body = await self._restored(call, exchange, reply.status, body)
                 if status >= 400:
                     call.code = "upstream_error"
                 await call.respond(status, body, headers=shown)
         finally:
             reply.close()
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
+            call.phases.append(("upstream", started, started + call.upstream_seconds))
             self._metrics.replied(call.upstream_seconds, exchange.restored, exchange.unresolved)
 
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
