@@ -293,6 +293,11 @@ class Gateway:
 # Starting
 
 
+def endpoints() -> Mapping[str, Endpoint]:
+    """Every address whose requests are masked, with what is known of it."""
+    return _ENDPOINTS
+
+
 def create_app(settings: Settings, key: Key | None = None) -> Gateway:
     """The gateway as an ASGI application; the key is the stored one, made at first use, unless given."""
     return Gateway(settings, key)

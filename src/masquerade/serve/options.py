@@ -93,6 +93,12 @@ def parser_of(verbs: Mapping[str, Run], codes: str) -> argparse.ArgumentParser:
     _keys_parser(verb("keys", "show, make, rotate and hand out keys"))
     _train_parser(verb("train", "train on private data, and hand the model over sealed, by a recipe"))
     _serve_parser(verb("serve", "run the gateway that OpenAI clients talk through"))
+    verify = verb("verify", "plant made-up values in a gateway of these settings, and tell what got through")
+    _serve_parser(verify)
+    verify.add_argument(
+        "--endpoint", action="append", default=[], metavar="NAME", help="only this one, as chat; repeatable"
+    )
+    verify.add_argument("--json", action="store_true", help="print one JSON object")
     _mailbox_parser(verb("mailbox", "relay the sealed messages of secure sums, over TLS"))
     _join_parser(verb("join", "take part in a secure sum, as client or aggregator"))
     return parser
