@@ -184,7 +184,7 @@ def test_what_the_policy_says_is_no_fault(run: Run, home: Path, policy: Any) -> 
     code, report = told(run, "--policy", path, "--endpoint", "chat")
     assert (code, report["ok"]) == (0, True)
     kinds = {kind: row["chat"] for kind, row in report["kinds"].items()}
-    assert kinds["EMAIL"]["kept"] > 50
+    assert kinds["EMAIL"]["kept"] > 20
     assert kinds["IBAN"].keys() == {"refused"}
     assert kinds["IMEI"].keys() == kinds["URL"].keys() == kinds["PROJECT"].keys() == {"masked"}
 

@@ -96,12 +96,22 @@ def requests(
     ``json`` (in a document that is written as text) or ``data`` (as an object)."""
     prose = "\n\n".join(canary.text for canary in canaries)
     yield "prose", _body(endpoint, field, prose, stream)
-    data = {canary.field: canary.value for canary in canaries}
     if field.rule is JSON:
-        yield "json", _body(endpoint, field, json.dumps(data, ensure_ascii=False), stream)
-        yield "json", _body(endpoint, field, json.dumps({"rows": [data]}), stream)
+        yield "json", _body(endpoint, field, json.dumps(_rows(canaries), ensure_ascii=False), stream)
+        yield "json", _body(endpoint, field, json.dumps({"rows": _rows(canaries)}), stream)
     elif field.rule is DEEP:
-        yield "data", _body(endpoint, field, {"rows": [data]}, stream)
+        yield "data", _body(endpoint, field, {"rows": _rows(canaries)}, stream)
+
+
+def _rows(canaries: Sequence[Canary]) -> list[dict[str, str]]:
+    """Objects with all of them, in which no two have one name."""
+    rows: list[dict[str, str]] = [{}]
+    for canary in canaries:
+        row = next((row for row in rows if canary.field not in row), None)
+        if row is None:
+            rows.append(row := {})
+        row[canary.field] = canary.value
+    return rows
 
 
 def _body(endpoint: Endpoint, field: Field, value: Any, stream: bool) -> bytes:

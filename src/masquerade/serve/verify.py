@@ -163,9 +163,7 @@ class _Trial:
         canaries = planted(policy)
         # What the policy blocks would hide the rest of its request.
         self._blocked = [each for each in canaries if policy.fate(each.kind) is Fate.BLOCK]
-        rest = [each for each in canaries if each not in self._blocked]
-        languages = dict.fromkeys(each.language for each in rest)
-        self._bundles = [[each for each in rest if each.language == language] for language in languages]
+        self._rest = [each for each in canaries if each not in self._blocked]
 
     def run(self) -> None:
         """Everything in every field; then, in the field that the model answers, each value by itself and
@@ -175,17 +173,14 @@ class _Trial:
             self._report.unreached.append(self._endpoint.name)
         answered: Field | None = None
         for field in fields(self._endpoint):
-            bundles = self._bundles[:1] if field.rule is PASS else self._bundles
-            for bundle in bundles:
-                if self._ask(field, bundle) and answered is None and field.rule not in (PASS, ALIAS):
-                    answered = field
+            if self._ask(field, self._rest) and answered is None and field.rule not in (PASS, ALIAS):
+                answered = field
         if answered is None:
             answered = fields(self._endpoint)[0]
-        for canary in (*self._blocked, *(each for bundle in self._bundles for each in bundle)):
+        for canary in (*self._blocked, *self._rest):
             self._ask(answered, [canary])
         if "stream" in self._endpoint.request:
-            for bundle in self._bundles:
-                self._ask(answered, bundle, stream=True)
+            self._ask(answered, self._rest, stream=True)
 
     def _ask(self, field: Field, canaries: Sequence[Canary], *, stream: bool = False) -> bool:
         """Whether the model's answer had stand-ins in it."""
