@@ -150,6 +150,14 @@ def test_a_collector_that_is_not_there_stops_nothing(upstream: Service, tmp_path
         assert "canary" not in running.log_path.read_text()
 
 
+def test_the_switch_of_opentelemetry_counts(upstream: Service, tmp_path: Path, collector: Collector) -> None:
+    upstream.reset()
+    off = {"OTEL_SDK_DISABLED": "true"}
+    with gateway(tmp_path, off, upstream=upstream.url, otel=collector.url, trace_upstream=True) as running:
+        assert running.chat("hello").status == 200
+    assert collector.bodies == []
+
+
 def test_the_variable_of_opentelemetry_counts(
     upstream: Service, tmp_path: Path, collector: Collector
 ) -> None:

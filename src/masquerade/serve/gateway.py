@@ -115,8 +115,8 @@ class Gateway:
             await self._live(receive, send)
         elif scope["type"] == "http":
             call = Call(scope, receive, send, self._settings.idle_timeout, self._room.lease())
-            self._running += 1
             trace = self._tracer.begin(call)
+            self._running += 1
             try:
                 await self._serve(call)
             finally:

@@ -111,7 +111,7 @@ class _Otlp:
         if self._onward:
             told: dict[str, str] = {}
             self._propagator.inject(told, self._trace.set_span_in_context(span))
-            call.onward = {_PARENT: told[_PARENT]}
+            call.onward = {_PARENT: told[_PARENT]} if _PARENT in told else {}
         return span
 
     def end(self, trace: Any, call: Call) -> None:
