@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from masquerade.mask.patterns import ROWS
@@ -17,11 +17,12 @@ from masquerade.mask.policy import Policy, _rule_scores
 from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import _PLAUSIBLE
 from masquerade.serve.cli import command_line
-from masquerade.wire import openai
-from masquerade.wire.rules import How, Names, Only, Refuse, Rule
+from masquerade.serve.gateway import ENDPOINTS, REFUSED
+from masquerade.wire.endpoint import Endpoint
+from masquerade.wire.rules import SCHEMA, How, Known, Names, Never, Only, Refuse, Rule, Signed, Strings
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "README.zh.md", "docs/kinds.md", "docs/gateway.md", "docs/command.md")
+PAGES = ("README.md", "README.zh.md", "docs/kinds.md", "docs/fields.md", "docs/command.md")
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 MEANING = {
@@ -100,49 +101,121 @@ DONE = {
     How.DEEP: "masked inside: strings, numbers and keys, one by one",
     How.ALIAS: "replaced by a keyed alias, which never comes back",
     How.OPAQUE: "passed byte for byte if it has the form of signed data, else masked as text",
+    How.DROP: "left out: it cannot be looked at, and the service does not need it",
 }
 
 
+DONE_PASSED = "passed as it is while it looks like a name, a number or an enumeration, else masked as text"
+
+
 def fields() -> Iterator[str]:
-    """What is done with each field of a request."""
-    passed: list[str] = []
-    rows = list(_fields(openai.REQUEST, "", passed))
-    yield "| field | what is done |"
+    """What is done with each field of a request and of its reply, for every address."""
+    yield "| address | |"
     yield "| --- | --- |"
-    yield from (f"| `{path}` | {done} |" for path, done in rows)
-    yield f"| any field that is in no row | {DONE[How.DEEP]} |"
-    yield ""
-    yield "Passed as they are while they look like a name, a number or an enumeration, else masked as text:"
-    yield ", ".join(f"`{path}`" for path in passed) + "."
+    for path, endpoint in ENDPOINTS.items():
+        yield f"| `POST {path}` | [{endpoint.name}](#{_anchor(path)}) |"
+    yield from (f"| `POST {path}` | **refused**: {why} |" for path, why in REFUSED.items())
+    shown: dict[int, str] = {}
+    for path, endpoint in ENDPOINTS.items():
+        yield f"\n## `POST {path}`\n"
+        if endpoint.media:
+            yield f"**Refused** if anything is found in it: {endpoint.media}.\n"
+        if twin := shown.get(id(endpoint.request)):
+            yield f"As [`POST {twin}`](#{_anchor(twin)})."
+            continue
+        shown[id(endpoint.request)] = path
+        yield from Table(endpoint)
+        if not endpoint.media:
+            yield f"\nIn a reply all text is restored but for: {_listed(sorted(endpoint.written.kept))}."
+        if endpoint.written.objects:
+            yield f"Keys are restored too below {_listed(sorted(endpoint.written.objects))}."
 
 
-def _fields(rules: dict[str, Rule], path: str, passed: list[str]) -> Iterator[tuple[str, str]]:
-    for name, rule in rules.items():
-        if name != "*":
-            yield from _field(rule, f"{path}.{name}".lstrip("."), passed)
+def _anchor(path: str) -> str:
+    return "post-" + path.replace("/", "")
 
 
-def _field(rule: Rule, path: str, passed: list[str]) -> Iterator[tuple[str, str]]:
-    if rule is openai.SCHEMA:
-        yield path, "a JSON Schema: names, types and formats pass, all other text in it is masked"
-    elif rule == [openai.PART]:
-        yield path, "a text: masked as text; a list of parts: as follows"
-        yield from _fields(openai.PART, f"{path}[]", passed)
-    elif isinstance(rule, dict):
-        yield from _fields(rule, path, passed)
-    elif isinstance(rule, list):
-        yield from _field(rule[0], f"{path}[]", passed)
-    elif isinstance(rule, Names):
-        yield from _field(rule.rule, f"{path}.*", passed)
-    elif isinstance(rule, Refuse):
-        yield path, f"**refused**: {rule.why}"
-    elif isinstance(rule, Only):
-        allowed = ", ".join(f"`{value}`" for value in sorted(rule.values))
-        yield path, f"only {allowed}, else **refused**: {rule.why}"
-    elif rule in (How.PASS, How.NUMBER):
-        passed.append(path)
-    else:
-        yield path, DONE[rule]
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+class Table:
+    """What is done with each field of a request to one endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._passed: list[str] = []
+        self._met: list[tuple[str, dict[str, Rule]]] = []
+        self._rows = list(self._fields(endpoint.request, ""))
+
+    def __iter__(self) -> Iterator[str]:
+        yield "| field of the request | what is done |"
+        yield "| --- | --- |"
+        yield from (f"| `{path}` | {done} |" for path, done in self._rows)
+        yield f"| any field that is in no row | {DONE[How.DEEP]} |"
+        yield ""
+        yield f"{DONE_PASSED.capitalize()}: {_listed(self._passed)}."
+
+    def _fields(self, rules: dict[str, Rule], path: str) -> Iterator[tuple[str, str]]:
+        for name, rule in rules.items():
+            if name != "*":
+                yield from self._field(rule, f"{path}.{name}".lstrip("."))
+
+    def _field(self, rule: Rule, path: str, before: str = "") -> Iterator[tuple[str, str]]:
+        if rule is SCHEMA:
+            yield path, "a JSON Schema: names, types and formats pass, all other text in it is masked"
+        elif isinstance(rule, dict):
+            yield from self._object(rule, path, before)
+        elif isinstance(rule, list) and isinstance(rule[0], dict) and rule[0].keys() >= {"type", "text"}:
+            yield from self._object(rule[0], f"{path}[]", before or "a text: masked as text; a list: ")
+        elif isinstance(rule, list):
+            yield from self._field(rule[0], f"{path}[]", before)
+        elif isinstance(rule, Names):
+            yield from self._field(rule.rule, f"{path}.*", before)
+        elif isinstance(rule, Refuse):
+            yield path, f"**refused**: {rule.why}"
+        elif isinstance(rule, Only):
+            yield path, _only(rule)
+        elif isinstance(rule, Never):
+            yield path, f"{_values(rule.values)} **refused**: {rule.why}; others pass as names do"
+        elif isinstance(rule, Strings):
+            yield path, f"texts, masked; anything else **refused**: {rule.why}"
+        elif isinstance(rule, Signed):
+            seals = " or ".join(f"`{name}`" for name in rule.by)
+            signed = f"of type `{rule.kind}` beside {seals}: **passed byte for byte**, but looked at; else "
+            yield from self._field(rule.rule, path, signed)
+        elif isinstance(rule, Known):
+            own = "what names the service's own client passes; else "
+            yield from self._field(rule.rule, path, own)
+        elif rule in (How.PASS, How.NUMBER):
+            self._passed.append(path)
+        else:
+            yield path, before + DONE[rule]
+
+    def _object(self, rule: dict[str, Rule], path: str, before: str) -> Iterator[tuple[str, str]]:
+        for where, met in self._met:
+            other = {name: each for name, each in rule.items() if met.get(name) is not each}
+            if len(other) < len(rule) / 4 and len(met) <= len(rule) * 2:
+                but = ", but for the rows below it" if other else ""
+                yield path, f"{before}as `{where}`{but}"
+                yield from self._fields(other, path)
+                return
+        self._met.append((path, rule))
+        if before:
+            yield path, before + "as follows"
+        yield from self._fields(rule, path)
+
+
+def _only(rule: Only) -> str:
+    allowed = _values(rule.values)
+    reasons: dict[str, list[str]] = {}
+    for value, why in rule.others.items():
+        reasons.setdefault(why, []).append(f"`{value}`")
+    others = "".join(f"; {', '.join(values)}: {why}" for why, values in reasons.items() if why != rule.why)
+    return f"only {allowed}, else **refused**: {rule.why}{others}"
+
+
+def _values(values: Iterable[str | bool]) -> str:
+    return _listed(sorted(str(value).lower() for value in values))
 
 
 def commands() -> Iterator[str]:

@@ -28,6 +28,7 @@ import pytest
 from masquerade.errors import PolicyProblem
 from masquerade.mask.policy import Policy
 from masquerade.serve.clients import Clients
+from masquerade.serve.report import About
 from masquerade.serve.roster import Roster
 from masquerade.serve.settings import Settings
 
@@ -165,6 +166,8 @@ def test_files_that_are_shown_can_be_used(path: Path) -> None:
     for block in blocks(path, "toml"):
         if "[aggregator]" in block:
             Roster.parse(block)
+        elif "[record]" in block:
+            About.parse(block)
         elif "[[client]]" in block:
             Clients.parse(block)
         elif "# refused" in block:

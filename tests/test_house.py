@@ -63,13 +63,15 @@ ARRAYS = {
     "masquerade.mask.dtype": {"numpy"},
     "masquerade.mask.formulas": {"numpy"},
     "masquerade.mask.fpe": {"numpy"},
-    "masquerade.mask.names": {"numpy", "importlib.resources"},  # of the package's own files, its model
+    # of the package's own files, its model; and a lock, no thread, so that it is loaded once
+    "masquerade.mask.names": {"numpy", "importlib.resources", "threading"},
     **{f"masquerade.compute.{name}": {"numpy"} for name in _SUMMING},
     **{f"masquerade.transfer.{name}": {"numpy", "torch"} for name in _TRAINING},
     "masquerade.transfer.report": {"numpy"},
     "masquerade.dp.sampler": {"numpy"},
     "masquerade.dp.mechanism": {"numpy"},
     "masquerade.dp.ledger": {"threading"},  # a lock, and no thread
+    "masquerade.mask.detections": {"threading"},  # likewise
 }
 """Who of them may have these all the same; but never NumPy's generators, which no secret comes from."""
 

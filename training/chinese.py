@@ -201,7 +201,22 @@ def _converter(name: str) -> "OpenCC":
 
 def unpunctuated(writer: Writer, segments: list[Segment]) -> list[Segment]:
     gap = writer.pick([" ", " ", "", "  "])
-    return [(text if kind else re.sub("[，。；！？：]", gap, text), kind) for text, kind in segments]
+    found: list[Segment] = []
+    before, marked = "", False
+    for text, kind in segments:
+        bare = text if kind else _MARKS.sub(gap, text)
+        if (marked or _MARKS.match(text)) and _is_one_word(before, bare[:1]):
+            bare = f" {bare}"  # else a number would go on: 2-5-231 of the house 2-5-23 and the point 1
+        found.append((bare, kind))
+        before, marked = bare[-1:] or before, bool(_MARKS.match(text[-1]))
+    return found
+
+
+_MARKS = re.compile("[，。；！？：]")
+
+
+def _is_one_word(before: str, after: str) -> bool:
+    return before.isascii() and after.isascii() and before.isalnum() and after.isalnum()
 
 
 def half_width(writer: Writer, segments: list[Segment]) -> list[Segment]:
@@ -276,7 +291,9 @@ def decorated(writer: Writer, segments: list[Segment]) -> list[Segment]:
         "✅",
         "🌹🌹🌹",
     ]
-    return [*segments, (writer.pick(ends), "")]
+    end = writer.pick(ends)
+    gap = " " if segments and _is_one_word(segments[-1][0][-1:], end[:1]) else ""
+    return [*segments, (gap + end, "")]
 
 
 def broken(writer: Writer, segments: list[Segment]) -> list[Segment]:

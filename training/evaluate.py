@@ -1,8 +1,9 @@
 """Measure the model on texts it never saw: ``python -m training.evaluate``.
 
     covered     of the names in the text, those of which no letter or digit is left: what privacy needs
+    new         the same of the names that no text trained on has, in any case; nothing if there are none
     exact       of the names in the text, those found with the very same ends and kind
-    precision   of what was found as a kind, that which touches a name of some kind; and that which is exact
+    precision   of what was found as a kind, that which touches a name of one of ours; and that which is exact
     F1, F2      of covered and precision; F2 counts covering four times as much
 
 Names of a kind that a corpus does not mark count as wrong there, though they may be right.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,29 +21,33 @@ from masquerade.mask.names import FILES, Model, Names
 from masquerade.mask.span import Span
 from training.corpora import KINDS
 from training.example import Example
-from training.examples import measured_on
+from training.examples import measured_on, names_trained_on
 
 ALL = "all of these"
 Finder = Callable[[str], Sequence[Span]]
 
 
-def measured(find: Finder, examples: Sequence[Example]) -> dict[str, dict[str, float]]:
-    """Figures by kind, of all kinds that the examples have."""
+def measured(
+    find: Finder, examples: Sequence[Example], known: frozenset[str] = frozenset()
+) -> dict[str, dict[str, float]]:
+    """Figures by kind, of all that the examples have; ``known`` are names, in small, that are not new."""
     figures: dict[str, dict[str, float]] = {}
     found = [find(example.text) for example in examples]
     for kind in (*KINDS, ALL):
-        names = covered = exact = told = right = same = 0
-        for example, spans in zip(examples, found, strict=True):
-            own = [span for span in example.spans if span[2] == kind or (kind == ALL and span[2] in KINDS)]
+        covered: list[bool] = []
+        new: list[bool] = []
+        exact = told = right = 0
+        for (text, marked, _), spans in zip(examples, found, strict=True):
+            names = [span for span in marked if span[2] in KINDS]
+            own = [span for span in names if kind in (span[2], ALL)]
             mine = [span[:3] for span in spans if kind in (span[2], ALL)]
-            names += len(own)
             told += len(mine)
             exact += len(set(own) & set(mine))
-            same += len(set(own) & set(mine))
-            covered += sum(_is_covered(example.text, start, end, spans) for start, end, _ in own)
-            right += sum(any(a < end and start < b for a, b, _ in example.spans) for start, end, _ in mine)
-        if names:
-            figures[kind] = _figures(names, covered, exact, told, right, same)
+            covered += [_is_covered(text, start, end, spans) for start, end, _ in own]
+            new += [text[start:end].lower() not in known for start, end, _ in own]
+            right += sum(any(a < end and start < b for a, b, _ in names) for start, end, _ in mine)
+        if covered:
+            figures[kind] = _figures(covered, new, exact, told, right)
     return figures
 
 
@@ -50,14 +56,18 @@ def _is_covered(text: str, start: int, end: int, spans: Sequence[Span]) -> bool:
     return not any(text[i].isalnum() for i in left)
 
 
-def _figures(names: int, covered: int, exact: int, told: int, right: int, same: int) -> dict[str, float]:
-    recall, precision = covered / names, right / told if told else 1.0
+def _figures(
+    covered: Sequence[bool], new: Sequence[bool], exact: int, told: int, right: int
+) -> dict[str, float]:
+    names, unseen = len(covered), sum(new)
+    recall, precision = sum(covered) / names, right / told if told else 1.0
     return {
         "names": names,
         "covered": recall,
+        "new": sum(a and b for a, b in zip(covered, new, strict=True)) / unseen if unseen else math.nan,
         "exact": exact / names,
         "precision": precision,
-        "exact precision": same / told if told else 1.0,
+        "exact precision": exact / told if told else 1.0,
         "F1": _f(precision, recall, 1),
         "F2": _f(precision, recall, 2),
     }
@@ -75,15 +85,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     names = Names(Model.of({name: (args.model / name).read_bytes() for name in FILES}))
-    whole = {name: measured(names, examples) for name, examples in measured_on()}
+    known = names_trained_on()
+    whole = {name: measured(names, examples, known) for name, examples in measured_on()}
     if args.json:
         print(json.dumps(whole))
         return
-    print("| corpus | kind | names | covered | exact | precision | exact precision | F1 | F2 |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| corpus | kind | names | covered | new | exact | precision | exact precision | F1 | F2 |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for corpus, kinds in whole.items():
         for kind, told in kinds.items():
-            rest = " | ".join(f"{value:.3f}" for name, value in told.items() if name != "names")
+            shown = {name: "" if math.isnan(value) else f"{value:.3f}" for name, value in told.items()}
+            rest = " | ".join(figure for name, figure in shown.items() if name != "names")
             print(f"| {corpus} | {kind} | {told['names']:.0f} | {rest} |")
 
 

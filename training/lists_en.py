@@ -114,10 +114,10 @@ WEEKDAY = _split(
 )
 PRODUCT = _split("""
 iPhone; iPhone 15 Pro; iPad; MacBook Air; Apple Watch; AirPods; Galaxy S23; Pixel 8; Kindle; Xbox Series X; PlayStation 5; Nintendo Switch;
-ThinkPad X1; Surface Pro; Roomba; Fitbit; GoPro; Echo Dot; Alexa; Siri; Model 3; Prius; Corolla; Civic; Mustang; F-150; Golf GTI; Big Mac;
+ThinkPad X1; Surface Pro; Roomba; Fitbit; GoPro; Echo Dot; Siri; Model 3; Prius; Corolla; Civic; Mustang; F-150; Golf GTI; Big Mac;
 Coke Zero; Nutella; Red Bull; Snickers; Air Jordans; Levi's 501; Polaroid; Leica M6; Stratocaster; Les Paul; Excel; PowerPoint; Word; Outlook;
-Teams; Photoshop; Windows 11; macOS Sonoma; Android; Chrome; Firefox; Safari; Gmail; Google Docs; Google Maps; ChatGPT; GPT-4; Claude; Gemini;
-Llama 3; Copilot; Minecraft; Fortnite; Tetris; Zelda; Call of Duty; Monopoly; Scrabble; Lego; Barbie; Tylenol; Advil; Prozac; Lipitor; Viagra;
+Teams; Photoshop; Windows 11; macOS Sonoma; Android; Chrome; Firefox; Safari; Gmail; Google Docs; Google Maps; ChatGPT; GPT-4; Gemini;
+Llama 3; Copilot; Minecraft; Fortnite; Tetris; Call of Duty; Monopoly; Scrabble; Lego; Barbie; Tylenol; Advil; Prozac; Lipitor; Viagra;
 Botox; Kleenex; Tupperware; Velcro; Jeep Wrangler; Boeing 737; A320; Concorde; Harley; Vespa; Game of Thrones; Star Wars; The Matrix; Titanic;
 Breaking Bad; Friends; Harry Potter; Hamlet; Macbeth; War and Peace; Moby-Dick; Thriller; Bohemian Rhapsody; Abbey Road; Jeopardy
 """)
@@ -125,10 +125,10 @@ TECH = _split("""
 S3; EKS; EC2; IAM; RDS; Lambda; CloudFront; Route 53; DynamoDB; Kubernetes; Docker; Terraform; Ansible; Helm; Istio; Kafka; Redis; Postgres;
 PostgreSQL; MySQL; SQLite; MongoDB; Elasticsearch; Kibana; Grafana; Prometheus; Jenkins; GitHub Actions; Git; Python; Java; JavaScript;
 TypeScript; Rust; Go; Ruby; Ruby on Rails; Django; Flask; FastAPI; React; Vue; Angular; Svelte; Next.js; Node; Swift; Kotlin; Scala; Haskell;
-Perl; Julia; Ada; Pascal; COBOL; Fortran; Lisp; C++; C#; PHP; HTML; CSS; JSON; YAML; TOML; XML; gRPC; REST; GraphQL; OAuth; SAML; JWT; TLS; SSH;
+Perl; Pascal; COBOL; Fortran; Lisp; C++; C#; PHP; HTML; CSS; JSON; YAML; TOML; XML; gRPC; REST; GraphQL; OAuth; SAML; JWT; TLS; SSH;
 DNS; DHCP; TCP; UDP; HTTP; IPv6; VPN; CPU; GPU; RAM; SSD; NVMe; USB-C; HDMI; CUDA; PyTorch; TensorFlow; NumPy; Pandas; Spark; Airflow; dbt;
 Snowflake; BigQuery; Linux; Ubuntu; Debian; Fedora; Alpine; Bash; Vim; Emacs; VS Code; Jira; Confluence; Slack; Zoom; Notion; Figma; Hadoop;
-Jupyter; Maven; Gradle; Tomcat; Nginx; Apache; Hugo; Jekyll; Celery; RabbitMQ; Vault; Consul; Argo; Jaeger; Salt; Puppet; Chef; Travis; Cassandra
+Jupyter; Maven; Gradle; Tomcat; Nginx; Apache; Jekyll; Celery; RabbitMQ; Vault; Consul; Argo; Jaeger; Salt; Puppet; Chef; Cassandra
 """)
 CODE = _split("""
 C4; C3; B12; H5N1; COVID-19; A4; M25; I-95; Q3; Q4 FY24; Form W-2; Form 1099; Section 8; Article 6; Rule 12(b)(6); Title IX; HIPAA; GDPR; CCPA; SOX;

@@ -382,7 +382,7 @@ From: {PY} <{mail}>⏎To: {PF}⏎Subject: {noun}⏎⏎{PH}，您好，{plain}
 {PF}　{job}　{phone}　{mail}⏎教育经历⏎{year}-{year} {OU} {noun}专业 [本科|硕士|博士]⏎工作经历⏎{year}至今 {OC} {job}
 工作经历：{year}至{year}，在{OC}任{job}，[向{PH}汇报，|]负责{noun}{act}。
 {year}.{int} - {year}.{int}　{OC}　{dept}　{job}⏎- {plain}⏎- {plain}
-实习经历：{OS}（{LT}）{dept}{job}实习生，[导师|mentor]{P}，{plain}
+实习经历：{OS}（{LT}）{dept}{job}实习生，[导师|mentor ]{P}，{plain}
 自我评价：本人{adj}、{adj}，[曾在{O}担任{job}|有{int}年{noun}经验]，{plain}
 {PF}，[男|女]，{age}岁，{OU}毕业，现任{OC}{title}。
 [本人|我]{PF}，{year}毕业于{OU}，[现居|现在]{L}，应聘贵公司{job}一职。
@@ -574,7 +574,7 @@ const title = "{noun}{act}"; // {not}
 """,
     "mixed": """
 我和{PE}去了{LE}办公室，{plain}
-{PE}[说|mention]这个{noun}[需要|要]review，[请|找]{PF}[看下|approve]。
+{PE}[说| mention]这个{noun}[需要|要]review，[请|找]{PF}[看下|approve]。
 [Hi|Hello|Dear] {PE}, [关于|re]{noun}的[meeting|会议]定在{date}{time}，{PF}[和{PY}|]会[join|参加]。
 {PY}（{PF}）[is|是] {OS}的[CEO|CTO|founder]
 {PF} ({PY}), {OU}, {LT}, {LC}
@@ -648,7 +648,7 @@ ok [那|]{PE} 你[和|跟]{PN} sync一下，[然后|]{plain}
 [路过|经过]{LW}[和|与]{LW}[路口|交叉口]，{plain}
 {LW}[正在|]施工，[请|车辆]绕行{LW}[、{LW}|]。
 [警方|消防]接报，{A}[发生|有人][火灾|打架|求助]，{plain}
-[楼盘|二手房]：{A}，[建筑面积|]{int}平米，[总价|]{money}。
+[楼盘|二手房]：{A}，[建筑面积|面积]{int}平米，[总价|]{money}。
 {O}[位于|坐落在|地处]{A}，{plain}
 {O}[的|][总部|校区|门诊楼]在{A}，[旁边|对面]是{LS}。
 [请|麻烦]把[货|资料|钥匙]送到{A}[给|，交给]{P}[，谢谢|]。

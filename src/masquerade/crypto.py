@@ -431,6 +431,27 @@ def blake3(data: Buffer) -> bytes:
     return hashed(data).digest()
 
 
+class KeyedHash:
+    """BLAKE2b (RFC 7693) under one key, cut to 192 bits: names for what must not be told by its name.
+
+    It is a PRF of the data: without ``key`` nobody can compute or check a name, and with it nobody can find
+    two data of one name.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a key is {KEY_BYTES} bytes, not {len(key)}")
+        self._state = hashlib.blake2b(key=key, digest_size=24)
+
+    def digest(self, data: bytes) -> bytes:
+        """The 24-byte name of ``data``."""
+        state = self._state.copy()
+        state.update(data)
+        return state.digest()
+
+
 def sha256(data: bytes) -> bytes:
     """The 32-byte SHA-256 (FIPS 180-4) of ``data``, for fingerprints of what is public or unguessable."""
     return hashlib.sha256(data).digest()

@@ -12,8 +12,10 @@
     ├── ProtocolProblem       a message of a secure sum that breaks its rules, or too few clients for one
     ├── EngineProblem         a process, node or actor that is needed is not there, or gone
     ├── PartFailed            parts of a sum failed; names them, and keeps the rest for another try
+    ├── JournalProblem        the journal could not take a line; nothing half-written counts
     ├── Tampered              sealed bytes that were changed, cut, or sealed with another key
     ├── Outdated              a package older than one that was opened before, or a second one of its number
+    ├── StoreProblem          the sealed store is gone, full, busy or not as it must be; nothing was sent
     └── UpstreamProblem       the model service did not answer as it should
 
 No message, ``repr`` or attribute of any of them holds a protected value: they name kinds, counts and
@@ -173,6 +175,14 @@ class PartFailed(MasqueradeError):
         self._close()
 
 
+class JournalProblem(MasqueradeError):
+    """The journal could not take a line: its disk is full or gone, or the line is none that it takes.
+
+    Nothing of that line is in the journal, or only a part that is recognised as cut off. The next line may
+    be tried; whether work goes on without a journal is for the caller to say.
+    """
+
+
 class Tampered(MasqueradeError):
     """Sealed bytes did not authenticate: changed, truncated, or sealed under another key."""
 
@@ -188,6 +198,13 @@ class Outdated(MasqueradeError):
         self.sequence, self.newest = sequence, newest
         what = "another package of this number" if sequence == newest else f"number {newest} of its series"
         super().__init__(f"this package has the number {sequence}, and {what} was opened here before")
+
+
+class StoreProblem(MasqueradeError):
+    """The sealed store cannot be read or written: what depended on it was not sent, and nothing is lost.
+
+    What was reported as kept stays kept; what raised this may be tried again, for nothing happens twice.
+    """
 
 
 class UpstreamProblem(MasqueradeError):

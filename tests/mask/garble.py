@@ -253,6 +253,10 @@ VALUES = [
     ("IP_ADDRESS", "192.0.2.44"),
     ("CN_RESIDENT_ID", "11010519491231002X"),
     ("STAFF_ID", "E-104732"),
+    ("PERSON", "Ada Lovelace"),
+    ("PERSON", "Ms. Lovelace"),
+    ("PERSON", "李小明"),
+    ("PERSON", "张先生"),
 ]
 
 
@@ -278,7 +282,7 @@ def _wide(text: str) -> str:
 
 def _fields(token: Surrogate) -> dict[str, str]:
     kind, body = token.kind, token.needle
-    (other,) = (s for s in surrogates("someone else") if s.kind == kind)
+    (other,) = (s for s in surrogates("someone else") if s.original == token.original)
     swap = next(i for i in range(9) if body[i] != body[i + 1])
     wrong = body[:4] + ("7" if body[4] != "7" else "8") + body[5:]
     return {

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masquerade.errors import PolicyProblem
+from masquerade.errors import EngineProblem, PolicyProblem
 from masquerade.mask import rules
 from masquerade.mask.find import Lookout, find_rules
 from masquerade.mask.patterns import ROWS
@@ -464,3 +464,19 @@ def test_own_patterns_read_lines_and_the_plain_form() -> None:
 )
 def test_a_label_whose_beginning_belongs_to_a_value_still_counts(text: str, value: str) -> None:
     assert value in [text[a:b] for a, b, *_ in Lookout(Policy()).find(text)]
+
+
+@pytest.mark.parametrize("kind", ["PERSON", "LOCATION"])
+def test_a_score_that_is_no_number_fails(kind: str) -> None:
+    """It is below no threshold and above none: the find would be lost without a word."""
+    policy = Policy(fates={"LOCATION": Fate.KEEP})
+    look = Lookout(policy, [lambda text: iter([Span(0, 3, kind, float("nan"))])])
+    with pytest.raises(EngineProblem, match="no number") as caught:
+        look.find("the canary")
+    assert "canary" not in str(caught.value)
+
+
+def test_as_many_finders_as_the_policy_names() -> None:
+    policy = Policy.parse('version = 1\n[finder]\nuse = ["spacy:a", "onnx:b"]')
+    with pytest.raises(PolicyProblem, match="fewer finders were passed"):
+        Lookout(policy, [lambda text: []])

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import builtins
 import gc
+import json
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from importlib import resources
 from itertools import pairwise
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masquerade import Key, Masker, Policy
-from masquerade.errors import MissingPackage
+from masquerade.errors import EngineProblem, MissingPackage
 from masquerade.mask import names, native
 from masquerade.mask.names import Names, shipped
 from masquerade.mask.normal import Normal
@@ -23,6 +27,7 @@ from masquerade.mask.policy import Finders
 from masquerade.mask.span import Span
 
 KEY = Key.generate()
+FILES = {name: (resources.files("masquerade.mask") / "data" / name).read_bytes() for name in names.FILES}
 MASKER = Masker(KEY)
 
 
@@ -181,12 +186,9 @@ def test_not_all_of_a_long_text_is_seen_at_once(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_reference_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib import resources
-
-    folder = resources.files("masquerade.mask") / "data"
     with monkeypatch.context() as patch:
         patch.setattr(native, "module", lambda: None)
-        slow = Names(names.Model.of({name: (folder / name).read_bytes() for name in names.FILES}))
+        slow = Names(names.Model.of(FILES))
         told = slow(PROSE)
     assert [span[:3] for span in told] == [span[:3] for span in shipped()(PROSE)]
     assert [span.score for span in told] == pytest.approx(
@@ -222,7 +224,19 @@ def test_threads_share_one_model() -> None:
 # -- never silently without -------------------------------------------------------------------------------
 
 
-def test_without_the_network_nothing_is_masked_by_rules_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """The model is loaded again, and after the test again."""
+    for loads in (shipped, names._loaded):
+        loads.cache_clear()
+    yield
+    for loads in (shipped, names._loaded):
+        loads.cache_clear()
+
+
+def test_without_the_network_nothing_is_masked_by_rules_alone(
+    anew: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: Any, **more: Any) -> Any:
@@ -230,17 +244,110 @@ def test_without_the_network_nothing_is_masked_by_rules_alone(monkeypatch: pytes
             raise ImportError(name)
         return real(name, *args, **more)
 
-    shipped.cache_clear()
-    try:
-        monkeypatch.setattr(builtins, "__import__", without)
-        with pytest.raises(MissingPackage, match="onnxruntime") as caught:
-            MASKER.mask("Ada Lovelace, canary@example.org")
-        assert "Lovelace" not in str(caught.value) and "canary" not in str(caught.value)
-        by_rules = Masker(KEY, Policy(finder=Finders(use=("rules",))))
-        assert by_rules.mask("Ada, ada@example.org").text.startswith("Ada, [EMAIL_")
-    finally:
-        monkeypatch.undo()
-        shipped.cache_clear()
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingPackage, match="onnxruntime") as caught:
+        MASKER.mask("Ada Lovelace, canary@example.org")
+    assert "Lovelace" not in str(caught.value) and "canary" not in str(caught.value)
+    by_rules = Masker(KEY, Policy(finder=Finders(use=("rules",))))
+    assert by_rules.mask("Ada, ada@example.org").text.startswith("Ada, [EMAIL_")
+
+
+class Broken:
+    """A network of which nothing can be told."""
+
+    def __init__(self, scores: Any) -> None:
+        self._scores = scores
+
+    def run(self, _: None, given: dict[str, Any]) -> list[Any]:
+        return [self._scores(len(given["sums"]))]
+
+
+def _with(value: float) -> Any:
+    def scores(words: int) -> Any:
+        made = np.zeros((words, 17), np.float32)
+        made[-1, 3] = value
+        return made
+
+    return scores
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        *(_with(value) for value in (float("nan"), float("inf"), -float("inf"))),
+        lambda words: np.zeros((words, 13), np.float32),
+        lambda words: np.zeros((words + 1, 17), np.float32),
+        lambda words: np.zeros((1, words, 17), np.float32),
+    ],
+)
+def test_a_network_that_gives_no_number_for_each_word_fails(
+    scores: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would be better than it, and a text be sent as it is."""
+    monkeypatch.setattr(names, "_session", lambda network: Broken(scores))
+    with pytest.raises(EngineProblem, match="no number for each word") as caught:
+        Names(names.Model.of(FILES))("Ada Lovelace wrote the canary")
+    assert "Lovelace" not in str(caught.value) and "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reference", [True, False])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *({"names.json": json.dumps({"width": 64, "scale": scale, "reach": 15}).encode()} for scale in (
+            *(float("nan"), float("inf"), 0.0, -1.0),
+        )),
+        {"names.json": b'{"width": 0, "scale": 0.01, "reach": 15}'},
+        {"names.json": b'{"width": 64, "scale": 0.01, "reach": -1}'},
+        {"names.json": b'{"width": 32, "scale": 0.01, "reach": 15}'},
+        {"names.json": b'{"width": 64}'},
+        {"names.json": b"[]"},
+        {"names.json": b"canary"},
+        {"names.table": FILES["names.table"][:-64]},
+        {"names.lists": FILES["names.lists"][:-1]},
+        {"names.lists": FILES["names.lists"][-6:] + FILES["names.lists"][:-6]},
+        {"names.onnx": FILES["names.onnx"][:1000]},
+    ],
+)  # fmt: skip
+def test_files_that_are_no_model_are_refused(
+    broken: dict[str, bytes], reference: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reference:
+        monkeypatch.setattr(native, "module", lambda: None)
+    with pytest.raises(EngineProblem, match="model of names"):
+        Names(names.Model.of(FILES | broken))
+
+
+def test_a_model_that_finds_nobody_is_not_used(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its scores are numbers, and all words are nothing: what a spoiled weight in 8 bits looks like."""
+    monkeypatch.setattr(names, "_session", lambda network: Broken(_with(0)))
+    for _ in range(2):
+        with pytest.raises(EngineProblem, match="model of names") as caught:
+            MASKER.mask("the canary")
+        assert "canary" not in str(caught.value)
+
+
+def test_threads_that_come_together_load_it_once(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Names] = []
+    real, together = names.Names, threading.Barrier(8)
+
+    def slow(model: names.Model) -> Names:
+        time.sleep(0.05)  # long enough for all to come
+        made.append(real(model))
+        return made[-1]
+
+    def ask() -> None:
+        together.wait()
+        told.append(shipped())
+
+    told: list[Names] = []
+    monkeypatch.setattr(names, "Names", slow)
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1 and all(each is made[0] for each in told) and len(told) == 8
 
 
 def test_kinds_that_are_kept_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

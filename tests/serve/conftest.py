@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from gateway_rig import Service, service
+from redis_rig import Redis
 
 from masquerade.serve import cli
 
@@ -48,3 +49,13 @@ def upstream() -> Iterator[Service]:
     """A service that records what it gets."""
     with service() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis of this module's own; skipped where there is no server."""
+    running = Redis(tmp_path_factory.mktemp("redis"))
+    try:
+        yield running
+    finally:
+        running.stop()

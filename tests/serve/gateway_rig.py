@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from masquerade.serve import mirror
+from masquerade.serve import mirror_messages
 from masquerade.serve.settings import Settings
+from masquerade.serve.upstream import mirrored
 
 Behave = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
 
@@ -102,9 +103,10 @@ class Service:
         try:
             if self.behave is not None:
                 return await self.behave(request, body)
-            if request.path == "/v1/models":
-                return web.Response(body=mirror.models(), content_type="application/json")
-            return await pieces(request, *mirror.answer(body))
+            if "anthropic-version" in request.headers:
+                path = request.path.removeprefix("/v1")
+                return await pieces(request, *mirror_messages.answer(path, body))
+            return await pieces(request, *mirrored(request.path.removeprefix("/v1"), body))
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
@@ -228,6 +230,16 @@ class Answer(NamedTuple):
         error: dict[str, Any] = self.json["error"]
         assert set(error) == {"message", "type", "param", "code"}
         assert isinstance(error["message"], str)
+        assert self.headers["content-type"] == "application/json"
+        return error
+
+    @property
+    def anthropic_error(self) -> dict[str, Any]:
+        """The error, which must have Anthropic's shape and nothing else."""
+        assert set(self.json) <= {"type", "error", "request_id"}
+        assert self.json["type"] == "error"
+        error: dict[str, Any] = self.json["error"]
+        assert set(error) == {"type", "message"}
         assert self.headers["content-type"] == "application/json"
         return error
 

@@ -148,9 +148,14 @@ def test_only_known_headers_come_back(shared: Gateway, seen: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("POST", "/v1/completions", 404, "unknown_url"),
-        ("POST", "/v1/embeddings", 404, "unknown_url"),
-        ("POST", "/v1/responses", 404, "unknown_url"),
+        ("POST", "/v1/assistants", 404, "unknown_url"),
+        ("POST", "/v1/threads", 404, "unknown_url"),
+        ("GET", "/v1/responses/resp_1", 404, "unknown_url"),
+        ("DELETE", "/v1/responses/resp_1", 404, "unknown_url"),
+        ("POST", "/v1/responses/resp_1/cancel", 404, "unknown_url"),
+        ("GET", "/v1/responses/resp_1/input_items", 404, "unknown_url"),
+        ("POST", "/v1/conversations", 404, "unknown_url"),
+        ("GET", "/v1/responses", 405, "method_not_allowed"),
         ("GET", f"/v1/models/{EMAIL}", 404, "unknown_url"),
         ("GET", "/playground/../gateway.py", 404, "unknown_url"),
         ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
@@ -171,6 +176,18 @@ def test_everything_else_is_refused(
         assert answer.headers["allow"] in ("POST", "GET, HEAD")
     else:
         assert "/v1/chat/completions" in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    "path", ["audio/transcriptions", "audio/translations", "images/edits", "images/variations"]
+)
+def test_sound_and_pictures_are_refused_and_say_why(shared: Gateway, seen: Service, path: str) -> None:
+    body = b'--x\r\ncontent-disposition: form-data; name="file"; filename="%s"\r\n\r\nRIFF' % EMAIL.encode()
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = shared.request("POST", f"/v1/{path}", body, headers)
+    assert (answer.status, answer.error["code"]) == (400, "cannot_be_masked")
+    assert "cannot be looked at" in answer.error["message"]
+    assert seen.requests == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from masquerade.serve import mirror
+from masquerade.serve import mirror, mirror_messages
 from masquerade.wire.sse import DONE, EventStream
 
 EMAIL, PHONE = "[EMAIL_K7Q2M9X4RT]", "[PHONE_PNXFVYQFMT]"
@@ -183,3 +183,83 @@ def test_models() -> None:
         "created": 7,
         "owned_by": "masquerade",
     }
+
+
+# Behind Anthropic's API
+
+
+def messages_answer(content: Any = ASKED, path: str = "/messages", **fields: Any) -> tuple[int, str, bytes]:
+    asked = {"model": "m", "max_tokens": 999, "messages": [{"role": "user", "content": content}], **fields}
+    status, kind, parts = mirror_messages.answer(path, json.dumps(asked).encode())
+    return status, kind, b"".join(parts)
+
+
+def test_it_says_the_same_behind_anthropics_api() -> None:
+    status, kind, body = messages_answer()
+    told = json.loads(body)
+    assert (status, kind) == (200, "application/json")
+    assert told["content"] == [{"type": "text", "text": said()}]
+    assert messages_answer()[2] == body
+    assert json.loads(messages_answer([{"type": "text", "text": ASKED}])[2])["content"] == told["content"]
+
+
+def test_it_streams_what_it_says_whole() -> None:
+    tools = [{"name": "reach", "input_schema": tool("x", phone={"type": "string"})["function"]["parameters"]}]
+    fields: dict[str, Any] = {"tools": tools, "thinking": {"type": "adaptive"}}
+    whole_told = json.loads(messages_answer(**fields)[2])
+    status, kind, body = messages_answer(**fields, stream=True)
+    assert (status, kind) == (200, "text/event-stream")
+    blocks: dict[int, dict[str, Any]] = {}
+    for event in EventStream().feed(body):
+        tree = json.loads(event.data or b"")
+        assert event.name.decode() == tree["type"]
+        if tree["type"] == "content_block_start":
+            blocks[tree["index"]] = tree["content_block"] | {"json": ""}
+        elif tree["type"] == "content_block_delta":
+            assert PHONE not in json.dumps(tree)
+            block = blocks[tree["index"]]
+            for name, value in tree["delta"].items():
+                name = "json" if name == "partial_json" else name  # noqa: PLW2901
+                block[name] = value if name in ("type", "signature") else block[name] + value
+    kinds = {0: "thinking", 1: "tool_use"}
+    merged = [block | {"type": kinds[i]} for i, block in blocks.items()]
+    merged[1]["input"] = json.loads(merged[1]["json"])
+    assert [{k: v for k, v in block.items() if k != "json"} for block in merged] == whole_told["content"]
+    assert whole_told["stop_reason"] == "tool_use"
+
+
+def test_it_knows_its_own_thoughts_again() -> None:
+    thought, _ = json.loads(messages_answer(thinking={"type": "enabled"})[2])["content"]
+    assert messages_answer([thought, {"type": "text", "text": "so?"}])[0] == 200
+    status, _, body = messages_answer([thought | {"thinking": f"{thought['thinking']} "}])
+    assert status == 400
+    assert json.loads(body)["error"]["message"] == "thinking blocks cannot be modified"
+
+
+def test_it_counts_roughly_and_always_the_same() -> None:
+    few = json.loads(messages_answer(path="/messages/count_tokens")[2])
+    many = json.loads(messages_answer(path="/messages/count_tokens", system="x" * 400)[2])
+    assert many["input_tokens"] - few["input_tokens"] in (99, 100, 101)
+    assert few == json.loads(messages_answer(path="/messages/count_tokens")[2])
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"messages": "x"}', b'{"messages": [1]}'])
+def test_it_refuses_what_is_no_request_for_messages(body: bytes) -> None:
+    for path in ("/messages", "/messages/count_tokens"):
+        status, _, parts = mirror_messages.answer(path, body)
+        assert status == 400
+        assert json.loads(b"".join(parts))["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [1, {"name": 3, "input_schema": 1}, {"name": "a", "input_schema": 1}], "tool_choice": 1},
+        {"tools": "x", "tool_choice": {"type": ["any"]}, "output_config": 1, "thinking": 1},
+        {"output_config": {"format": {"type": "json_schema", "schema": 5}}, "stop_sequences": 1},
+        {"messages": [{"content": [1, {"type": "tool_result", "content": [1]}, {"text": 5}]}]},
+        {"messages": [{"role": "user"}], "max_tokens": "x"},
+    ],
+)
+def test_odd_requests_for_messages_do_not_break_it(fields: dict[str, Any]) -> None:
+    assert messages_answer(**fields)[0] == 200

@@ -176,7 +176,7 @@ def test_errors_are_the_clients_own_kinds(client: OpenAI) -> None:
     assert problem.value.param == "messages[0].content[0].image_url"
     assert problem.value.code == "invalid_request"
     with pytest.raises(openai.NotFoundError):
-        client.embeddings.create(model="m", input=EMAIL)
+        client.conversations.create(metadata={"by": EMAIL})
 
 
 def test_an_error_in_a_stream_is_raised(client: OpenAI, upstream: Service) -> None:

@@ -39,7 +39,8 @@ def test_client_keys_that_are_nested_too_deeply() -> None:
     ],
 )
 def test_the_version_is_added_where_it_is_missing(address: str, base: str) -> None:
-    assert Settings(upstream=address).base == base
+    assert Settings(upstream=address).services["openai"].base == base
+    assert Settings(anthropic=address).services["anthropic"].base == base
 
 
 @pytest.mark.parametrize(
@@ -51,10 +52,14 @@ def test_the_version_is_added_where_it_is_missing(address: str, base: str) -> No
         ({"upstream": "http://a:99999999"}, "such as https"),
         ({"upstream": "https://me:hunter2@api.example.com"}, "credentials"),
         ({"upstream": "https://api.example.com/v1?key=hunter2"}, "up to the version"),
-        ({"upstream_key_env": "K"}, "without an upstream"),
+        ({"upstream_key_env": "K"}, "without an upstream: give --upstream"),
+        ({"anthropic_key_file": Path("x")}, "without an upstream: give --anthropic"),
+        ({"anthropic": "https://me:hunter2@api.example.com"}, "credentials"),
+        ({**HELD, "anthropic": "https://api.example.com", "client_keys": Path("x")}, "own key"),
         ({**HELD, "upstream_key_file": Path("x")}, "not from both"),
         ({"upstream": "https://api.example.com", "client_keys": Path("x")}, "need the upstream's own key"),
         ({**HELD, "host": "0.0.0.0"}, "anyone"),
+        ({"anthropic": "https://a.example", "anthropic_key_env": "K", "host": "0.0.0.0"}, "anyone"),
         ({**HELD, "host": "gateway.example.com"}, "anyone"),
         ({"workers": 0}, "workers"),
         ({"max_body": 0}, "max_body"),
@@ -75,7 +80,9 @@ def test_a_held_key_may_be_used_on_this_machine(host: str) -> None:
 
 
 def test_a_held_key_with_client_keys_may_be_used_from_anywhere() -> None:
-    assert Settings(**HELD, host="0.0.0.0", client_keys=Path("x")).holds_key
+    told = Settings(**HELD, host="0.0.0.0", client_keys=Path("x"))
+    assert told.services["openai"].holds_key
+    assert not told.services["anthropic"].holds_key
 
 
 def entry(name: str, tenant: str, digest: str) -> str:

@@ -15,7 +15,7 @@ from masquerade.errors import BadInput, EngineProblem
 from masquerade.mask.span import KINDS
 from masquerade.serve import verify
 from masquerade.serve.canaries import CANARIES, Canary, got_through, not_planted, planted
-from masquerade.serve.gateway import endpoints
+from masquerade.serve.gateway import ENDPOINTS
 from masquerade.serve.planting import base, fields, requests
 from masquerade.serve.settings import Settings
 from masquerade.wire.exchange import Exchange, alias_under
@@ -83,10 +83,10 @@ def test_words_of_the_policy_are_planted_too() -> None:
     assert not_planted(policy) == ("STAFF_ID",)
 
 
-@pytest.mark.parametrize("path", sorted(endpoints()))
+@pytest.mark.parametrize("path", sorted(ENDPOINTS))
 def test_every_field_of_every_endpoint_takes_its_canaries(masker: Masker, path: str) -> None:
     """Built from the tables alone, and taken by the gateway's own reading of them."""
-    endpoint = endpoints()[path]
+    endpoint = ENDPOINTS[path]
     alias = alias_under(KEY.tenant("default"))
     found = fields(endpoint)
     assert len({field.path for field in found}) == len(found)
@@ -108,10 +108,10 @@ def test_every_field_of_every_endpoint_takes_its_canaries(masker: Masker, path: 
     assert media or refusals == []
 
 
-@pytest.mark.parametrize("path", sorted(endpoints()))
+@pytest.mark.parametrize("path", sorted(ENDPOINTS))
 def test_a_request_without_canaries_is_one(masker: Masker, path: str) -> None:
-    asked = json.dumps(base(endpoints()[path])).encode()
-    assert Exchange(masker, asked, endpoints()[path]).counts == {}
+    asked = json.dumps(base(ENDPOINTS[path])).encode()
+    assert Exchange(masker, asked, ENDPOINTS[path]).counts == {}
 
 
 def test_texts_are_read_at_every_depth() -> None:
@@ -144,7 +144,7 @@ def test_with_the_built_in_policy_nothing_gets_through(run: Run, home: Path) -> 
     assert (code, report["ok"]) == (0, True)
     assert report["kinds"].keys() == KINDS.keys()
     for kind, row in report["kinds"].items():
-        assert row.keys() == {endpoint.name for endpoint in endpoints().values()}, kind
+        assert row.keys() == {endpoint.name for endpoint in ENDPOINTS.values()}, kind
         for counts in row.values():
             assert counts.keys() <= {"masked", "refused"}
     assert report["got_through"] == report["failed"] == report["unreached"] == []
@@ -198,7 +198,7 @@ def test_what_is_printed_holds_no_value(run: Run, home: Path, policy: Any) -> No
     assert ran.code == 1
     assert "EMAIL got through: chat, " in ran.out
     assert "NOT as the policy says" in ran.out
-    assert re.search(r"^PROJECT +\d+ masked$", ran.out, re.MULTILINE)
+    assert re.search(r"^PROJECT +\d+ masked(?: |$)", ran.out, re.MULTILINE)
     assert "Zephyr" not in ran.out
     for canary in CANARIES:
         assert canary.value not in ran.out + ran.err
@@ -216,9 +216,11 @@ def test_the_users_own_things_are_left_alone(tmp_path: Path) -> None:
         otel="http://127.0.0.1:4318",
         max_body=12345,
     )
-    used = verify.settings_for(told, "http://127.0.0.1:9/v1")
+    used = verify.settings_for(told, "http://127.0.0.1:9/v1", "store.db")
     assert used == Settings(
         upstream="http://127.0.0.1:9/v1",
+        anthropic="http://127.0.0.1:9/v1",
+        store="store.db",
         policy=tmp_path / "policy.toml",
         max_body=12345,
         port=0,
@@ -247,13 +249,13 @@ def test_a_gateway_that_does_not_start_is_said(
 ) -> None:
     monkeypatch.setattr(verify, "_START", "raise SystemExit(1)")
     with pytest.raises(EngineProblem, match="did not start"):
-        verify.verify(Settings(), Policy(), list(endpoints().items()))
+        verify.verify(Settings(), Policy(), list(ENDPOINTS.items()))
 
 
 def test_a_gateway_that_leaks_or_refuses_all_is_caught(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the policy but the gateway itself is weakened: it sends everything as it is, or nothing at all."""
     leaks = "from masquerade.wire import slots; slots.Slots.put = lambda *told: None; " + verify._START
-    chat = [(path, endpoint) for path, endpoint in endpoints().items() if endpoint.name == "chat"]
+    chat = [(path, endpoint) for path, endpoint in ENDPOINTS.items() if endpoint.name == "chat"]
     monkeypatch.setattr(verify, "_START", leaks)
     report = verify.verify(Settings(), Policy(), chat)
     assert {each.canary.kind for each in report.wrong} == KINDS.keys()

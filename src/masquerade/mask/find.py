@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import re2
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-from masquerade.errors import PolicyProblem
+from masquerade.errors import EngineProblem, PolicyProblem
 from masquerade.mask import scanner
 from masquerade.mask.normal import Normal, lowered
 from masquerade.mask.policy import NAMES_FIND, Pattern, Policy, Words, readied
@@ -25,6 +25,9 @@ from masquerade.mask.span import Finder, Span, outside
 
 _CONTEXT_REACH = 48
 """Characters on either side of a match in which a pattern's context words are looked for."""
+
+_QUICK = 512
+"""Characters that the scanner in C reads in the time that a hash and a look into a table take."""
 
 _DIGIT = re.compile(r"[0-9]")
 _span = tuple.__new__  # a named tuple's own constructor costs twice as much
@@ -44,6 +47,14 @@ def _find_rules(plain: Normal) -> list[Found]:
     if plain.same_offsets:
         return found
     return [(*plain.original(start, end), kind, score) for start, end, kind, score in found]
+
+
+def _sure(spans: Iterable[Found]) -> Iterator[Found]:
+    """``spans``, of which all have a score: what is no number reaches no threshold, and would be lost."""
+    for span in spans:
+        if math.isnan(span[3]):
+            raise EngineProblem("a finder gave a score that is no number, so nothing is known of its find")
+        yield span
 
 
 _RAGGED_BEFORE = re.compile(r"(?:[0-9+][ ().\-/]?|[A-Za-z@_]|[A-Za-z][./\-])\Z")
@@ -71,13 +82,14 @@ class Lookout:
             could not be looked at must not be sent.
 
     Raises:
-        PolicyProblem: the policy names models, and none was passed: what they would find would be sent.
+        PolicyProblem: the policy names models, and fewer were passed: what they would find would be sent.
     """
 
     def __init__(self, policy: Policy, finders: Sequence[Finder] = ()) -> None:
-        if policy.finder.models and not finders:
+        if len(finders) < len(policy.finder.models):
+            passed = "fewer finders were passed" if finders else "no finder was passed"
             raise PolicyProblem(
-                "[finder] names models, and no finder was passed: load them with serve.finders.finders",
+                f"[finder] names models, and {passed}: load them with serve.finders.finders",
                 line=policy.finder.line,
             )
         self._policy = policy
@@ -91,6 +103,11 @@ class Lookout:
         plain = policy.rules and not (self._finders or policy.deny or policy.allow or policy.patterns)
         self._scanner = scanner.whole() if plain else None
         self._judgement = self._for_scanner()
+
+    @property
+    def worth_keeping(self) -> int:
+        """Characters from which on it costs less to know a text again than to look at it again."""
+        return _QUICK if self._scanner and not self._names else 1
 
     def _for_scanner(self) -> bytes:
         kinds = self._scanner.kinds if self._scanner else ()
@@ -109,6 +126,28 @@ class Lookout:
         """:meth:`find` without names: what stands beside values that were found, and are covered now."""
         looked = self._look_in_c(text, False)
         return (looked or self._find(text, Normal(text), names=False))[0]
+
+    def mentions(self, texts: Sequence[str], found: Sequence[list[Span]]) -> Sequence[list[Span]]:
+        """Where in any of ``texts`` the names among what was ``found`` in each stand too, or a part of one.
+
+        Sorted, disjoint, and outside of what was found. Nothing under a policy without our own names.
+        """
+        if not self._names or not any(span[2] in NAMES_FIND for spans in found for span in spans):
+            return ()
+        from masquerade.mask.names import shipped
+
+        plain = [Normal(text) for text in texts]
+        taken = [_in_plain(one, spans) for one, spans in zip(plain, found, strict=True)]
+        names = [[span for span in spans if span[2] in NAMES_FIND] for spans in taken]
+        more = shipped().elsewhere([one.text for one in plain], names, taken)
+        return [
+            [
+                span
+                for start, end, kind, score in spans
+                if not self._is_allowed(text, span := Span(*one.original(start, end), kind, score))
+            ]
+            for text, one, spans in zip(texts, plain, more, strict=True)
+        ]
 
     def find(self, text: str) -> list[Span]:
         """What is to be masked in ``text``: sorted, disjoint, offsets into ``text``.
@@ -135,7 +174,7 @@ class Lookout:
 
             found.extend(shipped().find(plain, mentions, self._least))
         for finder in self._finders:
-            found.extend(finder(text))
+            found.extend(_sure(finder(text)))
         for own in self._patterns:
             found.extend(own.find(plain))
         verdicts = self._verdicts
@@ -194,6 +233,14 @@ class Lookout:
         verdicts = self._verdicts
         best = max(group, key=lambda s: (verdicts[s[2]][1], s[1] - s[0], s[2] not in NAMES_FIND, s[3]))
         return group[0][0], max(span[1] for span in group), best[2], best[3]
+
+
+def _in_plain(plain: Normal, spans: list[Span]) -> list[Span]:
+    """``spans`` of a text as spans of its plain form."""
+    if plain.same_offsets:
+        return spans
+    here = plain.here
+    return [Span(here(start), here(end), kind, score) for start, end, kind, score in spans]
 
 
 class _Verdicts(dict[str, tuple[float, int]]):

@@ -8,11 +8,13 @@ word.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from masquerade.mask.normal import lowered
+from masquerade.mask.people import bare, given
 from masquerade.mask.span import Span, outside
 from masquerade.mask.words import Class, cut, is_han
 
@@ -21,37 +23,62 @@ Ordinary = Callable[[str], bool]
 
 _SHORTEST = {True: 2, False: 3}
 """Characters of what is looked for elsewhere: of Han, and of others."""
-_COMPOUND = frozenset(
-    (
-        "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 令狐 慕容 司徒 夏侯 长孙 宇文 轩辕 端木 南宫 独孤 西门 "
-        "百里 呼延 闻人 赫连 澹台 歐陽 司馬 諸葛 東方 尉遲 公孫 長孫 軒轅 獨孤 西門"
-    ).split()
-)
 
 
 def everywhere(text: str, found: list[Span], ordinary: Ordinary) -> list[Span]:
     """``found``, and the same names and their parts wherever else they stand; sorted and disjoint."""
-    forms = _forms(text, found, ordinary)
+    forms = _forms(((text[start:end], kind, score) for start, end, kind, score in found), ordinary)
     if not forms:
         return found
-    taken = [(span.start, span.end) for span in found]
+    more = _mentions(text, _search(list(forms))(text), forms, found)
+    return sorted([*found, *more]) if more else found
+
+
+def elsewhere(
+    texts: Sequence[str], names: Sequence[list[Span]], taken: Sequence[list[Span]], ordinary: Ordinary
+) -> list[list[Span]]:
+    """Where in any of ``texts`` the ``names`` that were found in each stand too, or their parts, outside of
+    what is ``taken`` there: sorted and disjoint. Time is linear in the texts.
+
+    A form that two names have is the first one's, so that a text that is added changes those before it only
+    where a new name stands in them.
+    """
+    known = (
+        (bare(text[start:end]), kind, score)
+        for text, spans in zip(texts, names, strict=True)
+        for start, end, kind, score in spans
+    )
+    forms = _forms(known, ordinary)
+    if not forms:
+        return [[] for _ in texts]
+    places = _search(list(forms))
+    return [_mentions(text, places(text), forms, spans) for text, spans in zip(texts, taken, strict=True)]
+
+
+def _mentions(
+    text: str, places: Iterable[_Place], forms: dict[str, tuple[str, float]], found: list[Span]
+) -> list[Span]:
+    taken = [(span[0], span[1]) for span in found]
     ends = [end for _, end in taken]
     more: list[Span] = []
     at = 0
-    for form, start, end in _places(text, list(forms)):
+    for form, start, end in places:
         i = bisect_right(ends, start)
         within = i < len(taken) and taken[i][0] <= start and end <= taken[i][1]
         if start >= at and not within and _stands_alone(text, start, end):
             more.append(Span(start, end, *forms[form]))
             at = end
-    return sorted([*found, *outside(more, taken, text)]) if more else found
+    return outside(more, taken, text) if more else more
 
 
-def _forms(text: str, found: Iterable[Span], ordinary: Ordinary) -> dict[str, tuple[str, float]]:
-    """What to look for, with the kind and score of whom it names."""
+def _forms(names: Iterable[tuple[str, str, float]], ordinary: Ordinary) -> dict[str, tuple[str, float]]:
+    """What to look for, with the kind and score of whom it names; ``names``: values, kinds and scores."""
+    known: dict[tuple[str, str], float] = {}
+    for value, kind, score in names:
+        if value:
+            known.setdefault((value, kind), score)
     forms: dict[str, tuple[str, float]] = {}
-    for start, end, kind, score in found:
-        value = text[start:end]
+    for (value, kind), score in known.items():
         if _says_enough(value, ordinary):
             forms.setdefault(value, (kind, score))
         if kind == "PERSON":
@@ -66,10 +93,9 @@ def _says_enough(value: str, ordinary: Ordinary) -> bool:
 
 def _parts(value: str, ordinary: Ordinary) -> Iterator[str]:
     if is_han(value[0]) and all(map(is_han, value)):
-        surname = 2 if value[:2] in _COMPOUND else 1
-        given = value[surname:]
-        if len(given) == 2 and not ordinary(given):
-            yield given
+        behind = given(value)
+        if len(behind) == 2 and not ordinary(behind):
+            yield behind
         return
     if value.isalpha():
         return
@@ -81,22 +107,31 @@ def _parts(value: str, ordinary: Ordinary) -> Iterator[str]:
 
 
 _FEW = 8
+_Place = tuple[str, int, int]
 
 
-def _places(text: str, forms: list[str]) -> Iterator[tuple[str, int, int]]:
-    """Where the forms stand, in order, the longest first."""
+def _search(forms: list[str]) -> Callable[[str], Iterable[_Place]]:
+    """From a text to where the forms stand in it, in order, the longest first."""
     if len(forms) <= _FEW:
-        hits = [(at, at + len(form), form) for form in forms for at in _starts(text, form)]
-        for start, end, form in sorted(hits, key=lambda hit: (hit[0], -hit[1])):
-            yield form, start, end
-        return
-    automaton, all_of_them = AhoCorasick(forms, matchkind=MatchKind.LeftmostLongest), None
-    for index, start, end in automaton.find_matches_as_indexes(text):
+        return lambda text: _one_by_one(text, forms)
+    longest = AhoCorasick(forms, matchkind=MatchKind.LeftmostLongest)
+    every = cache(lambda: AhoCorasick(forms))
+    return lambda text: _at_once(text, forms, longest, every)
+
+
+def _one_by_one(text: str, forms: list[str]) -> list[_Place]:
+    hits = [(form, at, at + len(form)) for form in forms if form in text for at in _starts(text, form)]
+    return sorted(hits, key=lambda hit: (hit[1], -hit[2]))
+
+
+def _at_once(
+    text: str, forms: list[str], longest: AhoCorasick, every: Callable[[], AhoCorasick]
+) -> Iterator[_Place]:
+    for index, start, end in longest.find_matches_as_indexes(text):
         form = forms[index]
         yield form, start, end
         if _has_parts(form) and len(form) <= _LONGEST_OVER and not _stands_alone(text, start, end):
-            all_of_them = all_of_them or AhoCorasick(forms)
-            near = all_of_them.find_matches_as_indexes(text[start : end + _LONGEST_OVER], overlapping=True)
+            near = every().find_matches_as_indexes(text[start : end + _LONGEST_OVER], overlapping=True)
             for low, high, i in sorted((a, -b, i) for i, a, b in near if start + a < end):
                 yield forms[i], start + low, start - high
 

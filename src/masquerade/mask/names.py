@@ -11,8 +11,11 @@ stand for it. How it was made: ``training/``; what it was measured on, and what 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -20,10 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from masquerade.errors import MissingPackage
+from masquerade.errors import EngineProblem, MissingPackage
 from masquerade.mask import native, words
-from masquerade.mask.mentions import everywhere
+from masquerade.mask.mentions import elsewhere, everywhere
 from masquerade.mask.normal import Normal
+from masquerade.mask.people import titled
 from masquerade.mask.span import Span
 
 KINDS = ("PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
@@ -37,6 +41,10 @@ _AT_ONCE = 8192
 """Words that the network is given in one piece, and more on both sides."""
 _SEEN_AT_ONCE = 1 << 17
 """Words of which all that is to be seen is held at once: it takes a hundred times the room of the text."""
+_LABELS = 1 + 4 * len(KINDS)
+_SOMEBODY = "Dear Ms. Lovelace, Ada Lovelace and John Smith live in London.\n张伟和李晓明住在上海。"
+"""Where any model of names finds something."""
+_LOADING = threading.Lock()
 
 Floats = NDArray[np.float32]
 
@@ -57,10 +65,35 @@ class Model(NamedTuple):
 
     @classmethod
     def of(cls, files: dict[str, bytes]) -> Model:
-        """By the names of :data:`FILES`."""
-        told = json.loads(files["names.json"])
+        """By the names of :data:`FILES`.
+
+        Raises:
+            EngineProblem: they are none.
+        """
+        try:
+            told = json.loads(files["names.json"])
+            width, scale, reach = int(told["width"]), float(told["scale"]), int(told["reach"])
+        except (ValueError, TypeError, KeyError):
+            raise _broken("names.json says no width, scale and reach") from None
         table, lists, network = (files[name] for name in FILES[:3])
-        return cls(table, lists, network, int(told["width"]), float(told["scale"]), int(told["reach"]))
+        model = cls(table, lists, network, width, scale, reach)
+        model._check()
+        return model
+
+    def _check(self) -> None:
+        """Refuse what is no number, or not in order: it would find nothing, and say so to nobody."""
+        if not (self.width > 0 and 0 < self.scale < math.inf and self.reach >= 0):
+            raise _broken("names.json says no width, scale and reach")
+        if len(self.table) != words.ROWS * self.width:
+            raise _broken("names.table is of another size")
+        entries = len(self.lists) // 6
+        hashes = np.frombuffer(self.lists, np.uint32, entries)
+        if len(self.lists) != 6 * entries or not (hashes[:-1] < hashes[1:]).all():
+            raise _broken("names.lists is of another size, or not in order")
+
+
+def _broken(what: str) -> EngineProblem:
+    return EngineProblem(f"the model of names cannot be used: {what}. Install the package again")
 
 
 @cache
@@ -69,9 +102,23 @@ def shipped() -> Names:
 
     Raises:
         MissingPackage: onnxruntime is not installed.
+        EngineProblem: its files are broken.
     """
+    with _LOADING:  # threads that come together wait here, and once it is there nobody comes here
+        return _loaded()
+
+
+@cache
+def _loaded() -> Names:
     folder = resources.files("masquerade.mask") / "data"
-    return Names(Model.of({name: (folder / name).read_bytes() for name in FILES}))
+    try:
+        files = {name: (folder / name).read_bytes() for name in FILES}
+    except OSError as problem:
+        raise _broken(f"{problem.strerror}") from None
+    names = Names(Model.of(files))
+    if not names(_SOMEBODY):
+        raise _broken("it finds nobody where somebody is")
+    return names
 
 
 class Names:
@@ -79,6 +126,7 @@ class Names:
 
     Raises:
         MissingPackage: onnxruntime is not installed.
+        EngineProblem: it cannot read the network.
     """
 
     def __init__(self, model: Model) -> None:
@@ -94,6 +142,9 @@ class Names:
         """Names in ``text``: sorted, disjoint, offsets into it.
 
         Time is linear in the length of ``text``. Where a long text is cut for the network, nothing changes.
+
+        Raises:
+            EngineProblem: the network gave no number for a word, so nothing is known of this text.
         """
         return self.find(Normal(text))
 
@@ -117,12 +168,18 @@ class Names:
         found = _whole(plain.text, found)
         if mentions and found:
             found = everywhere(plain.text, found, self._is_ordinary)
-        found = [
-            _titled(plain.text, span, before) for before, span in zip([None, *found], found, strict=False)
-        ]
+        found = _titled(plain.text, [], found)
         if plain.same_offsets:
             return found
         return [Span(*plain.original(start, end), kind, score) for start, end, kind, score in found]
+
+    def elsewhere(
+        self, texts: Sequence[str], names: Sequence[list[Span]], taken: Sequence[list[Span]]
+    ) -> list[list[Span]]:
+        """Where in any of ``texts``, in plain form, the ``names`` found in each and their parts stand too,
+        outside of what is ``taken`` there."""
+        more = elsewhere(texts, names, taken, self._is_ordinary)
+        return [_titled(*of) if of[2] else [] for of in zip(texts, taken, more, strict=True)]
 
     def _lists(self, form: str) -> int:
         hashed = np.uint32(words.entry(form))  # of another type, all of the list is copied to compare
@@ -159,6 +216,8 @@ class Names:
 
     def _run(self, sums: Floats) -> Floats:
         scores: Floats = self._network.run(None, {"sums": sums})[0]
+        if scores.shape != (len(sums), _LABELS) or not math.isfinite(scores.sum()):
+            raise EngineProblem("the model of names gave no number for each word and label")
         return scores
 
     def __repr__(self) -> str:
@@ -185,23 +244,14 @@ def _whole(text: str, found: list[Span]) -> list[Span]:
     return found
 
 
+def _titled(text: str, taken: list[Span], found: list[Span]) -> list[Span]:
+    """``found``, each with the title before it, as far as that is not taken."""
+    ends = sorted(end for _, end, _, _ in (*taken, *found))
+    lows = (bisect_right(ends, span.start) for span in found)
+    return [titled(text, span, ends[low - 1] if low else 0) for span, low in zip(found, lows, strict=True)]
+
+
 _JOINS = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_TITLE = re.compile(
-    r"(?:(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Lady|Lord|Dame|Madam|Messrs|Rev|Hon|Sr|Sra|Mme|Mlle|Herr|Frau)"
-    r"\.?(?: (?:and|&) )?[ \u00a0]?)+\Z",
-    re.IGNORECASE,
-)
-_LONGEST_TITLE = 24
-
-
-def _titled(text: str, span: Span, before: Span | None) -> Span:
-    """``span``, with the title before a person, which tells of the person too (Pilán and others, "The Text
-    Anonymization Benchmark", 2022, whose guidelines mark it)."""
-    if span.kind != "PERSON":
-        return span
-    low = max(before.end if before else 0, span.start - _LONGEST_TITLE)
-    title = _TITLE.search(text, low, span.start)
-    return span if title is None else span._replace(start=title.start())
 
 
 def _session(network: bytes) -> Any:
@@ -212,7 +262,10 @@ def _session(network: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a gateway has other work for the others
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # the library's own, of which it makes no class known
+        raise _broken(f"names.onnx is no network: {type(problem).__name__}") from None
 
 
 _See = Callable[[str, int, int], tuple[NDArray[np.int32], Floats]]

@@ -25,7 +25,9 @@ from ahocorasick_rs import MatchKind
 from masquerade.errors import Blocked
 from masquerade.keys import Key
 from masquerade.mask import scanner
+from masquerade.mask.detections import Detections
 from masquerade.mask.find import Lookout
+from masquerade.mask.people import wholes
 from masquerade.mask.policy import NAMES_FIND, Policy
 from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
 from masquerade.mask.span import KINDS, Fate, Finder, Span, outside
@@ -57,15 +59,25 @@ class Masker:
 
     The same value gets the same surrogate from every ``Masker`` with the same key, tenant and policy,
     unless that surrogate already stands in the text for something else.
+
+    With a ``cache``, what was found in a text is known when it comes again; a finder must then always say the
+    same of a text.
     """
 
     def __init__(
-        self, key: Key, policy: Policy = _STANDARD, tenant: str = "default", finders: Sequence[Finder] = ()
+        self,
+        key: Key,
+        policy: Policy = _STANDARD,
+        tenant: str = "default",
+        finders: Sequence[Finder] = (),
+        *,
+        cache: Detections | None = None,
     ) -> None:
         self.policy, self.tenant, self.key_id = policy, tenant, key.id
         self._mint = Mint(key.tenant(tenant))
         self._retired = tuple(Mint(old.tenant(tenant)) for old in key.retired)
         self._lookout = Lookout(policy, finders)
+        self._drawer = None if cache is None else cache.drawer()
         self._kinds = frozenset((*KINDS, *policy.own_kinds, *policy.fates))
         self._fates = _Fates(policy, self._kinds)
         self._states = self._mint.prf.states
@@ -85,6 +97,18 @@ class Masker:
             spans = outside(spans, tokens, text)
         return self._beside(text, spans, tokens) if ragged or tokens else spans
 
+    def _known(self, text: str) -> list[Span]:
+        """:meth:`find`, or what it found before."""
+        drawer = self._drawer
+        if drawer is None or len(text) < self._lookout.worth_keeping:
+            return self.find(text)
+        name = drawer.name(text)
+        found = drawer.get(name)
+        if found is None:
+            found = self.find(text)
+            drawer.put(name, found)
+        return found
+
     def _beside(self, text: str, spans: list[Span], tokens: list[tuple[int, int]]) -> list[Span]:
         """``spans``, and what stood hidden next to them or ``tokens`` until these are covered."""
         zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
@@ -95,6 +119,27 @@ class Masker:
             spans = sorted([*spans, *more])
             zones = sorted([*zones, *((start, end) for start, end, _, _ in more)])
         return spans
+
+    def _named_in_any(self, texts: tuple[str, ...], found: tuple[list[Span], ...]) -> tuple[list[Span], ...]:
+        """``found``, and the names among them in all other texts, in whole and in part."""
+        more = self._lookout.mentions(texts, found)
+        if not any(more):
+            return found
+        _check_places(texts, found)
+        return tuple(
+            _joined(spans, new, _tokens_in(text, self._kinds), text) if new else spans
+            for text, spans, new in zip(texts, found, more, strict=True)
+        )
+
+    def find_all(
+        self, texts: Sequence[str], places: Sequence[list[Span]] | None = None
+    ) -> tuple[list[Span], ...]:
+        """What :meth:`mask_all` would mask in texts that belong together; ``places`` as there."""
+        texts = tuple(texts)
+        found = tuple(map(self._known, texts)) if places is None else tuple(places)
+        if len(texts) > 1:
+            found = self._named_in_any(texts, found)
+        return self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
 
     def _wherever_they_stand(
         self, texts: tuple[str, ...], found: tuple[list[Span], ...]
@@ -126,15 +171,15 @@ class Masker:
         its own, sorted and disjoint.
 
         A value with a digit in it that was found in one place is masked in all others too, where nothing
-        around it gives it away: a password stands behind its label once, and then in a command.
+        around it gives it away: a password stands behind its label once, and then in a command. So is a name
+        that was found in one text, and what may stand for it, in the others.
 
         Raises:
             Blocked: something was found whose fate is ``block``.
             ValueError: places, or what a finder found, are not sorted, disjoint and within their text.
         """
         texts = tuple(texts)
-        found = tuple(map(self.find, texts)) if places is None else tuple(places)
-        found = self._wherever_they_stand(texts, _as_rules_know(texts, found, self._fates))
+        found = self.find_all(texts, places)
         if book is not None:
             found = tuple(_with_known(text, spans, book) for text, spans in zip(texts, found, strict=True))
         if book is None and (masked := self._replace_in_c(texts, found)):
@@ -315,6 +360,18 @@ class Masked:
     def surrogates(self) -> tuple[Surrogate, ...]:
         """What stands for what; these hold the originals, so they stay on this side."""
         return tuple(self._surrogates)
+
+    @cached_property
+    def links(self) -> dict[str, str]:
+        """From the token of a part of somebody's name to that of the whole, where only one can be meant.
+
+        "Lovelace" and "Ms. Lovelace" beside "Ada Lovelace": three tokens, for each comes back as it stood.
+        """
+        tokens: dict[str, str] = {}
+        for text, _, original, kind, fate in self._surrogates:
+            if kind == "PERSON" and fate is _TOKEN:
+                tokens.setdefault(original, text)
+        return {tokens[part]: tokens[whole] for part, whole in wholes(tokens).items()}
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -527,7 +584,12 @@ def _with_hits(
         if end > done and _is_itself(text, start, end, kind):
             new.append(Span(max(start, done), end, kind, score))
             done = end
-    zones = sorted([*_tokens_in(text, kinds), *((start, end) for start, end, _, _ in spans)])
+    return _joined(spans, new, _tokens_in(text, kinds), text)
+
+
+def _joined(spans: list[Span], new: list[Span], tokens: list[tuple[int, int]], text: str) -> list[Span]:
+    """``spans``, and ``new`` ones outside of them and of ``tokens``."""
+    zones = sorted([*tokens, *((start, end) for start, end, _, _ in spans)])
     return sorted([*spans, *outside(new, zones, text)])
 
 

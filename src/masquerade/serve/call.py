@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from types import TracebackType
@@ -15,6 +15,7 @@ from masquerade import crypto
 from masquerade.serve.quota import Ticket, too_large
 from masquerade.serve.refusal import Header, Refusal
 from masquerade.serve.room import Lease
+from masquerade.wire.endpoint import Endpoint
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -53,6 +54,7 @@ class Call:
         "onward",
         "path",
         "phases",
+        "query",
         "receive",
         "repeats",
         "route",
@@ -68,6 +70,7 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.repeats: bool = len(self.headers) < len(scope["headers"]) and _repeats(scope["headers"])
         """Whether a header is there twice of which no two can be obeyed."""
@@ -88,6 +91,11 @@ class Call:
         """Headers that go on to the service beside those of its caller."""
         self.phases: list[tuple[str, float, float]] = []
         """What was done for it, from when to when (``perf_counter``)."""
+
+    def query_for(self, endpoint: Endpoint) -> str:
+        """The part of the query string that goes on to a service, with its question mark."""
+        kept = [part for part in endpoint.query if part.encode() in self.query.split(b"&")]
+        return "?" + "&".join(kept) if kept else ""
 
     @property
     def kind(self) -> bytes:
@@ -129,24 +137,48 @@ class Call:
             raise too_large(limit)
         try:
             async with asyncio.timeout(seconds):
-                return await self._pieces(limit)
+                return await self._whole(limit)
         except TimeoutError:
             raise Refusal(408, "request_timeout", "the body did not arrive in time") from None
 
-    async def _pieces(self, limit: int) -> bytes:
+    async def _whole(self, limit: int) -> bytes:
         pieces: list[bytes] = []
+        async for piece in self._pieces(limit):
+            self.lease.take(len(piece))
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def pieces(self, limit: int, seconds: float) -> AsyncIterator[bytes]:
+        """A body of any kind as it comes, of at most ``limit`` bytes, never silent for so many ``seconds``.
+
+        Raises:
+            Refusal, Gone: as :meth:`read`.
+        """
+        if self.announced > limit:
+            raise too_large(limit)
+        pieces = self._pieces(limit)
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    piece = await anext(pieces, None)
+            except TimeoutError:
+                raise Refusal(408, "request_timeout", "the body did not arrive in time") from None
+            if piece is None:
+                return
+            yield piece
+
+    async def _pieces(self, limit: int) -> AsyncIterator[bytes]:
         more = True
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise Gone
-            pieces.append(message.get("body", b""))
+            piece = message.get("body", b"")
             more = message.get("more_body", False)
-            self.bytes_in += len(pieces[-1])
+            self.bytes_in += len(piece)
             if self.bytes_in > limit:
                 raise too_large(limit)
-            self.lease.take(len(pieces[-1]))
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            yield piece
 
     def enter(self, ticket: Ticket) -> None:
         """It was let in."""
@@ -235,6 +267,8 @@ class _Waiting:
 
 _SINGLE = frozenset(
     (
+        b"anthropic-beta",
+        b"anthropic-version",
         b"api-key",
         b"authorization",
         b"content-encoding",
@@ -243,6 +277,7 @@ _SINGLE = frozenset(
         b"host",
         b"origin",
         b"sec-fetch-site",
+        b"x-api-key",
         b"x-masquerade-tenant",
     )
 )

@@ -14,9 +14,9 @@ from masquerade.serve.call import Call
 from masquerade.serve.clients import TENANT, Clients
 from masquerade.serve.quota import Limits
 from masquerade.serve.refusal import Refusal
-from masquerade.serve.settings import Settings, read
+from masquerade.serve.settings import Service, Settings, read
 
-_PLAIN = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,200}")
+_PLAIN = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,1000}")
 
 
 class Api(NamedTuple):
@@ -28,10 +28,23 @@ class Api(NamedTuple):
     """Headers that choose one of an account's parts: they go on with the client's own credentials only."""
     manner: tuple[str, ...]
     """Headers that say how a request is meant, and go on."""
+    held: str
+    """The header for a key that the gateway holds."""
 
 
 APIS: Mapping[str, Api] = {
-    "openai": Api(("authorization", "api-key"), ("openai-organization", "openai-project"), ("openai-beta",)),
+    "openai": Api(
+        ("authorization", "api-key"),
+        ("openai-organization", "openai-project"),
+        ("openai-beta",),
+        "authorization",
+    ),
+    "anthropic": Api(
+        ("x-api-key", "authorization"),
+        ("anthropic-workspace-id", "anthropic-user-profile-id"),
+        ("anthropic-version", "anthropic-beta"),
+        "x-api-key",
+    ),
 }
 """By the name of :attr:`Endpoint.api`."""
 
@@ -54,7 +67,7 @@ class Callers:
     def __init__(self, settings: Settings, key: Key) -> None:
         self._settings = settings
         self._clients = read_clients(settings)
-        self._held = {"openai": _held_key(settings)}
+        self._held = {api: _held_key(APIS[api], told) for api, told in settings.services.items()}
         self._prf = crypto.Prf(key.tenant("").purpose("caller"))
         self._own_names = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.hosts}
 
@@ -86,7 +99,7 @@ class Callers:
                     headers=[(b"www-authenticate", b"Bearer")],
                 )
             return Who(client.tenant, passed | self._held[call.api])
-        if self._settings.holds_key:
+        if self._held[call.api]:
             self.require_own_name(call)
             return Who(self._named_tenant(call) or "default", passed | self._held[call.api])
         passed |= _plain(call, api.account)
@@ -153,15 +166,15 @@ def read_clients(settings: Settings) -> Clients | None:
     return Clients.parse(read(settings.client_keys), source=str(settings.client_keys))
 
 
-def _held_key(settings: Settings) -> dict[str, str]:
-    if settings.upstream_key_env:
-        key = os.environ.get(settings.upstream_key_env, "")
-        where = f"the environment variable {settings.upstream_key_env}"
-    elif settings.upstream_key_file:
-        key, where = read(settings.upstream_key_file), str(settings.upstream_key_file)
+def _held_key(api: Api, service: Service) -> dict[str, str]:
+    if service.key_env:
+        key = os.environ.get(service.key_env, "")
+        where = f"the environment variable {service.key_env}"
+    elif service.key_file:
+        key, where = read(service.key_file), str(service.key_file)
     else:
         return {}
     key = key.strip()
     if not key or not key.isascii() or not key.isprintable():
         raise KeyProblem(f"no usable upstream key in {where}")
-    return {"authorization": f"Bearer {key}"}
+    return {api.held: f"Bearer {key}" if api.held == "authorization" else key}

@@ -1,13 +1,20 @@
-"""A histogram with its errors, and curves, as SVG files: no library, no script, nothing from elsewhere."""
+"""A histogram with its errors, and curves, as SVG files; columns and bars as SVG within a page: no library,
+no script, nothing from elsewhere.
+
+What stands within a page takes its colours from there: a part of class ``s-NAME`` for each series, and
+``grid``, ``soft`` and text.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from masquerade.compute.questions import Figure
+if TYPE_CHECKING:
+    from masquerade.compute.questions import Figure  # loads NumPy
 
 _WIDTH, _HEIGHT = 720, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 44, 52
@@ -108,6 +115,92 @@ def _panel(name: str, points: Sequence[tuple[float, float]], last: float, top: f
     )
     yield f'<polyline class="curve" points="{" ".join(places)}"><title>{escape(name)}</title></polyline>'
     yield f'<text x="{_LEFT + 4}" y="{top + 4:.1f}">{escape(name)}: {points[-1][1]:.4g}</text>'
+
+
+def columns(
+    labels: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    title: str,
+    words: Mapping[str, str] | None = None,
+) -> str:
+    """SVG for a page: a column for each label, made of one part for each named series, from below.
+
+    ``words``: what the names of series are to readers.
+    """
+    words = words or {}
+    totals = [sum(parts) for parts in zip(*series.values(), strict=True)]
+    top = _nice(max([1.0, *totals]))
+    left, right, height = 56, 8, 150
+    width = _WIDTH - left - right
+    step = width / max(len(labels), 1)
+    every = max(1, math.ceil(len(labels) / 8))
+    gap = min(step * 0.2, 4)
+
+    def drawn() -> Iterator[str]:
+        yield _opened(_WIDTH, height + 40, title)
+        for i in range(3):
+            at = 10 + height * (1 - i / 2)
+            yield f'<line class="grid" x1="{left}" x2="{_WIDTH - right}" y1="{at:.1f}" y2="{at:.1f}"/>'
+            yield f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">{_short(top * i / 2)}</text>'
+        for i, label in enumerate(labels):
+            below = 0.0
+            for name, values in series.items():
+                if values[i]:
+                    low, high = height * below / top, height * (below + values[i]) / top
+                    place = f'x="{left + i * step + gap / 2:.1f}" y="{10 + height - high:.1f}"'
+                    size = f'width="{max(min(step - gap, 40), 0.5):.1f}" height="{high - low:.1f}"'
+                    said = f"<title>{escape(label)}: {values[i]:,} {escape(words.get(name, name))}</title>"
+                    yield f'<rect class="s-{name}" {place} {size}>{said}</rect>'
+                    below += values[i]
+            if i % every == 0:
+                anchor = "start" if step < 60 else "middle"
+                at = left + i * step + (gap / 2 if anchor == "start" else min(step, 40 + gap) / 2)
+                yield f'<text x="{at:.1f}" y="{height + 28}" text-anchor="{anchor}">{escape(label)}</text>'
+        yield "</svg>"
+
+    return "".join(drawn())
+
+
+def bars(
+    rows: Sequence[tuple[str, Mapping[str, float]]], title: str, words: Mapping[str, str] | None = None
+) -> str:
+    """SVG for a page: a bar for each row, made of one part for each named value, with their sum behind it.
+
+    ``words`` as for :func:`columns`.
+    """
+    words, left = words or {}, 190
+    top = max([1.0, *(sum(parts.values()) for _, parts in rows)])
+    width, line = _WIDTH - left - 80, 24
+
+    def drawn() -> Iterator[str]:
+        yield _opened(_WIDTH, line * len(rows) + 8, title)
+        for i, (label, parts) in enumerate(rows):
+            at, x, total = 4 + line * i, float(left), sum(parts.values())
+            yield f'<text x="{left - 10}" y="{at + 16}" text-anchor="end">{escape(label)}</text>'
+            for name, value in parts.items():
+                if value:
+                    wide = max(width * value / top, 1.0)
+                    said = f"<title>{escape(label)}: {value:,} {escape(words.get(name, name))}</title>"
+                    place = f'x="{x:.1f}" y="{at + 3}" width="{wide:.1f}" height="{line - 6}"'
+                    yield f'<rect class="s-{name}" {place}>{said}</rect>'
+                    x += wide
+            yield f'<text class="soft" x="{x + 8:.1f}" y="{at + 16}">{total:,}</text>'
+        yield "</svg>"
+
+    return "".join(drawn())
+
+
+def _opened(width: float, height: float, title: str) -> str:
+    box = f'viewBox="0 0 {width:g} {height:g}" role="img"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" {box}><title>{escape(title)}</title>'
+
+
+def _short(value: float) -> str:
+    """A number of few signs for an axis: 1.5k, 20M."""
+    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g}{sign}"
+    return f"{value:g}"
 
 
 def _nice(most: float) -> float:

@@ -6,7 +6,7 @@ Exit codes, the same for every verb (after sysexits.h where it has one):
     1    find --exit-code: something was found; mask: the policy blocks this text;
          verify: something got through that the policy does not keep
     2    the command line is wrong
-    65   the input is malformed; a vault, masked array or package was changed; or a package is outdated
+    65   the input is malformed; a vault, masked array, package or journal was changed; a package is outdated
     66   the input cannot be read
     69   something is not there: a package, or enough of a privacy budget
     70   a fault of Masquerade's own
@@ -41,6 +41,7 @@ from masquerade.errors import (
     Blocked,
     BudgetExceeded,
     EngineProblem,
+    JournalProblem,
     KeyProblem,
     MasqueradeError,
     MissingPackage,
@@ -83,6 +84,7 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (BudgetExceeded, 69),
     (MissingPackage, 69),
     (EngineProblem, 70),
+    (JournalProblem, 74),
     (KeyProblem, 77),
     (PolicyProblem, 78),
     (Blocked, 1),
@@ -481,6 +483,12 @@ def _inspect(args: argparse.Namespace) -> int:
     return sealing.run_inspect(args)
 
 
+def _report_record(args: argparse.Namespace) -> int:
+    from masquerade.serve import report
+
+    return report.run(args)
+
+
 def _serve(args: argparse.Namespace) -> int:
     from masquerade.serve.gateway import serve
 
@@ -640,6 +648,7 @@ _VERBS: dict[str, Run] = {
     "train": _train,
     "serve": _serve,
     "verify": _verify,
+    "report": _report_record,
     "mailbox": _mailbox,
     "join": _join,
 }

@@ -5,9 +5,9 @@
     spacy:FOLDER          a pipeline, as ``to_disk`` leaves it, or the name of an installed package
     gliner:FOLDER         GLiNER, asked for people, places, organisations and addresses
 
-They are read from this machine's disk and never fetched. A model sees a text in overlapping windows, and
-each place is judged by the window that has most around it, so nothing is lost where a window ends, or
-because a text is longer than the model can read.
+They are read from this machine's disk and never fetched. A model reads the plain form of a text, as the rules
+do, in overlapping windows, and each place is judged by the window that has most around it, so nothing is lost
+where a window ends, or because a text is longer than the model can read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from masquerade.errors import EngineProblem, MasqueradeError, MissingPackage, PolicyProblem
+from masquerade.mask.normal import Normal
 from masquerade.mask.policy import NONE, Policy
 from masquerade.mask.span import KINDS, Finder, Span
 
@@ -57,13 +57,12 @@ _ASKED = {"person": "PERSON", "location": "LOCATION", "organization": "ORGANIZAT
 
 _TAGGED = re.compile(r"(?:(?P<tag>[BIEOLSUM])[-_])?(?P<name>.+)", re.DOTALL)
 _BEGINS = "BSU"
-_HALF = re.compile("[\ud800-\udfff]")
-"""Halves of characters, which no tokenizer takes."""
 
 _MOST_TOKENS = 512
 _SPACY_WINDOW = 20_000
 _GLINER_WINDOW = 384
 """Characters, so at most as many words: what is beyond the model's ``max_len`` words, it leaves unread."""
+_GLINER_TOKENS = 1 << 24
 _MOST_OVERLAP = 256
 _LONGEST_WORD = 64
 """Characters by which a find grows to a whole word at most, so that no text costs more than its length."""
@@ -100,8 +99,8 @@ class Model:
         return f"Model({self.name!r})"
 
     def _found(self, place: str) -> Path | str:
-        path = Path(place).expanduser()
-        if not path.is_dir():
+        path = _folder(place)
+        if path is None:
             if self._maker != "spacy" or not _is_installed(place):
                 package = ", and no installed package" if self._maker == "spacy" else ""
                 raise self._problem(f"is no folder on this machine{package}; nothing is fetched")
@@ -111,7 +110,7 @@ class Model:
                 raise self._problem(f"has no {' and no '.join(lacking)}")
         if any(importlib.util.find_spec(name) is None for name in _PACKAGES[self._maker]):
             raise MissingPackage(f"a finder of {self._maker}", self._maker)
-        return path if path.is_dir() else place
+        return path or place
 
     def _problem(self, message: str) -> PolicyProblem:
         return PolicyProblem(f"{self.name} {message}", source=self._source, line=self._policy.finder.line)
@@ -137,7 +136,9 @@ class Model:
             return _LOADERS[self._maker](self._place, self._policy)
         except _Unusable as problem:
             raise self._problem(str(problem)) from None
-        except Exception as problem:  # they raise what they like; no text is in sight yet
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:  # they raise what they like; no text is in sight yet
             reason = str(problem).strip().partition("\n")[0][:200]
             raise self._problem(f"cannot be loaded: {type(problem).__name__}: {reason}") from None
 
@@ -148,17 +149,30 @@ class Model:
             PolicyProblem: as :meth:`load`.
             EngineProblem: it failed, so nothing is known of this text.
         """
-        read = self.load().read
+        read, plain = self.load().read, Normal(text)
+        if not plain.text:
+            return []
         try:
             return [
-                span
-                for start, end, kind, score in (read(_HALF.sub("\ufffd", text)) if text else ())
-                if (span := Span(*_whole(text, start, end), kind, score)).start < span.end
+                Span(*plain.original(start, end), kind, score)
+                for low, high, kind, score in read(plain.text)
+                for start, end in [_whole(plain.text, low, high)]
+                if start < end
             ]
-        except MasqueradeError:
+        except (MasqueradeError, KeyboardInterrupt):
             raise
-        except Exception as problem:  # its message may hold the text
-            raise EngineProblem(f"{self.name} failed on a text: {type(problem).__name__}") from None
+        except BaseException as problem:  # a panic of Rust is no Exception
+            failure = type(problem).__name__
+        # Out here: its message may hold the text, and an error keeps the one in whose handling it was raised.
+        raise EngineProblem(f"{self.name} failed on a text: {failure}") from None
+
+
+def _folder(place: str) -> Path | None:
+    """None: there is none, or none that may be looked at."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        path = Path(place).expanduser().absolute()  # the same from wherever it is loaded
+        return path if path.is_dir() else None
+    return None
 
 
 def _is_installed(name: str) -> bool:
@@ -172,7 +186,9 @@ def _is_installed(name: str) -> bool:
 
 def _holds(folder: Path, name: str) -> bool:
     """Whether a folder has a file, or the index of one that was stored in parts."""
-    return (folder / name).is_file() or (folder / f"{name}.index.json").is_file()
+    with contextlib.suppress(OSError):
+        return (folder / name).is_file() or (folder / f"{name}.index.json").is_file()
+    return False
 
 
 class _Unusable(MasqueradeError):
@@ -194,14 +210,23 @@ def _kinds_of(labels: Iterable[str], policy: Policy) -> dict[str, str]:
         _Unusable: some have no meaning that we know.
     """
     own, labels = policy.finder.labels, list(labels)
+    alike = {_spelled(label): kind for label, kind in own.items()}
     kinds: dict[str, str] = {}
+    spelled: set[str] = set()
     for label in labels:
         bare = _TAGGED.fullmatch(label)
         name = bare["name"] if bare else label
-        usual = _KIND_OF.get(re.sub(r"[^A-Z0-9]+", "_", name.upper()))
-        kind = own.get(label) or own.get(name) or usual
+        whole, part = _spelled(label), _spelled(name)
+        spelled |= {whole, part}
+        kind = own.get(label) or own.get(name) or alike.get(whole) or alike.get(part) or _KIND_OF.get(part)
         if kind is not None:
             kinds[label] = kind
+    idle = [label for label in own if _spelled(label) not in spelled]
+    if idle and len(policy.finder.models) == 1:  # of several, it may be another's
+        raise _Unusable(
+            f"has no label {', '.join(idle)}, so [finder.labels] says that of nothing; "
+            f"all of its labels: {', '.join(labels)}"
+        )
     unknown = [label for label in labels if label not in kinds]
     if unknown:
         raise _Unusable(
@@ -211,6 +236,11 @@ def _kinds_of(labels: Iterable[str], policy: Policy) -> dict[str, str]:
     if set(kinds.values()) <= {NONE}:
         raise _Unusable(f"has no label that is private, so it finds nothing; its labels: {', '.join(labels)}")
     return kinds
+
+
+def _spelled(label: str) -> str:
+    """In capitals, and with one sign for all that parts words."""
+    return re.sub(r"[\W_]+", "_", label.upper())
 
 
 def _private(kinds: Iterable[str]) -> tuple[str, ...]:
@@ -278,24 +308,28 @@ class _Tagger:
     Args:
         tokenizer: of the package ``tokenizers``: it says where in the text a token stands.
         size: the most tokens that the model reads at once.
+        known: how many tokens the model knows, as its config says.
         labels: the model's, in the order of its numbers.
         numbers: ids of tokens -> for each token a number for each label, as an array.
 
     A token is private as far as the model does not say that it is not: its score is 1 less the probability
     of all that is none of our kinds, and the policy's threshold decides. So a name that might as well be a
-    place is found.
+    place is found, as the kind that is most probable; and as every other whose own probability is enough, for
+    the first may be one that is left alone.
     """
 
     def __init__(
         self,
         tokenizer: Any,
         size: int,
+        known: object,
         labels: Sequence[str],
         policy: Policy,
         numbers: Callable[[list[int]], Any],
     ) -> None:
         import numpy as np
 
+        _check_tokenizer(tokenizer.get_vocab_size(), known)
         tokenizer.no_truncation()  # as it was saved, it may drop all that is beyond a length
         tokenizer.no_padding()
         probe = tokenizer.encode("a")
@@ -304,10 +338,11 @@ class _Tagger:
         self._size = size - len(self._before) - len(self._after)
         if self._size < 2:
             raise _Unusable("reads too few tokens at once")
-        self._tokenizer, self._policy, self._numbers = tokenizer, policy, numbers
+        self._tokenizer, self._numbers = tokenizer, numbers
         of = _kinds_of(labels, policy)
         self.kinds = _private(of.values())
         self._member = np.array([[of[label] == kind for kind in self.kinds] for label in labels], float)
+        self._least = [policy.threshold(kind) for kind in self.kinds]
         self._begins = np.array([(_tag(label) or "I") in _BEGINS for label in labels], float)[:, None]
 
     def __call__(self, text: str) -> Iterator[Span]:
@@ -332,26 +367,35 @@ class _Tagger:
         return odds / odds.sum(axis=1, keepdims=True)
 
     def _runs(self, offsets: Sequence[tuple[int, int]], odds: Any) -> Iterator[Span]:
+        import numpy as np
+
+        at = [i for i, (start, end) in enumerate(offsets) if start < end]
+        odds = odds[at]
         by_kind = odds @ self._member
-        best = by_kind.argmax(axis=1)
+        best, whole = by_kind.argmax(axis=1), np.minimum(by_kind.sum(axis=1), 1.0)
         begins = 2 * (odds @ (self._member * self._begins)) > by_kind
-        run: Span | None = None
-        for i, (start, end) in enumerate(offsets):
-            if start == end:
-                continue
-            kind, score = self.kinds[best[i]], min(1.0, float(by_kind[i].sum()))
-            if score < self._policy.threshold(kind):
-                token = None
-            elif run is not None and run.kind == kind and not begins[i, best[i]]:
-                run = Span(run.start, end, kind, max(run.score, score))
-                continue
-            else:
-                token = Span(start, end, kind, score)
+        for k, (kind, least) in enumerate(zip(self.kinds, self._least, strict=True)):
+            scores = np.where((best == k) & (whole >= least), whole, by_kind[:, k])
+            last, run = -2, None
+            for i in np.flatnonzero(scores >= least).tolist():
+                start, end = offsets[at[i]]
+                score = float(scores[i])
+                if run is not None and i == last + 1 and not begins[i, k]:
+                    run = Span(run.start, end, kind, max(run.score, score))
+                else:
+                    if run is not None:
+                        yield run
+                    run = Span(start, end, kind, score)
+                last = i
             if run is not None:
                 yield run
-            run = token
-        if run is not None:
-            yield run
+
+
+def _check_tokenizer(has: int, known: object) -> None:
+    """Refuse a tokenizer that has few of the tokens that a model knows: where a folder has none, transformers
+    makes an empty one, and the model finds nothing with it."""
+    if isinstance(known, int) and 2 * has < known:
+        raise _Unusable(f"has a tokenizer of {has} tokens, and knows {known}: it is another model's, or none")
 
 
 def _tag(label: str) -> str | None:
@@ -405,7 +449,8 @@ def _load_transformers(path: Path | str, policy: Policy) -> _Loaded:
             )
 
     rust = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    tagger = _Tagger(rust, size, _label_list(model.config.id2label), policy, numbers)
+    known = getattr(model.config, "vocab_size", None)
+    tagger = _Tagger(rust, size, known, _label_list(model.config.id2label), policy, numbers)
     return _Loaded(tagger, tagger.kinds)
 
 
@@ -429,7 +474,8 @@ def _load_onnx(path: Path | str, policy: Policy) -> _Loaded:
 
     size = _most_tokens(config.get("max_position_embeddings", config.get("n_positions")))
     rust = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tagger = _Tagger(rust, size, _label_list(config.get("id2label")), policy, numbers)
+    known = config.get("vocab_size")
+    tagger = _Tagger(rust, size, known, _label_list(config.get("id2label")), policy, numbers)
     return _Loaded(tagger, tagger.kinds)
 
 
@@ -440,9 +486,16 @@ def _load_spacy(place: Path | str, policy: Policy) -> _Loaded:
     import spacy
 
     pipeline = spacy.load(place)
-    finding = [name for name in pipeline.pipe_names if "doc.ents" in pipeline.get_pipe_meta(name).assigns]
+    finding = [
+        name
+        for name in pipeline.pipe_names
+        if {"doc.ents", "doc.spans"} & {*pipeline.get_pipe_meta(name).assigns}
+        and pipeline.pipe_labels.get(name)
+    ]
     if not finding:
         raise _Unusable("has no component that finds entities")
+    if not all(_has_numbers(part) for _, part in pipeline.pipeline):
+        raise _Unusable("has weights that are no numbers, so it would miss what is there")
     kinds = _kinds_of(
         dict.fromkeys(label for name in finding for label in pipeline.pipe_labels[name]), policy
     )
@@ -451,7 +504,9 @@ def _load_spacy(place: Path | str, policy: Policy) -> _Loaded:
     def read(text: str) -> list[Span]:
         # A zone, so that no word of a text stays in the vocabulary; there can be one at a time.
         with lock, pipeline.memory_zone():
-            found = [(e.start_char, e.end_char, e.label_) for e in pipeline(text).ents]
+            doc = pipeline(text)
+            spans = [*doc.ents, *(span for group in doc.spans.values() for span in group if span.label_)]
+            found = [(span.start_char, span.end_char, span.label_) for span in spans]
         if any(label not in kinds for _, _, label in found):
             raise EngineProblem("a pipeline of spaCy gave a label that it did not declare")
         return [Span(a, b, kinds[label], 1.0) for a, b, label in found if kinds[label] != NONE]
@@ -459,25 +514,45 @@ def _load_spacy(place: Path | str, policy: Policy) -> _Loaded:
     return _Loaded(_in_windows(read, _SPACY_WINDOW), _private(kinds.values()))
 
 
+def _has_numbers(part: Any) -> bool:
+    """Whether all weights that a component of spaCy has are numbers."""
+    nodes = part.model.walk() if hasattr(getattr(part, "model", None), "walk") else ()
+    return all(
+        bool(node.ops.xp.isfinite(node.get_param(name)).all())
+        for node in nodes
+        for name in node.param_names
+        if node.has_param(name)
+    )
+
+
 def _load_gliner(path: Path | str, policy: Policy) -> _Loaded:
     from gliner import GLiNER
 
     model = GLiNER.from_pretrained(str(path), local_files_only=True)
     model.eval()
+    if not all(bool(weights.isfinite().all()) for weights in model.parameters()):
+        raise _Unusable("has weights that are no numbers, so it would miss what is there")
     asked = {label: kind for label, kind in {**_ASKED, **policy.finder.labels}.items() if kind != NONE}
     if not asked:
         raise _Unusable("is asked for nothing: all labels are none")
     least = min(policy.threshold(kind) for kind in asked.values())
     size = min(_GLINER_WINDOW, model.config.max_len)
-    if not isinstance(size, int) or size < 2 or not math.isfinite(least):
+    if not isinstance(size, int) or size < 2:
         raise _Unusable("reads too few words at once")
+    tokenizer = model.data_processor.transformer_tokenizer
+    _check_tokenizer(len(tokenizer), getattr(model.config, "vocab_size", None))
+    # Else what is beyond is cut off in silence, the labels counted; a model that cannot read it fails.
+    tokenizer.model_max_length = _GLINER_TOKENS
     lock = threading.Lock()
 
     def read(text: str) -> list[Span]:
         if not text.strip():
             return []
+        # Nested, and each place of several kinds, for else a surer find hides one that a policy asks for.
         with lock:
-            found = model.predict_entities(text, list(asked), threshold=least, flat_ner=True)
+            found = model.predict_entities(
+                text, list(asked), threshold=least, flat_ner=False, multi_label=True
+            )
         return [Span(e["start"], e["end"], asked[e["label"]], min(1.0, float(e["score"]))) for e in found]
 
     return _Loaded(_in_windows(read, size), _private(asked.values()))

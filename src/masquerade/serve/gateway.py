@@ -1,13 +1,13 @@
-"""The gateway: an OpenAI client on one side, a model service on the other, private data on the first only.
+"""The gateway: a client on one side, a model service on the other, private data on the first only.
 
-    POST /v1/chat/completions   masked, sent, restored; plain and streaming
+    POST /v1/chat/completions, /v1/responses, /v1/messages ...   masked, sent, restored: ``wire/``
     POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
     GET  /healthz  /readyz  /metrics   for whoever runs it
     /  /playground/*            the page for people (``trial.py``)
 
 Everything else is refused. Whatever cannot be masked is not sent. A request's query string, and all its
-headers but the credentials and OpenAI's own, stay here.
+headers but the credentials and the API's own, stay here.
 
 The way of one request: who is it (``callers.py``), may it (``quota.py``), read the body, mask, send, restore
 (``relay.py``), tell how it went (metrics and one log line, both of counts only).
@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from masquerade.errors import BadInput, Blocked, MissingPackage, UpstreamProblem
+from masquerade.errors import BadInput, Blocked, MissingPackage, StoreProblem, UpstreamProblem
 from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
 from masquerade.serve.callers import Callers, Who, read_clients
 from masquerade.serve.clients import Clients
+from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
 from masquerade.serve.quota import Limits, Quotas
@@ -43,17 +44,23 @@ from masquerade.serve.signals import Signals, hold_hangups
 from masquerade.serve.tenants import Tenants
 from masquerade.serve.tracing import tracer
 from masquerade.serve.trial import Trial
+from masquerade.serve.uploads import Uploads
 from masquerade.serve.upstream import Http, Mirror, Upstream
-from masquerade.wire import openai
+from masquerade.wire import anthropic, openai, responses
 from masquerade.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
 
 _SETTINGS = "MASQUERADE_SETTINGS"
-_ENDPOINTS: dict[str, Endpoint] = {"/v1" + each.path: each for each in (openai.CHAT,)}
+ENDPOINTS: dict[str, Endpoint] = {
+    "/v1" + each.path: each for each in (*openai.ENDPOINTS, *responses.ENDPOINTS, *anthropic.ENDPOINTS)
+}
+"""What is served by tables, by its address; the documentation's tables are written from it."""
+REFUSED: dict[str, str] = {"/v1" + path: why for path, why in openai.REFUSED.items()}
+"""Addresses that are known and refused, each with its reason."""
 _ROUTES: dict[str, tuple[str, str]] = {
-    **{path: (endpoint.name, "POST") for path, endpoint in _ENDPOINTS.items()},
+    **{path: (endpoint.name, "POST") for path, endpoint in ENDPOINTS.items()},
     "/v1/images/classifications": ("pictures", "POST"),
     "/v1/models": ("models", "GET"),
     "/healthz": ("health", "GET"),
@@ -84,9 +91,7 @@ class Gateway:
         self._tenants = Tenants(settings, self._key)
         self._callers = Callers(settings, self._key)
         self._recogniser = _recogniser(settings)
-        self._upstreams: dict[str, Upstream] = {
-            "openai": self._recogniser or (Http(settings, settings.base) if settings.base else Mirror())
-        }
+        self._upstreams = _upstreams(settings, self._recogniser)
         self._metrics = Metrics()
         self._quotas = Quotas(Limits.of(settings), settings.workers, monotonic, self._metrics.limited)
         self._quotas.use(self._callers.limits)
@@ -96,13 +101,18 @@ class Gateway:
         self._tracer = tracer(settings)
         self._room = Room(settings.max_held, settings.threads)
         self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
+        self._memory = Memory(settings, self._key)
+        if settings.store is not None:
+            self.ready.register("store", lambda: self._memory.store().check())
+        by_path = {path: each for path, each in ENDPOINTS.items() if each.api == "openai" and not each.media}
+        self._uploads = Uploads(settings, self._upstreams, self._memory.store, self._metrics, by_path)
         self._trial = (
             Trial(
                 settings,
                 self._key,
                 self._tenants.policy,
                 self._tenants.finders,
-                self._upstreams["openai"],
+                self._upstreams.get("openai") or Mirror(),
                 lambda call: self._callers.who(call).credentials,
             )
             if settings.playground
@@ -138,6 +148,7 @@ class Gateway:
                 for upstream in self._upstreams.values():
                     await upstream.close()
                 self._room.close()
+                self._memory.close()
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
                 return
@@ -154,6 +165,10 @@ class Gateway:
         except BadInput as problem:
             param = problem.source
             await call.refuse(Refusal(400, "invalid_request", str(problem), param=param))
+        except StoreProblem as problem:
+            await call.refuse(
+                Refusal(503, "store_unavailable", str(problem), headers=[(b"retry-after", b"5")])
+            )
         except UpstreamProblem as problem:
             await call.refuse(as_refusal(problem))
         except Gone:
@@ -163,20 +178,27 @@ class Gateway:
             await call.refuse(Refusal(500, "internal_error", "the gateway failed on this request"))
 
     async def _route(self, call: Call) -> None:
+        endpoint = ENDPOINTS.get(call.path)
+        if endpoint is not None:
+            call.api = endpoint.api
+        elif b"anthropic-version" in call.headers:
+            call.api = "anthropic"
         if call.repeats:
             raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
         known = _ROUTES.get(call.path)
-        if endpoint := _ENDPOINTS.get(call.path):
-            call.api = endpoint.api
+        if known is None and self._uploads.has(call.path):
+            known = ("files", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
+        if why := REFUSED.get(call.path):
+            raise Refusal(400, "cannot_be_masked", f"this address is not served: {why}")
         if known is None or off.get(known[0]):
             raise Refusal(
                 404,
                 "unknown_url",
-                "there is no such address here; this gateway serves POST /v1/chat/completions and "
-                "GET /v1/models, and refuses what it cannot mask",
+                "there is no such address here; this gateway serves the addresses in its documentation, such "
+                "as POST /v1/chat/completions, and refuses what it cannot mask",
             )
         call.route, method = known
         if call.method != method and not (method == "GET" and call.method == "HEAD"):
@@ -189,9 +211,15 @@ class Gateway:
                 "the gateway is about to stop: try again",
                 headers=[(b"retry-after", b"1"), (b"connection", b"close")],
             )
+        if call.api not in self._upstreams and (endpoint is not None or call.route in ("models", "files")):
+            option = self._settings.services[call.api].name
+            raise Refusal(404, "no_upstream", f"no service is known for this API: start with --{option} URL")
         if endpoint is not None:
             who = self._admit(call)
             await self._relay.carry(call, endpoint, who, self._tenants.of(who.tenant))
+        elif call.route == "files":
+            who = self._admit(call, file=True)
+            await self._uploads.serve(call, who, self._tenants.of(who.tenant))
         elif call.route == "pictures" and self._recogniser is not None:
             await self._pictures(call, self._recogniser)
         elif call.route == "models":
@@ -208,12 +236,12 @@ class Gateway:
                 call.enter(self._quotas.enter("playground", call.announced))
             await (self._trial.page if call.route == "page" else self._trial.ask)(call)
 
-    def _admit(self, call: Call) -> Who:
-        """Who asks, and is let in."""
+    def _admit(self, call: Call, *, file: bool = False) -> Who:
+        """Who asks, and is let in; with ``file``, whose body may be longer than those of others."""
         who = self._callers.who(call)
         call.tenant = who.tenant
-        call.enter(self._quotas.enter(who.tenant, call.announced))
-        return who
+        call.enter(self._quotas.enter(who.tenant, call.announced, file=file))
+        return who._replace(credentials={**who.credentials, **call.onward}) if call.onward else who
 
     async def _pictures(self, call: Call, recogniser: Recogniser) -> None:
         self._admit(call)
@@ -226,15 +254,15 @@ class Gateway:
     async def _models(self, call: Call) -> None:
         who = self._admit(call)
         async with call.while_client_waits():
-            reply = await self._upstreams["openai"].send("GET", "/models", None, who.credentials)
+            reply = await self._upstreams[call.api].send("GET", "/models", None, who.credentials)
             try:
                 body = await reply.read(self._settings.max_body, call.lease.take)
                 if 200 <= reply.status < 300:
                     await call.respond(reply.status, body, headers=reply.headers)
                 else:
-                    require_answer(self._settings, reply.status)
+                    require_answer(self._settings, call.api, reply.status)
                     call.code = "upstream_error"
-                    error = orjson.dumps(upstream_error(reply.status, body, None))
+                    error = orjson.dumps(upstream_error(call.api, reply.status, body, None))
                     await call.respond(reply.status, error, headers=reply.headers)
             finally:
                 reply.close()
@@ -293,11 +321,6 @@ class Gateway:
 # Starting
 
 
-def endpoints() -> Mapping[str, Endpoint]:
-    """Every address whose requests are masked, with what is known of it."""
-    return _ENDPOINTS
-
-
 def create_app(settings: Settings, key: Key | None = None) -> Gateway:
     """The gateway as an ASGI application; the key is the stored one, made at first use, unless given."""
     return Gateway(settings, key)
@@ -342,8 +365,9 @@ def serve(settings: Settings) -> None:
         timeout_worker_healthcheck=60,
     )
     here = address("http", settings.host, listening)
-    service = "the recogniser" if settings.recogniser else settings.base or "the mirror model"
-    log.started(settings.log, here, service, settings.workers)
+    bases = [told.base for told in settings.services.values() if told.base]
+    services = ["the recogniser"] * bool(settings.recogniser) + bases
+    log.started(settings.log, here, " and ".join(services) or "the mirror model", settings.workers)
     if settings.workers > 1:
         del app  # and its models with it: each worker has its own
     with signals_are_the_servers():
@@ -355,6 +379,16 @@ def serve(settings: Settings) -> None:
         os.environ[_SETTINGS] = settings.dump()
         with shared_between_workers():
             Workers(config, [listening]).run()
+
+
+def _upstreams(settings: Settings, recogniser: Recogniser | None) -> dict[str, Upstream]:
+    """The upstreams that the settings name, by API; the mirror for each, where they name none."""
+    made: dict[str, Upstream] = {
+        api: Http(settings, told.base) for api, told in settings.services.items() if told.base
+    }
+    if recogniser is not None:
+        made["openai"] = recogniser
+    return made or {api: Mirror(api) for api in settings.services}
 
 
 def _recogniser(settings: Settings) -> Recogniser | None:

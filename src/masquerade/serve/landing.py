@@ -273,7 +273,7 @@ def _held(folder: Path) -> int | None:
     if sys.platform == "win32":
         return None
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    if not _lock(descriptor):
+    if not take_lock(descriptor):
         os.close(descriptor)
         raise BlockingIOError(errno.EWOULDBLOCK, "it is in use")
     return descriptor
@@ -421,7 +421,7 @@ def _without_name(folder: Path, mode: int) -> int | None:
         descriptor = os.open(folder, _ANONYMOUS | os.O_RDWR, mode)
     except OSError:
         return None
-    _lock(descriptor)
+    take_lock(descriptor)
     return descriptor
 
 
@@ -430,7 +430,7 @@ def _hidden(final: Path, mode: int) -> tuple[Path, int]:
     path = _beside(final, "part")
     new = path.with_suffix(".new")
     descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-    _lock(descriptor)
+    take_lock(descriptor)
     new.rename(path)
     return path, descriptor
 
@@ -450,7 +450,7 @@ def _sweep(final: Path) -> None:
                 os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
+def take_lock(descriptor: int) -> bool:
     """Lock an open file for as long as it is open; whether no other process has it locked."""
     if sys.platform == "win32":
         return True
@@ -478,7 +478,7 @@ def alone(folders: Iterable[Path]) -> Iterator[None]:
                 found.setdefault((status.st_dev, status.st_ino), descriptor)
         until = time.monotonic() + _LOCK_SECONDS
         for _, descriptor in sorted(found.items()):
-            while not _lock(descriptor):
+            while not take_lock(descriptor):
                 if time.monotonic() > until:
                     raise OutputProblem("another run keeps the output's folder locked", made=False)
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The mirror model: answers chat completions in this process, so that a first run needs no account.
+"""The mirror model: answers in this process, so that a first run needs no account. Here: chat completions.
 
 It says what it saw, which is what a real service would see, and then uses the stand-ins it was given as a
 model would: in bold, in code, quoted, in lower case, as a possessive, as arguments of a tool. It keeps no
@@ -53,16 +53,15 @@ def answer(body: bytes, created: int = 0) -> Answer:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         messages = []
     if not messages:
-        problem = {"message": "messages are missing", "type": "invalid_request_error"}
-        return Answer(400, "application/json", [orjson.dumps({"error": {**problem, "param": "messages"}})])
+        return refusal("messages")
     n = request.get("n")
-    turns = [_turn(request, messages, i) for i in range(n if type(n) is int and 0 < n <= 128 else 1)]
+    turns = [turn(request, messages, i) for i in range(n if type(n) is int and 0 < n <= 128 else 1)]
     head = {
         "id": f"chatcmpl-mirror-{zlib.crc32(body):08x}",
         "created": created,
         "model": str(request.get("model") or NAME),
     }
-    usage = _usage(messages, turns)
+    usage = usage_of(messages, turns)
     if request.get("stream") is True:
         options = request.get("stream_options")
         told = type(options) is dict and options.get("include_usage") is True
@@ -80,25 +79,35 @@ def answer(body: bytes, created: int = 0) -> Answer:
     return Answer(200, "application/json", [orjson.dumps(whole)])
 
 
-class _Turn(NamedTuple):
+def refusal(field: str) -> Answer:
+    """The error of a request without ``field``."""
+    problem = {"message": f"{field} is missing", "type": "invalid_request_error", "param": field}
+    return Answer(400, "application/json", [orjson.dumps({"error": problem})])
+
+
+class Turn(NamedTuple):
+    """What the model says, as a message of chat completions."""
+
     message: dict[str, Any]
     finish_reason: str
 
 
-def _turn(request: dict[str, Any], messages: Sequence[dict[str, Any]], i: int) -> _Turn:
+def turn(request: dict[str, Any], messages: Sequence[dict[str, Any]], i: int) -> Turn:
+    """What the model says to the last of ``messages``, in its ``i``-th wording."""
     last = messages[-1]
-    seen = _text_of(last)
+    seen = text_of(last)
     if last.get("role") not in ("tool", "function") and (calls := _calls(request, seen)):
         if request.get("functions") and not request.get("tools"):
-            return _Turn({"function_call": calls[0]["function"]}, "function_call")
-        return _Turn({"tool_calls": calls}, "tool_calls")
+            return Turn({"function_call": calls[0]["function"]}, "function_call")
+        return Turn({"tool_calls": calls}, "tool_calls")
     content = _formatted(request, seen)
     if content is None:
-        content = _rephrase(seen, i)
-    return _cut(request, content)
+        content = rephrase(seen, i)
+    return cut(request, content)
 
 
-def _text_of(message: dict[str, Any]) -> str:
+def text_of(message: dict[str, Any]) -> str:
+    """The text of a message, of all its parts."""
     content = message.get("content")
     if type(content) is str:
         return content
@@ -106,12 +115,14 @@ def _text_of(message: dict[str, Any]) -> str:
     return "\n".join(part["text"] for part in parts if type(part) is dict and type(part.get("text")) is str)
 
 
-def _stand_ins(text: str) -> list[str]:
+def stand_ins(text: str) -> list[str]:
+    """The tokens in a text, each once."""
     return list(dict.fromkeys(match[0] for match in TOKEN.finditer(text)))
 
 
-def _rephrase(seen: str, i: int) -> str:
-    found = _stand_ins(seen)
+def rephrase(seen: str, i: int) -> str:
+    """What the model makes of what it saw."""
+    found = stand_ins(seen)
     worn = [_wear(token, i + k) for k, token in enumerate(found)]
     if _HAN.search(TOKEN.sub("", seen)):
         head = f"我看到的是：{seen}"
@@ -134,19 +145,21 @@ def _wear(token: str, k: int) -> str:
     return forms[k % len(forms)]
 
 
-def _cut(request: dict[str, Any], content: str) -> _Turn:
+def cut(request: dict[str, Any], content: str) -> Turn:
+    """``content`` as far as the request lets the model speak."""
     stops = request.get("stop")
     for stop in [stops] if type(stops) is str else stops if type(stops) is list else []:
         if type(stop) is str and stop:
             content = content.partition(stop)[0]
     most = request.get("max_completion_tokens") or request.get("max_tokens")
     if type(most) is int and 0 < most * 4 < len(content):
-        return _Turn({"content": content[: most * 4]}, "length")
-    return _Turn({"content": content}, "stop")
+        return Turn({"content": content[: most * 4]}, "length")
+    return Turn({"content": content}, "stop")
 
 
-def _usage(messages: Sequence[dict[str, Any]], turns: Sequence[_Turn]) -> dict[str, int]:
-    asked = sum(len(_text_of(message)) for message in messages) // 4 + 1
+def usage_of(messages: Sequence[dict[str, Any]], turns: Sequence[Turn]) -> dict[str, int]:
+    """Counts of tokens, four characters each."""
+    asked = sum(len(text_of(message)) for message in messages) // 4 + 1
     said = sum(len(orjson.dumps(turn.message)) for turn in turns) // 4 + 1
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
@@ -196,7 +209,7 @@ def _formatted(request: dict[str, Any], seen: str) -> str | None:
         return None
     kind = form.get("type")
     if kind == "json_object":
-        return orjson.dumps({"saw": seen, "stand_ins": _stand_ins(seen)}).decode()
+        return orjson.dumps({"saw": seen, "stand_ins": stand_ins(seen)}).decode()
     if kind == "json_schema":
         schema = (form.get("json_schema") or {}).get("schema") or {}
         return orjson.dumps(_fill(schema, schema, "", _Pieces(seen), 0)).decode()
@@ -208,7 +221,7 @@ class _Pieces:
 
     def __init__(self, seen: str) -> None:
         self._seen = seen
-        self._left = _stand_ins(seen)
+        self._left = stand_ins(seen)
 
     def take(self, name: str) -> str:
         for token in self._left:
@@ -254,7 +267,7 @@ def _fill(schema: Any, root: Any, name: str, pieces: _Pieces, depth: int) -> Any
 # Streaming
 
 
-def _stream(head: dict[str, Any], turns: Sequence[_Turn], usage: dict[str, int] | None) -> Iterator[bytes]:
+def _stream(head: dict[str, Any], turns: Sequence[Turn], usage: dict[str, int] | None) -> Iterator[bytes]:
     head = {**head, "object": "chat.completion.chunk"}
     empty = {} if usage is None else {"usage": None}
 
@@ -277,20 +290,21 @@ def _stream(head: dict[str, Any], turns: Sequence[_Turn], usage: dict[str, int] 
 
 
 def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for piece in _pieces(message.get("content") or ""):
+    for piece in pieces_of(message.get("content") or ""):
         yield {"content": piece}
     if call := message.get("function_call"):
         yield {"function_call": {"name": call["name"], "arguments": ""}}
-        for piece in _pieces(call["arguments"]):
+        for piece in pieces_of(call["arguments"]):
             yield {"function_call": {"arguments": piece}}
     for i, call in enumerate(message.get("tool_calls") or ()):
         opening = {"name": call["function"]["name"], "arguments": ""}
         yield {"tool_calls": [{"index": i, "id": call["id"], "type": "function", "function": opening}]}
-        for piece in _pieces(call["function"]["arguments"]):
+        for piece in pieces_of(call["function"]["arguments"]):
             yield {"tool_calls": [{"index": i, "function": {"arguments": piece}}]}
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces_of(text: str) -> Iterator[str]:
+    """A text as the model streams it."""
     lengths = itertools.cycle(_PIECES)
     at = 0
     while at < len(text):

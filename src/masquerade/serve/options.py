@@ -99,6 +99,9 @@ def parser_of(verbs: Mapping[str, Run], codes: str) -> argparse.ArgumentParser:
         "--endpoint", action="append", default=[], metavar="NAME", help="only this one, as chat; repeatable"
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
+    _report_parser(
+        verb("report", "make the record that a regulator asks for, or prove that the journal is whole")
+    )
     _mailbox_parser(verb("mailbox", "relay the sealed messages of secure sums, over TLS"))
     _join_parser(verb("join", "take part in a secure sum, as client or aggregator"))
     return parser
@@ -338,6 +341,7 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--host", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     add("--port", type=int, metavar="N", help="default: 8080")
     add("--upstream", metavar="URL", help="an OpenAI-compatible service (default: the built-in mirror model)")
+    add("--anthropic", metavar="URL", help="a service for Anthropic's API")
     add("--recogniser", type=Path, metavar="FOLDER", help="serve this trained classifier of pictures instead")
     add(
         "--upstream-key-env",
@@ -345,6 +349,8 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         help="the variable with its key (default: the client's own passes)",
     )
     add("--upstream-key-file", type=Path, metavar="FILE", help="the same from a file")
+    add("--anthropic-key-env", metavar="NAME", help="as --upstream-key-env, for --anthropic")
+    add("--anthropic-key-file", type=Path, metavar="FILE", help="the same from a file")
     add(
         "--client-keys",
         type=Path,
@@ -363,6 +369,8 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--requests-per-minute", type=int, metavar="N", help="of one tenant (default: as many as it likes)")
     add("--bytes-per-minute", type=int, metavar="N", help="the same for bodies that it sends")
     add("--max-concurrent", type=int, metavar="N", help="requests of one tenant at a time")
+    add("--max-upload", type=int, metavar="BYTES", help="largest file (default: 512 MiB)")
+    add("--store", metavar="PLACE", help="the sealed store: a file, or redis://... (default: beside the key)")
     add("--max-held", type=int, metavar="BYTES", help="of all requests of one process (default: 256 MiB)")
     add("--threads", type=int, metavar="N", help="of one process, for large bodies (default: 4)")
     add("--timeout", type=float, metavar="SECONDS", help="for one request in all (default: 600)")
@@ -390,6 +398,28 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="more names for the front page",
     )
+
+
+def _report_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("journal", nargs="?", metavar="JOURNAL", help="its folder (default: journal by the key file)")
+    add("--html", metavar="FILE", help="write one page that needs nothing else")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--about", metavar="FILE", help="what only you know: a [record] table in TOML")
+    add("--since", metavar="DAY", help="from this day on (UTC), as 2026-02-03")
+    add("--until", metavar="DAY", help="up to this day, and with it")
+    add("--lang", choices=("en", "zh"), default="en", help="English (default) or Chinese")
+    add("--verify", action="store_true", help="only read all, say what each file is worth, print an anchor")
+    add(
+        "--anchor", action="append", default=[], metavar="TEXT",
+        help="what --verify printed before, or a file of it: what was there must still be; repeatable",
+    )  # fmt: skip
+    add(
+        "--from", dest="sender", metavar="SIGNER",
+        help="who must have signed it (default: this machine's key): a recipient's file, or 64 digits",
+    )  # fmt: skip
+    add("--force", action="store_true", help="replace FILE if it exists")
+    add("--quiet", "-q", action="store_true", help="no summary")
 
 
 def _train_parser(parser: argparse.ArgumentParser) -> None:

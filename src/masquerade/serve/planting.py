@@ -16,7 +16,23 @@ from typing import Any, NamedTuple, TypeAlias
 from masquerade.errors import BadInput
 from masquerade.serve.canaries import Canary
 from masquerade.wire.endpoint import Endpoint
-from masquerade.wire.rules import ALIAS, DEEP, JSON, PASS, SCHEMA, TEXT, How, Names, Only, Refuse, Rule
+from masquerade.wire.rules import (
+    ALIAS,
+    DEEP,
+    JSON,
+    PASS,
+    SCHEMA,
+    TEXT,
+    How,
+    Known,
+    Names,
+    Never,
+    Only,
+    Refuse,
+    Rule,
+    Signed,
+    Strings,
+)
 
 Path: TypeAlias = tuple[str | None, ...]
 """Names of fields; None is an element of a list."""
@@ -74,8 +90,14 @@ def fields(endpoint: Endpoint) -> list[Field]:
                 found.append(plain)
         elif isinstance(rule, Names):
             queue.append(((*path, _NAME), rule.rule, (*tables, {_NAME: rule.rule})))
-        elif not isinstance(rule, Refuse | Only):
-            queue.append((path, getattr(rule, "rule", TEXT), tables))
+        elif isinstance(rule, Never):
+            queue.append((path, PASS, tables))
+        elif isinstance(rule, Signed | Known):
+            queue.append((path, rule.rule, tables))
+        elif isinstance(rule, Strings):
+            queue.append((path, TEXT, tables))
+        else:
+            assert isinstance(rule, Refuse | Only), "a word of the tables that nothing is planted by"  # noqa: S101
     return [field for field in found if field.path not in (("stream",), ("type",))]
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from masquerade.errors import BadInput
@@ -89,13 +89,16 @@ class Quotas:
         """From now on these tenants have limits of their own; what was used stays used."""
         self._of = {tenant: own.over(self._defaults) for tenant, own in limits.items()}
 
-    def enter(self, tenant: str, announced: int = 0) -> Ticket:
-        """Let in a request, whose body is said to have so many bytes.
+    def enter(self, tenant: str, announced: int = 0, *, file: bool = False) -> Ticket:
+        """Let in a request, whose body is said to have so many bytes, and is a ``file`` or not: files have a
+        limit of their own.
 
         Raises:
             Refusal: not now (429), or no such body (413).
         """
         limits = self._of.get(tenant, self._defaults)
+        if file:
+            limits = replace(limits, max_body=None)
         if limits.max_body is not None and announced > limits.max_body:
             raise too_large(limits.max_body)
         if limits == Limits(max_body=limits.max_body):

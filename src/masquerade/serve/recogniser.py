@@ -31,7 +31,7 @@ from masquerade.errors import BadInput
 from masquerade.serve.mirror import Answer
 from masquerade.serve.pictures import reduced
 from masquerade.serve.source import Unreadable
-from masquerade.serve.upstream import LocalReply
+from masquerade.serve.upstream import Body, LocalReply, Upload
 from masquerade.transfer.handover import Handover
 from masquerade.transfer.models import Shape
 from masquerade.transfer.report import png
@@ -138,14 +138,13 @@ class Recogniser:
 
     # The service
 
-    async def send(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> LocalReply:
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> LocalReply:
         """See :class:`masquerade.serve.upstream.Upstream`."""
         now = int(time.time())
         if path == "/models":
             card = {"id": NAME, "object": "model", "created": now, "owned_by": "masquerade"}
             return LocalReply(_json({"object": "list", "data": [card]}))
+        assert not isinstance(body, Upload)  # noqa: S101 - the gateway sends none here
         answer = self._classify if path == "/images/classifications" else self._chat
         try:
             return LocalReply(await asyncio.to_thread(answer, orjson.loads(body or b"{}"), now))

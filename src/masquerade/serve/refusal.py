@@ -1,6 +1,7 @@
 """How the gateway says no.
 
-Errors have OpenAI's shape: ``{"error": {"message", "type", "param", "code"}}``. A message names kinds, counts
+Errors have the shape that the clients of an API know. OpenAI's: ``{"error": {"message", "type", "param",
+"code"}}``. Anthropic's: ``{"type": "error", "error": {"type", "message"}}``. A message names kinds, counts
 and fields, never what stands there.
 """
 
@@ -9,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import orjson
+
 from masquerade.errors import MasqueradeError
+from masquerade.wire.sse import Event
 
 Header: TypeAlias = tuple[bytes, bytes]
 
@@ -31,8 +35,32 @@ class Refusal(MasqueradeError):
 
     def body(self, api: str = "openai") -> dict[str, Any]:
         """The error in the shape that clients of this API know."""
-        kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
-            self.status
-        )
+        if api == "anthropic":
+            return anthropic_error(self.status, str(self))
+        kind = _OPENAI_KINDS.get(self.status)
         kind = kind or ("invalid_request_error" if self.status < 500 else "server_error")
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+
+    def event(self, api: str) -> Event:
+        """The error as an event, for a reply whose status is already sent."""
+        return Event(orjson.dumps(self.body(api)), b"error" if api == "anthropic" else b"")
+
+
+def anthropic_error(status: int, message: str, kind: str | None = None) -> dict[str, Any]:
+    """An error in Anthropic's shape, of the ``kind`` that belongs to its status."""
+    kind = kind or _ANTHROPIC_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+_OPENAI_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_ANTHROPIC_KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
@@ -15,18 +16,19 @@ from masquerade.serve import log
 from masquerade.serve.call import Call, Gone
 from masquerade.serve.callers import Who
 from masquerade.serve.metrics import Metrics
-from masquerade.serve.refusal import Header, Refusal
+from masquerade.serve.refusal import Header, Refusal, anthropic_error
 from masquerade.serve.settings import Settings
 from masquerade.serve.tenants import Tenant
 from masquerade.serve.upstream import Reply, Upstream
 from masquerade.wire.endpoint import Endpoint
 from masquerade.wire.exchange import Exchange
-from masquerade.wire.sse import Event, encode
+from masquerade.wire.sse import encode
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
 
 _REPLY_FACTOR = 4
+_MEDIA_TYPE = re.compile(r"[a-z]{1,32}/[a-z0-9.+\-]{1,64}")
 
 
 class Relay:
@@ -81,15 +83,17 @@ class Relay:
         self, call: Call, exchange: Exchange, credentials: Mapping[str, str], tenant: Tenant
     ) -> None:
         started = perf_counter()
-        headers = {"content-type": "application/json", **credentials, **call.onward}
+        headers = {"content-type": "application/json", **credentials}
         reply = await self._upstreams[exchange.endpoint.api].send(
-            "POST", exchange.endpoint.path, exchange.request, headers
+            "POST", exchange.endpoint.path + call.query_for(exchange.endpoint), exchange.request, headers
         )
         try:
             shown = [*reply.headers, *_told(exchange, tenant)]
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
                 with call.phase("restore"):
                     await self._stream(call, exchange, reply, shown)
+            elif 200 <= reply.status < 300 and exchange.endpoint.media:
+                await _as_it_comes(call, reply, shown)
             else:
                 body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
                 call.upstream_seconds = perf_counter() - started
@@ -107,8 +111,8 @@ class Relay:
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:
             return status, await call.lease.work(len(body), exchange.reply, body)
-        require_answer(self._settings, status)
-        return status, orjson.dumps(upstream_error(status, body, exchange.restore_whole))
+        require_answer(self._settings, call.api, status)
+        return status, orjson.dumps(upstream_error(call.api, status, body, exchange.restore_whole))
 
     async def _stream(self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header]) -> None:
         restorer = exchange.events()
@@ -133,8 +137,17 @@ class Relay:
                 refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
                 out = b""
             call.code = refusal.code
-            out += encode(Event(orjson.dumps(refusal.body(call.api))))
+            out += encode(refusal.event(call.api))
         await call.write(out, more=False)
+
+
+async def _as_it_comes(call: Call, reply: Reply, shown: list[Header]) -> None:
+    """Sound, say, of a request in which nothing was found."""
+    kind = reply.content_type if _MEDIA_TYPE.fullmatch(reply.content_type) else "application/octet-stream"
+    await call.start(reply.status, kind.encode(), shown, None)
+    async for piece in reply.pieces():
+        await call.write(piece, more=True)
+    await call.write(b"", more=False)
 
 
 def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:
@@ -147,13 +160,13 @@ def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:
     return headers
 
 
-def require_answer(settings: Settings, status: int) -> None:
+def require_answer(settings: Settings, api: str, status: int) -> None:
     """Refuse statuses that say nothing to the client: they are about the gateway.
 
     Raises:
         UpstreamProblem: it is such a status.
     """
-    if settings.holds_key and status in (401, 403):
+    if settings.services[api].holds_key and status in (401, 403):
         raise UpstreamProblem("the model service refuses this gateway's own credentials")
     if status < 400:
         raise UpstreamProblem("the model service redirects elsewhere, which is not followed")
@@ -166,9 +179,9 @@ def as_refusal(problem: UpstreamProblem) -> Refusal:
 
 
 def upstream_error(
-    status: int, body: bytes, restore: Callable[[dict[str, Any]], bool] | None
+    api: str, status: int, body: bytes, restore: Callable[[dict[str, Any]], bool] | None
 ) -> dict[str, Any]:
-    """The service's error in OpenAI's shape, restored, for it may quote what it was sent."""
+    """The service's error in the shape of its API, restored, for it may quote what it was sent."""
     told: Any = None
     with contextlib.suppress(orjson.JSONDecodeError):
         told = orjson.loads(body)
@@ -181,6 +194,10 @@ def upstream_error(
     message = fields.get("message") if fields else error
     if not isinstance(message, str) or not message:
         message = f"the model service answered with status {status}"
+    if api == "anthropic":
+        kind = fields.get("type")
+        shaped = anthropic_error(status, message, kind if isinstance(kind, str) else None)
+        return shaped | ({"request_id": told["request_id"]} if "request_id" in told else {})
     return {
         "error": {
             "message": message,

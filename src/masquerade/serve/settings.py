@@ -7,13 +7,51 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from masquerade.errors import BadInput
 from masquerade.serve.quota import Limits
 
 _VERSION_SEGMENT = re.compile(r"/v[0-9][^/]*(?:/|$)")
+
+
+class Service(NamedTuple):
+    """What is told of one upstream."""
+
+    name: str
+    """As its option is called."""
+    address: str | None
+    key_env: str | None
+    key_file: Path | None
+
+    @property
+    def holds_key(self) -> bool:
+        """Whether the gateway, not its client, has the credentials for it."""
+        return bool(self.key_env or self.key_file)
+
+    @property
+    def base(self) -> str | None:
+        """Its address up to and including the version segment, without a slash at the end."""
+        if self.address is None:
+            return None
+        base = self.address.rstrip("/")
+        return base if _VERSION_SEGMENT.search(urlsplit(base).path) else base + "/v1"
+
+    def check(self, client_keys: bool) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            BadInput: it does.
+        """
+        if self.address is not None:
+            _check_address(self.address)
+        if self.key_env and self.key_file:
+            raise BadInput("the upstream's key comes from a variable or from a file, not from both")
+        if self.holds_key and self.address is None:
+            raise BadInput(f"an upstream key without an upstream: give --{self.name}, the address it is for")
+        if client_keys and self.address and not self.holds_key:
+            raise BadInput("client keys need the upstream's own key: name its variable or file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +72,17 @@ class Settings:
     """Name of the environment variable with the service's key; None: the client's credentials pass."""
     upstream_key_file: Path | None = None
     """The same from a file, for orchestrators that mount secrets; at most one of the two."""
+    anthropic: str | None = None
+    """Base address of a service that speaks Anthropic's API; None: none, or the mirror model where there is
+    no other upstream either."""
+    anthropic_key_env: str | None = None
+    """As ``upstream_key_env``, for that service."""
+    anthropic_key_file: Path | None = None
     client_keys: Path | None = None
     """TOML file of the keys that this gateway gives out; None: no key of its own is asked for."""
     policy: Path | None = None
+    store: str | None = None
+    """Where the sealed store is: a file, or the address of a Redis; None: a file beside the key."""
     workers: int = 1
     max_body: int = 32 << 20
     """Largest request accepted, in bytes (a reply may be four times as large)."""
@@ -47,6 +93,8 @@ class Settings:
     """The same for the bodies that it sends."""
     max_concurrent: int | None = None
     """Requests of one tenant at a time."""
+    max_upload: int = 512 << 20
+    """Largest file accepted, in bytes; no more of it than a line is held in memory."""
     max_held: int = 256 << 20
     """Bytes of requests and replies that one worker holds at once, all together; what is beyond is refused
     with status 503. A request takes several times its bytes of memory while it is masked."""
@@ -75,24 +123,28 @@ class Settings:
     """Further names by which browsers may reach the playground, when it listens on loopback."""
 
     def __post_init__(self) -> None:
-        if self.upstream is not None:
-            _check_address(self.upstream)
         if self.otel is not None:
             _check_address(self.otel, "collector")
         if self.recogniser is not None and self.upstream is not None:
             raise BadInput("a recogniser is the model service itself: give it or an upstream, not both")
-        if self.upstream_key_env and self.upstream_key_file:
-            raise BadInput("the upstream's key comes from a variable or from a file, not from both")
-        if self.holds_key and self.upstream is None:
-            raise BadInput("an upstream key without an upstream: give the address it belongs to")
-        if self.client_keys and self.upstream and not self.holds_key:
-            raise BadInput("client keys need the upstream's own key: name its variable or file")
-        if self.holds_key and not self.client_keys and not self.loopback:
+        for service in self.services.values():
+            service.check(bool(self.client_keys))
+        if any(service.holds_key for service in self.services.values()) and not (
+            self.client_keys or self.loopback
+        ):
             raise BadInput(
                 "this would let anyone who reaches the port spend the upstream's key: "
                 "give out client keys, or listen on 127.0.0.1"
             )
-        for name in ("workers", "threads", "max_body", "timeout", "connect_timeout", "idle_timeout"):
+        for name in (
+            "workers",
+            "threads",
+            "max_body",
+            "max_upload",
+            "timeout",
+            "connect_timeout",
+            "idle_timeout",
+        ):
             if getattr(self, name) <= 0:
                 raise BadInput(f"{name} must be greater than 0")
         Limits.of(self)
@@ -104,9 +156,14 @@ class Settings:
             raise BadInput("the log format is json, text or off")
 
     @property
-    def holds_key(self) -> bool:
-        """Whether the gateway, not its client, has the upstream's credentials."""
-        return bool(self.upstream_key_env or self.upstream_key_file)
+    def services(self) -> dict[str, Service]:
+        """The upstreams, by the API that they speak."""
+        return {
+            "openai": Service("upstream", self.upstream, self.upstream_key_env, self.upstream_key_file),
+            "anthropic": Service(
+                "anthropic", self.anthropic, self.anthropic_key_env, self.anthropic_key_file
+            ),
+        }
 
     @property
     def loopback(self) -> bool:
@@ -117,14 +174,6 @@ class Settings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
-
-    @property
-    def base(self) -> str | None:
-        """The upstream's address up to and including its version segment, without a slash at the end."""
-        if self.upstream is None:
-            return None
-        base = self.upstream.rstrip("/")
-        return base if _VERSION_SEGMENT.search(urlsplit(base).path) else base + "/v1"
 
     def dump(self) -> str:
         """The settings as JSON, for a worker process; the inverse of :meth:`load`."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from masquerade.keys import Key
+from masquerade.mask.detections import Detections
 from masquerade.mask.policy import Policy
+from masquerade.mask.span import Fate
 from masquerade.mask.text import Masker
 from masquerade.serve.finders import finders
 from masquerade.serve.settings import Settings, read
 from masquerade.wire.exchange import alias_under
 
 _MOST_TENANTS = 1024
+_FOUND_BYTES = 32 << 20
 
 
 class Tenant(NamedTuple):
@@ -21,6 +25,9 @@ class Tenant(NamedTuple):
 
     masker: Masker
     alias: Callable[[str], str]
+    files: Masker
+    """The same for files, which hold more stand-ins than can be searched for at once: plausible values are
+    tokens there."""
 
 
 class Tenants:
@@ -35,6 +42,8 @@ class Tenants:
         self._key = key
         self.policy = _policy(settings)
         self.finders = finders(self.policy, str(settings.policy))
+        self._tokens = _tokens_only(self.policy)
+        self._found = Detections(_FOUND_BYTES)
         self._made: OrderedDict[str, Tenant] = OrderedDict()
         self.of("default").masker.mask("")  # compiles rules, loads models, so that no request waits for that
 
@@ -42,13 +51,25 @@ class Tenants:
         """The tenant of this name."""
         found = self._made.get(name)
         if found is None:
-            masker = Masker(self._key, self.policy, name, self.finders)
-            found = self._made[name] = Tenant(masker, alias_under(self._key.tenant(name)))
+            masker = Masker(self._key, self.policy, name, self.finders, cache=self._found)
+            files = masker
+            if self._tokens is not self.policy:
+                files = Masker(self._key, self._tokens, name, self.finders)
+            found = self._made[name] = Tenant(masker, alias_under(self._key.tenant(name)), files)
             if len(self._made) > _MOST_TENANTS:
                 self._made.popitem(last=False)
         else:
             self._made.move_to_end(name)
         return found
+
+
+def _tokens_only(policy: Policy) -> Policy:
+    plausible = [kind for kind, fate in policy.fates.items() if fate is Fate.PLAUSIBLE]
+    return (
+        replace(policy, fates={**policy.fates, **dict.fromkeys(plausible, Fate.TOKEN)})
+        if plausible
+        else policy
+    )
 
 
 def _policy(settings: Settings) -> Policy:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 import aiohttp
+import orjson
 import yarl
 
 from masquerade import __version__
 from masquerade.errors import UpstreamProblem
-from masquerade.serve import mirror
+from masquerade.serve import mirror, mirror_messages, mirror_responses, mirror_small
 from masquerade.serve.settings import Settings
 
 _PASSED_BACK = re.compile(
-    r"x-request-id|retry-after|openai-(?:model|organization|processing-ms|project|version)"
+    r"x-request-id|retry-after(?:-ms)?|openai-(?:model|organization|processing-ms|project|version)"
     r"|x-ratelimit-(?:limit|remaining|reset)-[a-z\-]{1,24}"
+    r"|request-id|x-should-retry|anthropic-organization-id|anthropic-ratelimit-[a-z0-9\-]{1,48}"
 )
-_MOST_PASSED_BACK = 16
+_MOST_PASSED_BACK = 48
 _LONGEST_PASSED_BACK = 200
 _POOL = 1000
+_MOST_ADDRESSES = 64
 _KEPT_ALIVE = 15.0  # below the 20 s and more after which services close idle connections
 
 
@@ -55,10 +58,23 @@ class Reply(Protocol):
         ...
 
 
+class Upload(NamedTuple):
+    """A form with a file, which is read while it is sent."""
+
+    fields: Sequence[tuple[str, str]]
+    name: str
+    filename: str
+    content_type: str
+    file: BinaryIO
+
+
+Body: TypeAlias = "bytes | Upload | None"
+
+
 class Upstream(Protocol):
     """A model service."""
 
-    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Reply:
         """Send one request; ``path`` is relative to the version segment.
 
         Raises:
@@ -80,14 +96,20 @@ class Http:
         self._session: aiohttp.ClientSession | None = None
         self._addresses: dict[str, yarl.URL] = {}
 
-    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Reply:
         """See :class:`Upstream`."""
         url = self._addresses.get(path)
         if url is None:
-            url = self._addresses[path] = yarl.URL(self._base + path)
+            url = yarl.URL(self._base + path, encoded=True)
+            if len(self._addresses) < _MOST_ADDRESSES:
+                self._addresses[path] = url
         with _problems():
             response = await self._open().request(
-                method, url, data=body, headers=headers, allow_redirects=False
+                method,
+                url,
+                data=_form(body) if isinstance(body, Upload) else body,
+                headers=headers,
+                allow_redirects=False,
             )
         return _HttpReply(response)
 
@@ -109,6 +131,15 @@ class Http:
                 headers={"User-Agent": f"masquerade/{__version__}", "Accept-Encoding": "identity"},
             )
         return self._session
+
+
+def _form(upload: Upload) -> aiohttp.FormData:
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in upload.fields:
+        form.add_field(name, value)
+    filename = re.sub(r'[\r\n"\\]', "_", upload.filename)
+    form.add_field(upload.name, upload.file, filename=filename, content_type=upload.content_type)
+    return form
 
 
 class _HttpReply:
@@ -162,15 +193,41 @@ def _problems() -> Iterator[None]:
         raise UpstreamProblem("the model service broke off its reply") from None
 
 
-class Mirror:
-    """The mirror model, as if it were a service."""
+_ANSWERS: dict[str, Callable[[bytes, int], mirror.Answer]] = {
+    "/chat/completions": mirror.answer,
+    "/completions": mirror_small.completions,
+    "/embeddings": mirror_small.embeddings,
+    "/moderations": mirror_small.moderations,
+    "/responses": mirror_responses.answer,
+    "/responses/compact": mirror_responses.compact,
+    "/responses/input_tokens": mirror_responses.count,
+}
 
-    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+
+def mirrored(path: str, body: bytes, created: int = 0) -> mirror.Answer:
+    """What the mirror model answers at ``path``; ``created`` is the time to write into it, in seconds."""
+    if path == "/models":
+        return mirror.Answer(200, "application/json", [mirror.models(created)])
+    if path not in _ANSWERS:
+        problem = {"message": "the mirror model does not draw or speak", "type": "invalid_request_error"}
+        return mirror.Answer(404, "application/json", [orjson.dumps({"error": problem})])
+    return _ANSWERS[path](body, created)
+
+
+class Mirror:
+    """The mirror model, as if it were a service of this ``api``."""
+
+    def __init__(self, api: str = "openai") -> None:
+        self._api = api
+
+    async def send(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Reply:
         """See :class:`Upstream`."""
+        if path.startswith(("/files", "/batches")) or isinstance(body, Upload):
+            raise UpstreamProblem("the mirror model keeps no files: name a model service")
         now = int(time.time())
-        if path == "/models":
-            return LocalReply(mirror.Answer(200, "application/json", [mirror.models(now)]))
-        return LocalReply(mirror.answer(body or b"", now))
+        if self._api == "anthropic":
+            return LocalReply(mirror_messages.answer(path.partition("?")[0], body or b""))
+        return LocalReply(mirrored(path, body or b"", now))
 
     async def close(self) -> None:
         """See :class:`Upstream`."""

@@ -33,12 +33,12 @@ from masquerade.errors import BadInput, KeyProblem, Tampered
 from masquerade.keys import Key
 from masquerade.mask.span import Fate
 from masquerade.mask.surrogate import Surrogate
+from masquerade.serve.packing import encoded, packed, unpacked
 
 _MAGIC = b"MQVAULT1"
 _SALT_BYTES = 16
 _FOOTER = struct.Struct(f"8s4s{_SALT_BYTES}s32s28s")
 _HEAD_BYTES = 8 + 4 + _SALT_BYTES
-_PAD_BYTES = 32
 _PIECE_BYTES = 1 << 20
 
 _CACHED = 32_768
@@ -149,7 +149,7 @@ class Vault:
             row = self._db.execute("SELECT sealed FROM entry WHERE needle = ?", (needle,)).fetchone()
         if row is None:
             return None
-        text, original, kind, fate = _unpacked(crypto.open_sealed(self._entry_key, row[0], _bytes(needle)))
+        text, original, kind, fate = unpacked(crypto.open_sealed(self._entry_key, row[0], encoded(needle)))
         found = Surrogate(text, needle, original, kind, Fate(fate))
         self._remember(found)
         return found
@@ -234,7 +234,8 @@ class Vault:
     def _write(self) -> None:
         rows = []
         for new in self._new.values():
-            sealed = crypto.seal(self._entry_key, _packed(new), _bytes(new.needle))
+            piece = packed(new.text, new.original, new.kind, new.fate)
+            sealed = crypto.seal(self._entry_key, piece, encoded(new.needle))
             rows.append((new.needle, new.fate is Fate.PLAUSIBLE, sealed))
             self._kinds.add(new.kind)
             self._remember(new)
@@ -277,18 +278,3 @@ def _disk_errors() -> Iterator[None]:
         full = getattr(problem, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
         code = errno.ENOSPC if full else errno.EIO
         raise OSError(code, os.strerror(code)) from None
-
-
-def _bytes(needle: str) -> bytes:
-    return needle.encode("utf-8", "surrogatepass")
-
-
-def _packed(surrogate: Surrogate) -> bytes:
-    text, _, original, kind, fate = surrogate
-    packed = _bytes(json.dumps([text, original, kind, fate], ensure_ascii=False))
-    return packed + b" " * (-len(packed) % _PAD_BYTES)
-
-
-def _unpacked(packed: bytes) -> list[str]:
-    unpacked: list[str] = json.loads(packed.decode("utf-8", "surrogatepass"))
-    return unpacked

@@ -36,7 +36,7 @@ from masquerade.mask.span import Fate
 from masquerade.mask.surrogate import TOKEN
 from masquerade.serve import keyfile
 from masquerade.serve.canaries import Canary, got_through, not_planted, planted
-from masquerade.serve.gateway import endpoints
+from masquerade.serve.gateway import ENDPOINTS
 from masquerade.serve.planting import Field, base, fields, requests
 from masquerade.serve.settings import Settings, read
 from masquerade.serve.upstream import Mirror, Upstream
@@ -50,6 +50,7 @@ _START = (
 _BEGIN_SECONDS = 120.0
 _ANSWER_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
+_NEAR = 2
 
 _UPSTREAMS = ("upstream", "anthropic")
 _KEPT = ("policy", "max_body", "max_held", "threads", "timeout", "connect_timeout", "idle_timeout")
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     policy = Policy()
     if settings.policy is not None:
         policy = Policy.parse(read(settings.policy), source=str(settings.policy), finders=False)
-    known = {endpoint.name: (path, endpoint) for path, endpoint in endpoints().items()}
+    known = {endpoint.name: (path, endpoint) for path, endpoint in ENDPOINTS.items()}
     if unknown := sorted(set(args.endpoint) - known.keys()):
         raise BadInput(f"no endpoint is called {unknown[0]}; these are: {', '.join(known)}")
     wanted = [known[name] for name in args.endpoint or known]
@@ -139,8 +140,9 @@ def verify(settings: Settings, policy: Policy, wanted: Sequence[tuple[str, Endpo
     with Recorder() as recorder, _gateway(settings, recorder) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_SECONDS)
         with contextlib.closing(connection):
+            tried: set[tuple[int, object]] = set()
             for path, endpoint in wanted:
-                _Trial(report, recorder, connection, policy, path, endpoint).run()
+                _Trial(report, recorder, connection, policy, path, endpoint).run(tried)
     report.seconds = time.monotonic() - started
     return report
 
@@ -165,22 +167,27 @@ class _Trial:
         self._blocked = [each for each in canaries if policy.fate(each.kind) is Fate.BLOCK]
         self._rest = [each for each in canaries if each not in self._blocked]
 
-    def run(self) -> None:
+    def run(self, tried: set[tuple[int, object]]) -> None:
         """Everything in every field; then, in the field that the model answers, each value by itself and
-        all of them in a stream."""
+        all of them in a stream. Rows that are deep in a table which an endpoint before had too, are not
+        ``tried`` again."""
         self._send(json.dumps(base(self._endpoint)).encode())
         if self._recorder.take() is None:
             self._report.unreached.append(self._endpoint.name)
         answered: Field | None = None
-        for field in fields(self._endpoint):
+        found = fields(self._endpoint)
+        for field in found:
+            if _row(field) in tried and len(field.path) > _NEAR:
+                continue
             if self._ask(field, self._rest) and answered is None and field.rule not in (PASS, ALIAS):
                 answered = field
         if answered is None:
-            answered = fields(self._endpoint)[0]
+            answered = found[0]
         for canary in (*self._blocked, *self._rest):
             self._ask(answered, [canary])
         if "stream" in self._endpoint.request:
             self._ask(answered, self._rest, stream=True)
+        tried.update(map(_row, found))
 
     def _ask(self, field: Field, canaries: Sequence[Canary], *, stream: bool = False) -> bool:
         """Whether the model's answer had stand-ins in it."""
@@ -192,8 +199,9 @@ class _Trial:
                 verdict = self._verdict(canary, status, seen)
                 finding = Finding(self._endpoint.name, field.name, form, stream, canary, verdict)
                 self._report.findings.append(finding)
-            # A name is echoed as a name, and names are not restored.
-            if status == 200 and seen and field.rule is not PASS and _stand_ins(seen.answer):
+            # Some services echo a request's names and the keys of its objects, which are not restored.
+            told = field.rule is not PASS and form != "data"
+            if status == 200 and seen and told and _stand_ins(seen.answer):
                 answered = True
                 counted = self._report.broken if _stand_ins(reply) else self._report.whole
                 counted[self._endpoint.name] += 1
@@ -220,6 +228,11 @@ class _Trial:
         except (OSError, http.client.HTTPException):
             self._connection.close()
             return 599, ""
+
+
+def _row(field: Field) -> tuple[int, object]:
+    """By which row of which table it is treated."""
+    return id(field.tables[-1]), field.path[-1]
 
 
 def _stand_ins(text: str) -> bool:
@@ -319,27 +332,26 @@ class Recorder:
 
 
 def _mirror(api: str) -> Upstream:
-    return Mirror()
+    return Mirror(api)
 
 
 # The gateway
 
 
-def settings_for(settings: Settings, upstream: str) -> Settings:
+def settings_for(settings: Settings, upstream: str, store: str) -> Settings:
     """The user's settings for one run against ``upstream``: what masks, and nothing that is kept or spent."""
-    told = {name: getattr(settings, name) for name in _KEPT}
-    told |= {name: upstream for name in _UPSTREAMS if name in Settings.__dataclass_fields__}
-    return Settings(**told, port=0, playground=False, log="json", no_watch=True, grace=0.0)
+    told = {name: getattr(settings, name) for name in _KEPT} | dict.fromkeys(_UPSTREAMS, upstream)
+    return Settings(**told, store=store, port=0, playground=False, log="json", no_watch=True, grace=0.0)
 
 
 @contextlib.contextmanager
 def _gateway(settings: Settings, recorder: Recorder) -> Iterator[int]:
     """The port of a gateway in a process of its own."""
-    told = settings_for(settings, recorder.address)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environ = {**kept, keyfile.ENVIRONMENT: Key.generate().export()}
     with tempfile.TemporaryDirectory(prefix="masquerade-verify-") as folder:
         log = Path(folder) / "log"
+        told = settings_for(settings, recorder.address, str(Path(folder) / "store.db"))
         with log.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-c", _START, told.dump()],

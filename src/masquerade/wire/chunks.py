@@ -1,11 +1,12 @@
-"""The event stream of a chat completion: chunks, each with a piece of every choice that goes on.
+"""The event stream of a completion: chunks, each with a piece of every choice that goes on.
 
-Source: OpenAI API reference, "Chat Completions", streaming.
+Source: OpenAI API reference, "Chat Completions" and "Completions", streaming.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from masquerade.errors import UpstreamProblem
 from masquerade.mask.restore import Restorer
@@ -26,8 +27,32 @@ _MOULDS = 4
 _MOST_LEARNED = 64
 _ANSWERS = ("content", "tool_calls")
 _CONTENT = ("content",)
+_NOTHING: tuple[dict[str, str], ...] = ({}, {"content": ""}, {"text": ""})
 _MOST_CHOICES = 128
 _SHELL = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+
+
+class Form(NamedTuple):
+    """How chunks of one API look: what each calls itself, and the way to a choice's ``delta`` and back where
+    the choice itself carries the piece."""
+
+    name: str
+    opened: Callable[[dict[str, Any]], None] = lambda choice: None
+    closed: Callable[[dict[str, Any]], None] = lambda choice: None
+
+
+def _gathered(choice: dict[str, Any]) -> None:
+    choice["delta"] = {"text": choice.pop("text", "")}
+
+
+def _spread(choice: dict[str, Any]) -> None:
+    delta = choice.pop("delta", {})
+    choice["text"] = delta.get("text") or ""
+
+
+CHAT = Form("chat.completion.chunk")
+PLAIN = Form("text_completion", _gathered, _spread)
+"""Of the older completions: a choice has a ``text``."""
 
 
 class ChunkStream:
@@ -41,19 +66,19 @@ class ChunkStream:
         UpstreamProblem: from ``feed``, when an event is not a JSON object or is too long.
     """
 
-    def __init__(self, exchange: Restoring) -> None:
-        self._exchange = exchange
+    def __init__(self, exchange: Restoring, form: Form = CHAT) -> None:
+        self._exchange, self._form = exchange, form
         self._written = exchange.written
         self._events = EventStream()
         # By choice, then by the path below it; bounded, for the service names both.
         self._restorers: dict[Step, dict[tuple[Step, ...], Restorer]] = {}
         self._texts = 0
-        self._shell: dict[str, Any] = {"object": "chat.completion.chunk"}
+        self._shell: dict[str, Any] = {"object": form.name}
         self._thinking: set[int] = set()
         self._contents: dict[Step, Restorer] = {}  # also of choices that have ended
         self._moulds: list[Mould] = []
         self._learned = 0
-        self._told = not exchange.counts
+        self._told = exchange.passes
         self._ready: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
@@ -111,20 +136,21 @@ class ChunkStream:
 
     def _event(self, event: Event) -> bytes:
         data = event.data
-        if data is None or not self._exchange.counts:
+        if data is None or self._exchange.passes:
             return encode(event)
         if data == DONE:
             return self._rest() + encode(event)
         tree = read_reply(data)
         choices = tree.get("choices")
         if type(choices) is not list or not choices:
-            return _encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
+            return self._encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
         changed = beside = self._beside(tree, "choices")
         thoughts = b""
         ended: list[dict[str, Any]] = []
         for choice in choices:
             if type(choice) is not dict:
                 raise UpstreamProblem("the model service sent a chunk that cannot be read")
+            self._form.opened(choice)
             if self._thinking:
                 thoughts += self._thoughts(choice)
             changed |= self._restore(choice)
@@ -137,17 +163,17 @@ class ChunkStream:
                 self._learn(data)
             if not changed:
                 return thoughts + encode(event)
-            return thoughts + (b"" if _says_nothing(tree) else _encoded(tree, event.name))
+            return thoughts + (b"" if _says_nothing(tree) else self._encoded(tree, event.name))
         before = thoughts + self._ends(ended)
         tree["masquerade"] = self._exchange.summary()
         self._told = True
-        return before + _encoded(tree, event.name)
+        return before + self._encoded(tree, event.name)
 
     def _learn(self, data: bytes) -> None:
         """Remember how this chunk looks, for it was like none of the last few."""
         if self._learned < _MOST_LEARNED:
             self._learned += 1
-            if (mould := mould_of(data, self._written)) is not None:
+            if (mould := mould_of(data, self._written, self._form.opened)) is not None:
                 self._moulds = [mould, *self._moulds[: _MOULDS - 1]]
 
     def _restore(self, choice: dict[str, Any]) -> bool:
@@ -247,17 +273,18 @@ class ChunkStream:
         first = {choice["index"]: choice for choice in reversed(choices)}
         later = [choice for choice in choices if choice is not first[choice["index"]]]
         now = [choice for choice in choices if choice is first[choice["index"]]]
-        return _encoded({**self._shell, "choices": now, **more}) + self._chunk(later)
+        return self._encoded({**self._shell, "choices": now, **more}) + self._chunk(later)
+
+    def _encoded(self, tree: dict[str, Any], name: bytes = b"") -> bytes:
+        for choice in tree.get("choices") or ():
+            self._form.closed(choice)
+        return encode(Event(write_reply(tree), name))
 
 
 def _says_nothing(tree: dict[str, Any]) -> bool:
     """Whether all that a chunk carried is held back."""
     choices = tree["choices"]
-    return not tree.get("usage") and all(choice.get("delta") in ({"content": ""}, {}) for choice in choices)
-
-
-def _encoded(tree: dict[str, Any], name: bytes = b"") -> bytes:
-    return encode(Event(write_reply(tree), name))
+    return not tree.get("usage") and all(choice.get("delta") in _NOTHING for choice in choices)
 
 
 def delta_of(path: tuple[Step, ...], text: str) -> dict[str, Any]:

@@ -14,8 +14,12 @@ from masquerade.wire.rules import Rule
 class Restoring(Protocol):
     """What a stream needs of the exchange that it belongs to."""
 
-    counts: dict[str, dict[str, int]]
-    """Places found in the request, by kind and fate; without any, all passes."""
+    passes: bool
+    """Whether there is nothing to restore, so that all passes byte for byte."""
+
+    restored: int
+    unresolved: int
+    """Stand-ins of the reply that were replaced, and what looks like one and was left."""
 
     written: Written
 
@@ -75,6 +79,11 @@ class Endpoint(NamedTuple):
     wants_json: Callable[[dict[str, Any]], bool] = lambda request: False
     api: str = "openai"
     """Whose clients it is for: it says how they show who they are, and what an error looks like."""
+    media: str = ""
+    """Why a request in which something was found is refused, where the reply is no text and so cannot be
+    restored. Such a reply passes as it comes."""
+    query: tuple[str, ...] = ()
+    """Parts of a query string that go on; no other does."""
     seen: dict[str, Rule] | None = None
     """The rules of a request to a service that is shown pictures, once they are reduced."""
 

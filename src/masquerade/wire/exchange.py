@@ -9,7 +9,8 @@ same, because they are computed from the tenant's key.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,15 +18,16 @@ import orjson
 from masquerade import crypto
 from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
-from masquerade.mask.restore import Restorer
-from masquerade.mask.text import Masker
+from masquerade.mask.restore import Lexicon, Restorer
+from masquerade.mask.surrogate import Surrogate
+from masquerade.mask.text import Masked, Masker
 from masquerade.wire import openai
 from masquerade.wire.endpoint import Endpoint, Stream
 from masquerade.wire.replies import Step, escape_json, read_reply, restore_texts, write_reply
+from masquerade.wire.signed import PROVEN, check_signed
 from masquerade.wire.slots import Slots
 
 _ALIAS_BYTES = 15
-_PROVEN = 0.95
 _ANNOTATED = ("content", "text")
 
 
@@ -48,8 +50,12 @@ class Exchange:
     counts by kind (``masked`` and ``redacted``) and ``unresolved``, the number of damaged or unknown tokens
     that were left as they are. If nothing was found, a reply passes byte for byte.
 
+    ``known`` are the surrogates of earlier turns, where the service keeps a conversation and its history is
+    not in the request: a reply to it is restored by them too, and no new one is taken for one of them.
+
     Raises:
-        BadInput: not such a request, or a part of it cannot be masked; ``source`` names the field.
+        BadInput: not such a request, or a part of it cannot be masked, or what was found could not come
+            back; ``source`` names the field.
         Blocked: the policy forbids sending something that was found.
     """
 
@@ -61,6 +67,7 @@ class Exchange:
         *,
         alias: Callable[[str], str] | None = None,
         picture: Callable[[str], str] | None = None,
+        known: Iterable[Surrogate] = (),
     ) -> None:
         self.endpoint = endpoint
         self.written = endpoint.written
@@ -69,9 +76,13 @@ class Exchange:
         rules = endpoint.seen if picture is not None and endpoint.seen else endpoint.request
         slots = Slots(tree, rules, alias, picture)
         _check_names(masker, slots.names)
-        masked = masker.mask_all(slots.texts)
-        slots.put(masked.texts)
-        self._masked = masked
+        book = _Known(known)
+        masked = _masked(masker, slots, partial(_read, body), tree, book if book.surrogates else None)
+        if endpoint.media and masked.counts:
+            raise BadInput(endpoint.media)
+        self.surrogates: tuple[Surrogate, ...] = masked.surrogates
+        """What this request's reply, and those of later turns, are restored by besides what was known."""
+        self._lexicon = Lexicon(book.surrogates.values()) if book.surrogates else masked.lexicon
         self._json_content = endpoint.wants_json(tree)
         self.request: bytes = _written(tree)
         self.stream: bool = tree.get("stream") is True
@@ -79,6 +90,8 @@ class Exchange:
         """Places found, by kind and fate."""
         self.redacted: dict[str, int] = masked.redacted
         """Values that were cut out and do not come back, by kind."""
+        self.passes: bool = not masked.counts and not book.surrogates
+        """Whether there is nothing to restore, so that the reply passes byte for byte."""
         self.restored = 0
         """Stand-ins that the reply held and that were replaced by their originals."""
         self.unresolved = 0
@@ -100,7 +113,7 @@ class Exchange:
             UpstreamProblem: the reply is not a JSON object.
         """
         tree = read_reply(body)
-        if not self.counts:
+        if self.passes:
             return body
         self.restore_whole(tree)
         tree["masquerade"] = self.summary()
@@ -130,7 +143,7 @@ class Exchange:
     def restorer(self, path: tuple[Step, ...]) -> Restorer:
         """A restorer for the text at ``path`` of the reply, escaping for JSON where that text is JSON."""
         escape = self.endpoint.is_json(path, self._json_content)
-        return self._masked.restorer(escape_json if escape else None)
+        return Restorer(self._lexicon, escape_json if escape else None)
 
     def close(self, restorer: Restorer) -> str:
         """The last text of a restorer, its counts added to this exchange's."""
@@ -146,12 +159,49 @@ class Exchange:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
 
 
+class _Known:
+    """The surrogates of a conversation, by their needles: a :class:`~masquerade.mask.text.Book`."""
+
+    def __init__(self, surrogates: Iterable[Surrogate]) -> None:
+        self.surrogates = {surrogate.needle: surrogate for surrogate in surrogates}
+
+    def get(self, needle: str) -> Surrogate | None:
+        return self.surrogates.get(needle)
+
+    def put(self, surrogate: Surrogate) -> None:
+        self.surrogates[surrogate.needle] = surrogate
+
+    def __repr__(self) -> str:
+        return f"_Known({len(self.surrogates)} surrogates)"
+
+
+def _masked(
+    masker: Masker,
+    slots: Slots,
+    came: Callable[[], dict[str, Any]],
+    tree: dict[str, Any],
+    book: _Known | None,
+) -> Masked:
+    """Mask the texts of a request in place. Those that are signed are looked at together with all others,
+    but hold stand-ins of ours that are no strangers: so they do not take part in choosing them."""
+    if not slots.signed:
+        masked = masker.mask_all(slots.texts, book)
+        slots.put(masked.texts)
+        return masked
+    n = len(slots.texts)
+    found = masker.find_all([*slots.texts, *(each.text for each in slots.signed)])
+    masked = masker.mask_all(slots.texts, book, found[:n])
+    slots.put(masked.texts)
+    check_signed(slots.signed, found[n:], masker.policy.fate, came, tree)
+    return masked
+
+
 def _check_names(masker: Masker, names: Mapping[str, str]) -> None:
     """Refuse what a check digit or a maker's prefix proves private where it cannot be masked: a masked id
     would belong to nothing any more."""
     for name, field in names.items():
         for span in masker.find(name):
-            if span.score >= _PROVEN:
+            if span.score >= PROVEN:
                 raise BadInput(
                     f"a name or id in it holds what looks like {span.kind}, and names are sent as they are; "
                     "put it into a text, or allow it in the policy",

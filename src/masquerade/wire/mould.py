@@ -8,6 +8,7 @@ stands in the gap is itself a JSON string, so the whole reads as the first chunk
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,6 +21,7 @@ _LITERAL = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
 _PADDING = re.compile(rb'"obfuscation":\s*"([0-9A-Za-z]*)"')
 """A service may add random letters to every chunk, so that its length says nothing."""
 _PLACES = 8
+_ALONE = (("content",), ("text",))
 
 
 class Mould(NamedTuple):
@@ -69,9 +71,12 @@ class Mould(NamedTuple):
         return end if fits and (not padding or padding.isalnum()) else 0
 
 
-def mould_of(data: bytes, written: Written) -> Mould | None:
-    """The mould of a chunk in one line with one choice, one text and no reason to stop, or None."""
-    tree = _chunk(data)
+def mould_of(
+    data: bytes, written: Written, opened: Callable[[dict[str, Any]], None] = lambda choice: None
+) -> Mould | None:
+    """The mould of a chunk in one line with one choice, one text and no reason to stop, or None; ``opened``
+    gives a choice its ``delta`` where it has none."""
+    tree = _chunk(data, opened)
     texts = _texts(tree, written)
     if len(texts) != 1 or b'"annotations"' in data or b"\n" in data:
         return None
@@ -88,13 +93,13 @@ def mould_of(data: bytes, written: Written) -> Mould | None:
         if found := _PADDING.search(tail):
             tail, after = tail[: found.start(1)], tail[found.end(1) :]
         probe = b"".join((head, _PROBE.encode(), tail, b"0" * (after is not None), after or b""))
-        probed = _chunk(probe)
+        probed = _chunk(probe, opened)
         if _texts(probed, written) == {path: _PROBE} and (after is None or probed.get("obfuscation") == "0"):
-            return Mould(head, tail, after, path, path[1:] == ("content",) and _is_alone(tree))
+            return Mould(head, tail, after, path, path[1:] in _ALONE and _is_alone(tree))
     return None
 
 
-def _chunk(data: bytes) -> dict[str, Any]:
+def _chunk(data: bytes, opened: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """A chunk as a tree; an empty one, if it is none of those that have a mould."""
     try:
         tree: Any = orjson.loads(data)
@@ -102,7 +107,10 @@ def _chunk(data: bytes) -> dict[str, Any]:
         return {}
     choices = tree.get("choices") if type(tree) is dict else None
     choice = choices[0] if type(choices) is list and len(choices) == 1 else None
-    if type(choice) is not dict or type(choice.get("delta")) is not dict:
+    if type(choice) is not dict:
+        return {}
+    opened(choice)
+    if type(choice.get("delta")) is not dict:
         return {}
     if choice.get("finish_reason") is not None or choice.get("logprobs") is not None:
         return {}
@@ -132,4 +140,4 @@ def _texts(tree: dict[str, Any], written: Written) -> dict[tuple[Step, ...], str
 
 def _is_alone(tree: dict[str, Any]) -> bool:
     """Whether a chunk says nothing but its content."""
-    return not tree.get("usage") and list(tree["choices"][0]["delta"]) == ["content"]
+    return not tree.get("usage") and list(tree["choices"][0]["delta"]) in (["content"], ["text"])

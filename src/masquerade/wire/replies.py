@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple, TypeAlias
 
@@ -24,6 +24,11 @@ class Written(NamedTuple):
     """Fields in which no model writes text, or whose bytes its maker signs: they pass."""
     objects: frozenset[str] = frozenset()
     """Fields whose values are the model's own objects: every string and key below them is restored."""
+    told: frozenset[str] = frozenset()
+    """Types of objects that are a step of the paths below them, where they decide how a text is restored."""
+    signed: Mapping[str, tuple[str, ...]] = {}
+    """Objects, by their ``type``, that go back to the service byte for byte, and so pass as they are: all, or
+    those that have one of these fields."""
 
 
 def restore_texts(
@@ -31,8 +36,8 @@ def restore_texts(
 ) -> bool:
     """Restore every text under ``node`` in place; whether anything changed.
 
-    Log probabilities spell the stand-ins piece by piece, so they become null. Annotations say where in the
-    text they belong, so their offsets go through ``move``.
+    Log probabilities spell the stand-ins piece by piece, so they become null, a list of them empty.
+    Annotations say where in the text they belong, so their offsets go through ``move``.
 
     Raises:
         UpstreamProblem: it is nested too deeply.
@@ -48,20 +53,25 @@ def _restore(
 ) -> bool:
     changed = False
     listed = type(node) is list
+    if not listed and type(told := node.get("type")) is str and told in written.told:
+        path = (*path, told)
     items = enumerate(node) if listed else node.items()
     for key, value in items:
         kind = type(value)
         if kind is str:
-            if key in written.kept:
+            if not value or key in written.kept:
                 continue
             new = restore((*path, key), value)
             if new != value:
                 node[key] = new
                 changed = True
         elif kind is dict or kind is list:
+            if kind is dict and written.signed and _is_signed(value, written):
+                continue
             if key == "logprobs":
-                node[key] = None
-                changed = True
+                if value != []:
+                    node[key] = None if kind is dict else []
+                    changed = True
             elif key in written.objects:
                 changed |= _restore_object(value, restore, (*path, key))
             elif key not in written.kept:
@@ -70,6 +80,12 @@ def _restore(
     if move is not None and not listed and type(node.get("annotations")) is list:
         changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
     return changed
+
+
+def _is_signed(value: dict[str, Any], written: Written) -> bool:
+    name = value.get("type")
+    by = written.signed.get(name) if type(name) is str else None
+    return by is not None and (not by or any(map(value.get, by)))
 
 
 def _restore_object(node: Any, restore: Restore, path: tuple[Step, ...]) -> bool:

@@ -7,6 +7,8 @@ A field that is in no table is treated as private: every string, number and key 
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -21,6 +23,7 @@ class How(enum.Enum):
     ALIAS = enum.auto()  # names a person to the service: replaced by a keyed alias, never restored
     OPAQUE = enum.auto()  # signed or encrypted by the service: goes back byte for byte
     PICTURE = enum.auto()  # a picture: reduced to what is to be seen of it, all else with it is dropped
+    DROP = enum.auto()  # cannot be looked at and is not needed: left out
 
 
 class Refuse(NamedTuple):
@@ -32,7 +35,32 @@ class Refuse(NamedTuple):
 class Only(NamedTuple):
     """The request is refused unless this field has one of these values."""
 
+    values: frozenset[str | bool]
+    why: str
+    others: Mapping[str, str] = {}
+    """Why some of the other values are refused, where there is more to say."""
+
+
+class Never(NamedTuple):
+    """The request is refused if this field has one of these values; others pass as names do."""
+
     values: frozenset[str]
+    why: str
+
+
+class Signed(NamedTuple):
+    """A text that its maker has signed, in an object of this ``kind`` (its ``type``): it goes back byte for
+    byte, for its maker takes it no other way. It is looked at all the same. Where none of the fields ``by``
+    its side looks like a signature, and in other objects, it is treated by ``rule``."""
+
+    kind: str
+    by: tuple[str, ...]
+    rule: Rule
+
+
+class Strings(NamedTuple):
+    """A text or a list of texts, masked; the request is refused if anything else is among them."""
+
     why: str
 
 
@@ -42,11 +70,21 @@ class Names(NamedTuple):
     rule: Rule
 
 
-Rule: TypeAlias = "How | Refuse | Only | Names | dict[str, Any] | list[Any]"
+class Known(NamedTuple):
+    """A text that the service's own programs send, and that it wants to find as it is. Nothing private fits
+    into its ``form``. Any other text is treated by ``rule``."""
+
+    form: re.Pattern[str]
+    rule: Rule
+
+
+Rule: TypeAlias = (
+    "How | Refuse | Only | Never | Strings | Names | Signed | Known | dict[str, Any] | list[Any]"
+)
 # A dict says what happens to each field ("*" to others, DEEP by default), a list to each element. A string
 # that stands where an object or a list was expected is text; so is a long number where none was expected.
 
-PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE, PICTURE = How
+PASS, NUMBER, TEXT, JSON, DEEP, ALIAS, OPAQUE, PICTURE, DROP = How
 
 SCHEMA: dict[str, Rule] = {
     "type": PASS,

@@ -16,6 +16,7 @@ from masquerade.errors import BadInput
 from masquerade.wire.rules import (
     ALIAS,
     DEEP,
+    DROP,
     JSON,
     NUMBER,
     OPAQUE,
@@ -23,10 +24,14 @@ from masquerade.wire.rules import (
     PICTURE,
     TEXT,
     How,
+    Known,
     Names,
+    Never,
     Only,
     Refuse,
     Rule,
+    Signed,
+    Strings,
 )
 
 _NAME = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/+$#\-]{1,256}|[0-9]{1,8}")
@@ -37,6 +42,9 @@ _JSON_LEAF = re.compile(
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NAMED = (PASS, NUMBER)
+_FORBIDS = (Refuse, Only, Never, Strings)
+_ALLOWED: dict[type, Rule] = {Never: PASS, Strings: TEXT}
+"""How the values that such a rule does not forbid are treated; those of others pass."""
 _LONGEST_LABEL = 64
 _SHORTEST_HIDEOUT = 8
 _DIGIT = re.compile(r"[0-9]")
@@ -50,7 +58,7 @@ class Slots:
     changed into the request; what did not change stays as it was, byte for byte. ``names`` are the names
     and ids that go out as they are, each with the field of the request that has it; short ones and those
     without a digit are left out. ``picture`` makes of a picture's address what goes out instead; without it
-    pictures are refused.
+    pictures are refused. ``signed`` are texts that go back as they came, to be looked at after ``texts``.
 
     Raises:
         BadInput: something in the request cannot be masked; ``source`` is the field's path, such as
@@ -66,6 +74,7 @@ class Slots:
     ) -> None:
         self.texts: list[str] = []
         self.names: dict[str, str] = {}
+        self.signed: list[SignedText] = []
         self._slots: list[_Slot | _Document] = []
         self._renames: list[tuple[dict[str, Any], str, int]] = []
         self._alias = alias
@@ -98,13 +107,37 @@ class Slots:
                 rule = others
                 if others is DEEP or not _is_name(key):
                     self._renames.append((holder, key, self._add(key)))
-            elif type(rule) is Refuse or type(rule) is Only:
+            elif type(rule) in _FORBIDS:
                 _refuse(holder, key, rules, path)
+                rule = _ALLOWED.get(type(rule))
+                if rule is None:
+                    continue
+            elif rule is DROP:
+                del holder[key]
                 continue
             elif rule is PICTURE:
                 self._reduce(holder, key, path)
                 continue
+            elif type(rule) is Signed or type(rule) is Known:
+                if self._goes_as_it_is(holder, key, rule, path):
+                    continue
+                rule = rule.rule
             self._value(holder, key, rule, (path, key))
+
+    def _goes_as_it_is(
+        self, holder: dict[str, Any], key: str, rule: Signed | Known, path: tuple[object, ...]
+    ) -> bool:
+        """Whether a text is known or signed; a signed one is remembered."""
+        text = holder[key]
+        if type(text) is not str:
+            return False
+        if isinstance(rule, Known):
+            return rule.form.fullmatch(text) is not None
+        beside = [str(holder.get(name)) for name in rule.by]
+        signed = holder.get("type") == rule.kind and any(map(_SIGNED.fullmatch, beside))
+        if signed:
+            self.signed.append(SignedText(_shown(text), (path, key)))
+        return signed
 
     def _reduce(self, holder: dict[str, Any], key: str, path: tuple[object, ...]) -> None:
         """Put what is to be seen of a picture where it stood; what else stood there, such as a name, goes."""
@@ -181,7 +214,7 @@ class Slots:
     def _plain(self, text: str) -> _Text:
         """Add ``text`` as it stands; or, where characters are spelled as escapes, which would hide what they
         spell, with those characters in place: then the text goes out so if something is found in it."""
-        shown = _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
+        shown = _shown(text)
         return _Text(text, self._add(shown), shown)
 
     def _labelled(self, text: str, label: str, name: _Text | None) -> _Text:
@@ -210,6 +243,18 @@ class Slots:
             start, end = match.span("text") if literal else match.span()
             leaves.append((start, end, added))
         self._slots.append(_Document(holder, key, text, leaves))
+
+
+class SignedText(NamedTuple):
+    """A text that goes back as it came: as it is to be looked at, and the nested pairs of its path."""
+
+    text: str
+    path: tuple[object, ...]
+
+    @property
+    def where(self) -> str:
+        """Its path as errors spell it."""
+        return _spell(self.path)
 
 
 class _Text(NamedTuple):
@@ -274,6 +319,11 @@ def _is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def _shown(text: str) -> str:
+    """``text`` with the characters in place that are spelled as escapes in it."""
+    return _ESCAPES.sub(_unescaped, text) if "\\u" in text else text
+
+
 def _unescaped(match: re.Match[str]) -> str:
     try:
         return str(orjson.loads(f'"{match[0]}"'))
@@ -282,18 +332,26 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _refuse(holder: dict[str, Any], key: str, rules: dict[str, Rule], path: tuple[object, ...]) -> None:
-    """Refuse what ``Refuse`` and ``Only`` forbid; of several such fields, name the one that says most."""
+    """Refuse what a rule forbids; of several such fields, name the one that says most."""
     rule, value = rules[key], holder[key]
     if value is None:
         return
+    each = value if type(value) is list else [value]
+    if type(rule) is Never and not any(type(v) is str and v in rule.values for v in each):
+        return
+    if type(rule) is Strings and all(type(v) is str for v in each):
+        return
     if type(rule) is Only:
-        if all(type(v) is str and v in rule.values for v in (value if type(value) is list else [value])):
+        if all(type(v) in (str, bool) and v in rule.values for v in each):
             return
         for name, other in rules.items():
             if type(other) is Refuse and holder.get(name) is not None:
                 key, rule = name, other
-    assert type(rule) in (Refuse, Only)  # noqa: S101
-    raise BadInput(rule.why, source=_spell((path, key)))  # type: ignore[union-attr]
+    assert type(rule) in _FORBIDS  # noqa: S101
+    why: str = rule.why  # type: ignore[union-attr]
+    if type(rule) is Only and type(value) is str:
+        why = rule.others.get(value, why)
+    raise BadInput(why, source=_spell((path, key)))
 
 
 def _spell(path: tuple[object, ...]) -> str:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, TypeAlias
 from masquerade.errors import UpstreamProblem
 from masquerade.mask.restore import Restorer
 from masquerade.wire.endpoint import Restoring
-from masquerade.wire.replies import Step, read_reply, write_reply
+from masquerade.wire.replies import Step, move_offsets, read_reply, write_reply
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
 _MOST_TEXTS = 4096
+_MOST_WAITING = 4 << 20
 
 Tree: TypeAlias = dict[str, Any]
 
@@ -42,6 +43,11 @@ class Kinds(NamedTuple):
     """The object of an event to which it is added what was masked; None for all but the last."""
     number: str = ""
     """The field that numbers the events, if one does."""
+    beside: Callable[[Tree], tuple[Step, ...] | None] = lambda tree: None
+    """The text beside which an event's annotation stands: it waits for that text's end, for until then
+    nobody knows where it will stand."""
+    repeats: bool = False
+    """Whether the last event carries the whole reply once more, so that only its stand-ins are counted."""
 
 
 class _Text(NamedTuple):
@@ -50,6 +56,8 @@ class _Text(NamedTuple):
     """The latest event with a piece of it, whose piece is overwritten when another like it is needed."""
     piece: Piece
     name: bytes
+    waiting: list[tuple[Event, Tree]]
+    """Annotations that stand beside it."""
 
 
 class TypedStream:
@@ -63,7 +71,8 @@ class TypedStream:
         self._exchange, self._kinds = exchange, kinds
         self._events = EventStream()
         self._texts: dict[tuple[Step, ...], _Text] = {}
-        self._shift = 0
+        self._over: dict[tuple[Step, ...], Restorer] = {}  # texts that have ended, for late annotations
+        self._shift = self._next = self._waiting = 0
         self._ready: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
@@ -85,18 +94,24 @@ class TypedStream:
 
     def _event(self, event: Event) -> bytes:
         data = event.data
-        if data is None or not self._exchange.counts:
+        if data is None or self._exchange.passes:
             return encode(event)
         if data == DONE:
             return self._ended(()) + encode(event)
         tree = read_reply(data)
-        piece = self._kinds.piece(tree)
-        if piece is not None:
+        number = tree.get(self._kinds.number)
+        if type(number) is int:
+            self._next = number + self._shift
+        if (piece := self._kinds.piece(tree)) is not None:
             return self._goes_on(event, tree, piece)
+        if (path := self._kinds.beside(tree)) is not None:
+            return self._annotation(event, tree, path)
         prefix = self._kinds.ends(tree)
-        before = b"" if prefix is None else self._ended(prefix, tree)
-        changed = self._exchange.restore_whole(tree)
+        before = b"" if prefix is None else self._ended(prefix)
         holder = self._kinds.told(tree)
+        if holder is not None and self._kinds.repeats:
+            self._exchange.restored = self._exchange.unresolved = 0
+        changed = self._exchange.restore_whole(tree)
         if holder is not None:
             holder["masquerade"] = self._exchange.summary()
         return before + self._sent(event, tree, changed or holder is not None)
@@ -111,32 +126,60 @@ class TypedStream:
         piece.holder[piece.field] = ""
         rest = self._exchange.restore_whole(tree)
         piece.holder[piece.field] = new
-        self._texts[piece.path] = _Text(restorer, tree, piece, event.name)
+        self._texts[piece.path] = _Text(restorer, tree, piece, event.name, known.waiting if known else [])
         if not new and text and not rest:
             self._shift -= 1
             return b""
         return self._sent(event, tree, rest or new != text)
 
-    def _ended(self, prefix: tuple[Step, ...], before: Tree | None = None) -> bytes:
-        """Close the restorers of all texts whose path begins so: what they held, as events."""
-        return b"".join(self._close(prefix, before))
+    def _annotation(self, event: Event, tree: Tree, path: tuple[Step, ...]) -> bytes:
+        text = self._texts.get(path)
+        size = len(event.data or b"")
+        if text is None or self._waiting + size > _MOST_WAITING:
+            changed = self._annotated(tree, self._over.get(path) or (text and text.restorer))
+            return self._sent(event, tree, changed)
+        text.waiting.append((event, tree))
+        self._waiting += size
+        self._shift -= 1
+        return b""
 
-    def _close(self, prefix: tuple[Step, ...], before: Tree | None) -> Iterator[bytes]:
+    def _annotated(self, tree: Tree, restorer: Restorer | None) -> bool:
+        moved = restorer is not None and move_offsets(tree, restorer.moved)
+        return self._exchange.restore_whole(tree) or moved
+
+    def _ended(self, prefix: tuple[Step, ...]) -> bytes:
+        """Close the restorers of all texts whose path begins so: what they held, as events."""
+        return b"".join(self._close(prefix))
+
+    def _close(self, prefix: tuple[Step, ...]) -> Iterator[bytes]:
         for path in [path for path in self._texts if path[: len(prefix)] == prefix]:
-            restorer, tree, piece, name = self._texts.pop(path)
-            rest = self._exchange.close(restorer)
-            if rest:
+            restorer, tree, piece, name, waiting = self._texts.pop(path)
+            if len(self._over) < _MOST_TEXTS:
+                self._over[path] = restorer
+            if rest := self._exchange.close(restorer):
                 piece.holder[piece.field] = rest
-                number = self._kinds.number
-                if number and type(tree.get(number)) is int:
-                    at = before.get(number) if before else None
-                    tree[number] = (at if type(at) is int else tree[number] + 1) + self._shift
-                    self._shift += 1
-                yield encode(Event(write_reply(tree), name))
+                yield self._inserted(tree, name)
+            for event, late in waiting:
+                self._waiting -= len(event.data or b"")
+                self._annotated(late, restorer)
+                yield self._inserted(late, event.name)
+
+    def _numbered(self, tree: Tree) -> bool:
+        """Give an event the next number, if such are numbered; whether it had another."""
+        number, had = self._kinds.number, tree.get(self._kinds.number)
+        if type(had) is not int:
+            return False
+        tree[number] = self._next
+        self._next += 1
+        return bool(had != self._next - 1)
+
+    def _inserted(self, tree: Tree, name: bytes) -> bytes:
+        """An event of ours, which takes the number of the next and moves all later ones."""
+        self._numbered(tree)
+        self._shift += 1
+        return encode(Event(write_reply(tree), name))
 
     def _sent(self, event: Event, tree: Tree, changed: bool) -> bytes:
-        number = self._kinds.number
-        if number and self._shift and type(tree.get(number)) is int:
-            tree[number] += self._shift
-            changed = True
+        """An event of the service's, as it came where nothing in it changed."""
+        changed |= self._numbered(tree)
         return encode(Event(write_reply(tree), event.name)) if changed else encode(event)

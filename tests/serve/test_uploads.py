@@ -1,0 +1,250 @@
+"""Files and batches by the official client, through a real gateway, to a provider that keeps what it got."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from aiohttp import web
+from gateway_rig import Gateway, Service, gateway
+from openai import OpenAI
+
+from masquerade.serve import mirror
+from masquerade.serve.multipart import Begin, Data, Multipart
+
+EMAIL, OTHER, CARD = "ada.lovelace@example.com", "grace@example.org", "4111 1111 1111 1111"
+TOLD = (EMAIL, OTHER, CARD, "Lovelace")
+
+
+class Provider:
+    """Files and batches, as the API reference tells of them; a batch is done at once."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, tuple[dict[str, Any], bytes]] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
+
+    async def __call__(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        *_, what = request.path.split("/v1/", 1)
+        parts = what.split("/")
+        if parts[0] == "files" and request.method == "POST":
+            return web.json_response(self.keep(*self.form(request, body)))
+        if parts[0] == "files" and len(parts) == 1:
+            return web.json_response({"object": "list", "data": [told for told, _ in self.files.values()]})
+        if parts[0] in ("files", "batches") and len(parts) > 1:
+            known: dict[str, Any] = self.files if parts[0] == "files" else self.batches
+            if parts[1] not in known:
+                return web.json_response({"error": {"message": "No such thing"}}, status=404)
+        if parts[0] == "files" and parts[-1] == "content":
+            return web.Response(body=self.files[parts[1]][1], content_type="application/octet-stream")
+        if parts[0] == "files" and request.method == "DELETE":
+            del self.files[parts[1]]
+            return web.json_response({"id": parts[1], "object": "file", "deleted": True})
+        if parts[0] == "files":
+            return web.json_response(self.files[parts[1]][0])
+        if request.method == "POST" and len(parts) == 1:
+            return web.json_response(self.run(json.loads(body)))
+        if len(parts) == 1:
+            return web.json_response({"object": "list", "data": [*self.batches.values()], "has_more": False})
+        return web.json_response(self.batches[parts[1]])
+
+    def form(self, request: web.Request, body: bytes) -> tuple[str, str, bytes]:
+        form = Multipart(request.headers["content-type"].encode())
+        fields: dict[str, bytes] = {}
+        name = filename = ""
+        for event in form.feed(body):
+            if isinstance(event, Begin):
+                name, filename = event.name, event.filename or filename
+                fields[name] = b""
+            elif isinstance(event, Data):
+                fields[name] += event.data
+        form.finish()
+        return fields["purpose"].decode(), filename, fields["file"]
+
+    def keep(self, purpose: str, filename: str, data: bytes) -> dict[str, Any]:
+        told = {
+            "id": f"file-{len(self.files):04}",
+            "object": "file",
+            "bytes": len(data),
+            "created_at": 1,
+            "filename": filename,
+            "purpose": purpose,
+            "status": "processed",
+        }
+        self.files[str(told["id"])] = (told, data)
+        return told
+
+    def run(self, asked: dict[str, Any]) -> dict[str, Any]:
+        out = []
+        for line in self.files[asked["input_file_id"]][1].splitlines():
+            each = json.loads(line)
+            body = json.loads(b"".join(mirror.answer(json.dumps(each["body"]).encode()).pieces))
+            response = {"status_code": 200, "request_id": "r", "body": body}
+            told = {"id": "b", "custom_id": each["custom_id"], "response": response, "error": None}
+            out.append(json.dumps(told, ensure_ascii=False).encode())
+        kept = self.keep("batch_output", "out.jsonl", b"\n".join(out) + b"\n")
+        batch = {
+            "id": f"batch_{len(self.batches)}",
+            "object": "batch",
+            "endpoint": asked["endpoint"],
+            "input_file_id": asked["input_file_id"],
+            "completion_window": "24h",
+            "status": "completed",
+            "created_at": 1,
+            "output_file_id": kept["id"],
+            "metadata": asked.get("metadata"),
+        }
+        self.batches[str(batch["id"])] = batch
+        return batch
+
+
+@pytest.fixture
+def provider(upstream: Service) -> Iterator[Provider]:
+    made = Provider()
+    upstream.reset()
+    upstream.behave = made
+    yield made
+    for value in TOLD:
+        assert value.encode() not in upstream.everything
+
+
+@pytest.fixture(scope="module")
+def shared(upstream: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("home"), upstream=upstream.url, max_body=1 << 20) as running:
+        yield running
+
+
+@pytest.fixture
+def client(shared: Gateway, provider: Provider) -> Iterator[OpenAI]:
+    with OpenAI(base_url=shared.base, api_key="sk-test", max_retries=0) as made:
+        yield made
+
+
+def request(i: int, content: str, **fields: Any) -> dict[str, Any]:
+    body = {"model": "m", "messages": [{"role": "user", "content": content}], **fields}
+    return {"custom_id": f"request-{i}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+def jsonl(*lines: Any) -> bytes:
+    return b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
+
+
+def test_a_batch_goes_out_masked_and_comes_back_whole(client: OpenAI, provider: Provider) -> None:
+    data = jsonl(
+        request(0, f"Mail {EMAIL}"),
+        {**request(1, f"{OTHER}，亲爱的"), "custom_id": f"for {EMAIL}"},
+        request(2, "nothing"),
+        request(3, f"card {CARD}"),
+    )
+    file = client.files.create(file=("Ada Lovelace.jsonl", data), purpose="batch")
+    assert file.filename == "Ada Lovelace.jsonl"
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h",
+        metadata={"owner": EMAIL},
+    )  # fmt: skip
+    assert batch.metadata == {"owner": EMAIL}
+    done = client.batches.retrieve(batch.id)
+    assert done.output_file_id is not None
+    lines = [json.loads(line) for line in client.files.content(done.output_file_id).text.splitlines()]
+    assert [line["custom_id"] for line in lines] == ["request-0", f"for {EMAIL}", "request-2", "request-3"]
+    said = [line["response"]["body"]["choices"][0]["message"]["content"] for line in lines]
+    assert f"Mail {EMAIL}" in said[0] and OTHER in said[1] and "CREDIT_CARD_REDACTED" in said[3]
+    first, *_ = client.files.content(file.id).text.splitlines()
+    assert json.loads(first) == request(0, f"Mail {EMAIL}")
+    assert client.files.retrieve(file.id).filename == "Ada Lovelace.jsonl"
+    assert any(each.filename == "Ada Lovelace.jsonl" for each in client.files.list())
+    assert client.batches.list().data[0].metadata == {"owner": EMAIL}
+    assert client.files.delete(file.id).deleted
+
+
+def test_another_account_restores_nothing(client: OpenAI, shared: Gateway) -> None:
+    file = client.files.create(file=("a.jsonl", jsonl(request(0, f"Mail {EMAIL}"))), purpose="batch")
+    with OpenAI(base_url=shared.base, api_key="sk-other", max_retries=0) as other:
+        assert EMAIL not in other.files.content(file.id).text
+
+
+def test_training_examples_and_texts(client: OpenAI, provider: Provider) -> None:
+    example = {"messages": [{"role": "user", "content": EMAIL}, {"role": "assistant", "content": "ok"}]}
+    kept = client.files.create(file=("a.jsonl", jsonl(example)), purpose="fine-tune")
+    assert client.files.content(kept.id).text == jsonl(example).decode().replace(" ", "")
+    text = f"Dear Ms. Lovelace,\nwrite to {EMAIL}.\n"
+    kept = client.files.create(file=("letter.txt", text.encode()), purpose="assistants")
+    assert client.files.content(kept.id).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "purpose", "where"),
+    [
+        (
+            "a.jsonl",
+            jsonl(request(0, "ok"), request(1, "x", audio={"voice": "v"})),
+            "batch",
+            "line 2: body.audio",
+        ),
+        ("a.jsonl", b"{\n", "batch", "line 1"),
+        ("a.pdf", b"%PDF", "user_data", "file"),
+        ("a.png", b"\x89PNG", "vision", "purpose"),
+        ("a.txt", b"\xff\xfe", "user_data", "file"),
+        (f"{CARD}.jsonl", b"", "batch", "file"),
+        ("a.jsonl", b"x" * (1 << 20) + b"xx", "batch", "file"),
+    ],
+)
+def test_what_cannot_be_masked_is_not_sent(
+    client: OpenAI, provider: Provider, upstream: Service, name: str, data: bytes, purpose: Any, where: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as problem:
+        client.files.create(file=(name, data), purpose=purpose)
+    assert problem.value.param == where
+    assert not upstream.requests and not provider.files
+
+
+def test_a_form_must_say_what_for_first(shared: Gateway, provider: Provider) -> None:
+    answer = httpx.post(shared.base + "/files", files={"file": ("a.jsonl", b"{}")}, trust_env=False)
+    assert answer.status_code == 400 and answer.json()["error"]["param"] == "purpose"
+
+
+def test_a_large_file_takes_no_memory(
+    shared: Gateway, client: OpenAI, provider: Provider, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.jsonl"
+    with path.open("wb") as file:
+        for i in range(20_000):
+            file.write(jsonl(request(i, f"user{i}@example.com wrote: " + "plain words and more. " * 40)))
+    before = resident(shared)
+    with path.open("rb") as file:
+        kept = client.files.create(file=file, purpose="batch")
+    assert resident(shared) - before < 40
+    back = tmp_path / "back.jsonl"
+    with client.files.with_streaming_response.content(kept.id) as answer:
+        answer.stream_to_file(back)
+    assert resident(shared) - before < 60
+    with path.open("rb") as one, back.open("rb") as two:
+        for i, (sent, came) in enumerate(zip(one, two, strict=True)):
+            if i % 997 == 0:
+                assert json.loads(sent) == json.loads(came)
+
+
+def resident(running: Gateway) -> float:
+    """MB."""
+    pages = int(Path(f"/proc/{running.process.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def test_a_store_that_is_not_there_sends_nothing(
+    upstream: Service, provider: Provider, tmp_path: Path
+) -> None:
+    with gateway(tmp_path / "home", upstream=upstream.url, store="redis://127.0.0.1:1/0") as running:
+        answer = httpx.post(
+            running.base + "/files", data={"purpose": "batch"}, trust_env=False,
+            files={"file": ("a.jsonl", jsonl(request(0, f"Mail {EMAIL}")))},
+        )  # fmt: skip
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "store_unavailable"
+        assert not upstream.requests
+        upstream.behave = None
+        assert EMAIL in running.chat(f"Mail {EMAIL}").content  # what needs no store goes on
