@@ -320,3 +320,28 @@ def test_the_client_of_openai_waits_and_tries_again(upstream: Service, tmp_path:
         page = running.get("/metrics").body.decode()
     assert 'masquerade_limited_total{reason="requests"}' in page
     assert all(EMAIL not in json.dumps(json.loads(seen.body)) for seen in upstream.requests)
+
+
+def test_each_api_is_told_in_its_own_words(tmp_path: Path) -> None:
+    asked = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+    with gateway(tmp_path, requests_per_minute=1) as running:
+        assert running.post("/v1/messages", asked).status == 200
+        refused = running.post("/v1/messages", asked)
+    assert refused.status == 429
+    assert refused.json["type"] == "error"
+    assert refused.json["error"]["type"] == "rate_limit_error"
+    assert int(refused.headers["retry-after"]) > 0
+
+
+def test_files_have_a_limit_of_their_own() -> None:
+    limited = quotas(Clock(), max_body=100, bytes_per_minute=10_000, requests_per_minute=2)
+    limited.use({"a": Limits(max_body=10)})
+    ticket = limited.enter("a", 5_000, file=True)
+    assert ticket.max_body is None
+    ticket.close(5_000)
+    with pytest.raises(Refusal):
+        limited.enter("a", 5_000)
+    limited.enter("a", 20_000, file=True).close(20_000)
+    with pytest.raises(Refusal) as refused:
+        limited.enter("a", file=True)
+    assert refused.value.code == "rate_limited"

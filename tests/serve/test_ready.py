@@ -265,3 +265,19 @@ def test_it_ends_with_its_terminal(tmp_path: Path, workers: str) -> None:
         process.wait(WAIT)
     finally:
         process.kill()
+
+
+# What it needs outside the process
+
+
+def test_a_store_that_is_not_there_is_told(upstream: Service, tmp_path: Path) -> None:
+    with gateway(tmp_path, upstream=upstream.url, store=str(tmp_path / "store.db")) as running:
+        told = running.get("/readyz")
+        assert (told.status, told.json["store"]) == (200, "ok")
+    with gateway(tmp_path, upstream=upstream.url, store="redis://127.0.0.1:9/0") as running:
+        told = running.get("/readyz")
+        assert (told.status, told.json["status"]) == (503, "not ready")
+        assert told.json["store"] not in ("ok", "")
+        assert "127.0.0.1" not in told.body.decode()
+        assert running.get("/healthz").status == 200
+        assert running.chat("hello").status == 200  # it needs no store
