@@ -66,7 +66,6 @@ def test_under_load_every_request_is_under_one_policy(
     """Fifty flips; each reply says under which policy it was, and all of it must be."""
     upstream.reset()
     versions: dict[str, int] = dict.fromkeys(VERSIONS, 0)
-    over = asyncio.Event
 
     async def ask(session: aiohttp.ClientSession, running: Gateway, done: asyncio.Event, i: int) -> None:
         while not done.is_set():
@@ -92,7 +91,7 @@ def test_under_load_every_request_is_under_one_policy(
             versions[version] += 1
 
     async def load(running: Gateway) -> None:
-        done = over()
+        done = asyncio.Event()
         async with aiohttp.ClientSession() as session:
             asking = [asyncio.ensure_future(ask(session, running, done, i)) for i in range(6)]
             for flip in range(50):
@@ -174,6 +173,18 @@ def test_without_watching_only_the_signal_counts(upstream: Service, tmp_path: Pa
         assert in_force(running) == Policy.parse(TOKENS).version
         running.process.send_signal(signal.SIGHUP)
         until(lambda: in_force(running) == Policy.parse(REDACTS).version, "it was not taken")
+
+
+def test_the_playground_shows_the_policy_in_force(upstream: Service, tmp_path: Path, policy: Path) -> None:
+    with gateway(tmp_path, upstream=upstream.url, policy=policy) as running:
+
+        def masked() -> str:
+            return str(running.post("/playground/mask", {"text": f"mail {EMAIL}"}).json["masked"])
+
+        assert "REDACTED" not in masked()
+        put(policy, REDACTS)
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: masked() == "mail [EMAIL_REDACTED]", "it shows the old one")
 
 
 def test_client_keys_are_read_anew(upstream: Service, tmp_path: Path) -> None:
