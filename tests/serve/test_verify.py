@@ -19,7 +19,7 @@ from masquerade.serve.gateway import ENDPOINTS
 from masquerade.serve.planting import base, fields, requests
 from masquerade.serve.settings import Settings
 from masquerade.wire.exchange import Exchange, alias_under
-from masquerade.wire.rules import DEEP, TEXT
+from masquerade.wire.rules import DEEP, PASS, TEXT
 
 KEY = Key.generate()
 
@@ -105,7 +105,9 @@ def test_every_field_of_every_endpoint_takes_its_canaries(masker: Masker, path: 
                 continue
             assert not any(got_through(canary, [sent]) for canary in canaries), field.name
     media = getattr(endpoint, "media", "")
-    assert media or refusals == []
+    # Some names lead to what a service keeps, and a sentence leads nowhere.
+    names = {field.name for field in found if field.rule is PASS}
+    assert media or {name for name, _ in refusals} <= names
 
 
 @pytest.mark.parametrize("path", sorted(ENDPOINTS))

@@ -30,6 +30,7 @@ from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
 from masquerade.serve.callers import Callers, Who, read_clients
 from masquerade.serve.clients import Clients
+from masquerade.serve.kept import KeptRoutes
 from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
@@ -100,10 +101,11 @@ class Gateway:
         self._running = 0
         self._tracer = tracer(settings)
         self._room = Room(settings.max_held, settings.threads)
-        self._relay = Relay(settings, self._upstreams, self._metrics, self._recogniser)
         self._memory = Memory(settings, self._key)
         if settings.store is not None:
             self.ready.register("store", lambda: self._memory.store().check())
+        self._relay = Relay(settings, self._upstreams, self._metrics, self._memory, self._recogniser)
+        self._kept = KeptRoutes(self._relay)
         by_path = {path: each for path, each in ENDPOINTS.items() if each.api == "openai" and not each.media}
         self._uploads = Uploads(settings, self._upstreams, self._memory.store, self._metrics, by_path)
         self._trial = (
@@ -188,6 +190,8 @@ class Gateway:
         known = _ROUTES.get(call.path)
         if known is None and self._uploads.has(call.path):
             known = ("files", call.method)
+        if known is None and self._kept.has(call.path):
+            known = ("kept", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
@@ -211,15 +215,18 @@ class Gateway:
                 "the gateway is about to stop: try again",
                 headers=[(b"retry-after", b"1"), (b"connection", b"close")],
             )
-        if call.api not in self._upstreams and (endpoint is not None or call.route in ("models", "files")):
+        if call.api not in self._upstreams and (
+            endpoint is not None or call.route in ("models", "files", "kept")
+        ):
             option = self._settings.services[call.api].name
             raise Refusal(404, "no_upstream", f"no service is known for this API: start with --{option} URL")
         if endpoint is not None:
             who = self._admit(call)
             await self._relay.carry(call, endpoint, who, self._tenants.of(who.tenant))
-        elif call.route == "files":
-            who = self._admit(call, file=True)
-            await self._uploads.serve(call, who, self._tenants.of(who.tenant))
+        elif call.route in ("files", "kept"):
+            who = self._admit(call, file=call.route == "files")
+            room = self._uploads if call.route == "files" else self._kept
+            await room.serve(call, who, self._tenants.of(who.tenant))
         elif call.route == "pictures" and self._recogniser is not None:
             await self._pictures(call, self._recogniser)
         elif call.route == "models":

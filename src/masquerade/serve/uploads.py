@@ -51,7 +51,17 @@ _TEXT_NAMES = re.compile(
 )
 _PURPOSE = re.compile(r"[a-z_\-]{1,32}")
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,128}")
-_QUERY = ("after", "before_id", "after_id", "limit", "order", "purpose")
+_QUERY = (
+    "after",
+    "before",
+    "include",
+    "include[]",
+    "limit",
+    "order",
+    "purpose",
+    "starting_after",
+    "stream",
+)
 _ROUTE = re.compile(
     r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
 )
@@ -64,7 +74,7 @@ _METHODS: dict[tuple[str, bool, str | None], tuple[str, ...]] = {
     ("batches", True, "cancel"): ("POST",),
 }
 """By what is asked for, whether one is named, and what is to be done with it."""
-_WORD = re.compile(r"[A-Za-z0-9_\-]{1,128}")
+_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _NAMES = Written(
     frozenset({"id", "object", "purpose", "status", "type", "role", "model", "url", "endpoint", "data_type"})
 )

@@ -61,6 +61,17 @@ class Stream(Protocol):
         ...
 
 
+class Kept(NamedTuple):
+    """What a service keeps of an address's conversations, so that a later request goes on from an id."""
+
+    refers: Callable[[dict[str, Any]], tuple[str, ...]]
+    """The ids that a request goes on from."""
+    keeps: Callable[[dict[str, Any]], bool]
+    """Whether the service keeps a request, and its reply."""
+    names: Callable[[dict[str, Any]], str | None]
+    """The id by which a later request goes on from a reply, or from an event of its stream."""
+
+
 class Endpoint(NamedTuple):
     """What ``exchange.py`` must know of one address."""
 
@@ -84,6 +95,8 @@ class Endpoint(NamedTuple):
     restored. Such a reply passes as it comes."""
     query: tuple[str, ...] = ()
     """Parts of a query string that go on; no other does."""
+    kept: Kept | None = None
+    """None where the service keeps nothing that a later request could need."""
     seen: dict[str, Rule] | None = None
     """The rules of a request to a service that is shown pictures, once they are reduced."""
 

@@ -9,7 +9,7 @@ same, because they are computed from the tenant's key.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,8 +50,9 @@ class Exchange:
     counts by kind (``masked`` and ``redacted``) and ``unresolved``, the number of damaged or unknown tokens
     that were left as they are. If nothing was found, a reply passes byte for byte.
 
-    ``known`` are the surrogates of earlier turns, where the service keeps a conversation and its history is
-    not in the request: a reply to it is restored by them too, and no new one is taken for one of them.
+    ``recall`` gives the surrogates of earlier turns, where the service keeps a conversation and its history
+    is not in the request, by the ids from which the request goes on: they restore too, and nothing new is
+    given a stand-in that stands for something else there.
 
     Raises:
         BadInput: not such a request, or a part of it cannot be masked, or what was found could not come
@@ -67,16 +68,27 @@ class Exchange:
         *,
         alias: Callable[[str], str] | None = None,
         picture: Callable[[str], str] | None = None,
-        known: Iterable[Surrogate] = (),
+        recall: Callable[[Sequence[str]], Iterable[Surrogate]] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.written = endpoint.written
         tree = _read(body)
         endpoint.needs(tree)
+        said = tree.get("safety_identifier") or tree.get("user")
+        self.subject: str | None = said if type(said) is str else None
+        """Whom the request is said to be about, as the client names them; it does not leave."""
         rules = endpoint.seen if picture is not None and endpoint.seen else endpoint.request
         slots = Slots(tree, rules, alias, picture)
         _check_names(masker, slots.names)
-        book = _Known(known)
+        self.refers: tuple[str, ...] = endpoint.kept.refers(tree) if endpoint.kept else ()
+        """Ids of what the service keeps, from which this request goes on."""
+        self.keeps: bool = endpoint.kept is not None and endpoint.kept.keeps(tree)
+        """Whether the service keeps this request and its reply."""
+        self.name: str | None = None
+        """The id of the reply, once it was seen, where the service keeps it."""
+        if self.refers and recall is None:
+            raise BadInput("what the service keeps of earlier requests is not known here; send all of it")
+        book = _Known(recall(self.refers) if recall is not None and self.refers else ())
         masked = _masked(masker, slots, partial(_read, body), tree, book if book.surrogates else None)
         if endpoint.media and masked.counts:
             raise BadInput(endpoint.media)
@@ -125,6 +137,8 @@ class Exchange:
 
     def restore_whole(self, tree: dict[str, Any]) -> bool:
         """Restore every text of a complete reply in place; whether anything changed."""
+        if self.keeps and self.name is None and self.endpoint.kept is not None:
+            self.name = self.endpoint.kept.names(tree)
         beside: dict[tuple[Step, ...], Restorer] = {}
 
         def restore(path: tuple[Step, ...], text: str) -> str:
@@ -159,11 +173,41 @@ class Exchange:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
 
 
+class Later(Exchange):
+    """A reply that the service kept, asked for later: restored by what is ``known`` of its conversation."""
+
+    def __init__(self, endpoint: Endpoint, known: Iterable[Surrogate]) -> None:
+        book = _Known(known)
+        self.endpoint, self.written = endpoint, endpoint.written
+        self.subject, self.refers, self.keeps, self.name = None, (), False, None
+        self.surrogates = ()
+        self._lexicon = Lexicon(book.surrogates.values())
+        self._json_content = False
+        self.request, self.stream = b"", False
+        self.counts, self.redacted = {}, {}
+        self.passes = not book.surrogates
+        self.restored = self.unresolved = 0
+
+    def restore_whole(self, tree: dict[str, Any]) -> bool:
+        """See :class:`Exchange`. What was asked for is in the reply itself."""
+        said = tree.get("response", tree)
+        if type(said) is dict and "text" in said:
+            self._json_content = self.endpoint.wants_json(said)
+        return super().restore_whole(tree)
+
+
 class _Known:
     """The surrogates of a conversation, by their needles: a :class:`~masquerade.mask.text.Book`."""
 
     def __init__(self, surrogates: Iterable[Surrogate]) -> None:
-        self.surrogates = {surrogate.needle: surrogate for surrogate in surrogates}
+        self.surrogates: dict[str, Surrogate] = {}
+        twice: set[str] = set()
+        for surrogate in surrogates:
+            other = self.surrogates.setdefault(surrogate.needle, surrogate)
+            if other.original != surrogate.original:
+                twice.add(surrogate.needle)
+        for needle in twice:  # it stands for two, so it tells neither
+            del self.surrogates[needle]
 
     def get(self, needle: str) -> Surrogate | None:
         return self.surrogates.get(needle)
