@@ -47,6 +47,7 @@ _BASE: dict[str, Any] = {
     "input": "hello",
     "prompt": "hello",
     "voice": "alloy",
+    "store": False,
 }
 """What requests of all endpoints cannot be without; an endpoint takes of it what its table names."""
 
