@@ -129,6 +129,11 @@ class Trial:
         """Whether the page has a file at ``path``."""
         return path in self._assets
 
+    def use(self, policy: Policy, finders: Sequence[Finder]) -> None:
+        """From now on this policy is tried."""
+        self._policy, self._finders = policy, finders
+        self._variants.clear()
+
     async def page(self, call: Call) -> None:
         """Answer with one of the page's files."""
         kind, body = self._assets[call.path]
