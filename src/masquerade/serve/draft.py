@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
-from masquerade.errors import Blocked, PolicyProblem
+from masquerade.errors import Blocked, MasqueradeError, PolicyProblem
 from masquerade.keys import Key
 from masquerade.mask.policy import (
     DEFAULT_FATES,
@@ -37,7 +37,7 @@ Weakness: TypeAlias = dict[str, str]
 """In what a draft is weaker: ``{"what": "fate", "name": "EMAIL"}``."""
 
 
-class Weaker(Exception):
+class Weaker(MasqueradeError):
     """A draft leaves something in these texts that the policy in force masks."""
 
 

@@ -51,8 +51,8 @@ Fates: TypeAlias = tuple[tuple[str, Fate], ...]
 _MOST_FATES = 100
 _MOST_MESSAGES = 200
 _REPLY_FACTOR = 4
-_PACE = 0.012
-_PACED = 160
+_PACE = 0.008
+_PACED = 100
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
 _PAGE_HEADERS: tuple[Header, ...] = (
     (b"content-security-policy", playground.CONTENT_SECURITY_POLICY.encode()),

@@ -186,6 +186,7 @@ function conclude(took) {
   if (answer.cut === "error" && !answer.reply) state.problem = { pane: "answered", name: "upstream", detail: answer.said };
   if (state.problem) state.answer = null;
   show();
+  for (const pane of ["answered", "back"]) panes[pane].scrollTop = 0; // to be read beside what was asked
   announce(answer.cut ? cutWords(answer) : state.words.answerHere);
   return undefined;
 }
