@@ -39,9 +39,9 @@ _IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]*")
 """All of a text: what a field or a file is called, and nobody unless it is the name of somebody."""
 _FIELDS = frozenset(
     (
-        "bond bud cash chase clay cliff cookie dash dev field fields fox frame gene grant hash key kit lane mark "
-        "max min page pike pier ray reason rice rose sierra skip sky sol stage stone sum token tokens tree "
-        "urban van wood"
+        "bond bud cash chase clay cliff cookie dash dev field fields fox frame gene grant hash key kit lane "
+        "mark max min page pike pier ray reason rice rose sierra skip sky sol stage stone sum token tokens "
+        "tree urban van wood"
     ).split()
 )
 """Such texts that programs use for themselves more than for anybody, though they are names."""

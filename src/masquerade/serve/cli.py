@@ -3,7 +3,8 @@
 Exit codes, the same for every verb (after sysexits.h where it has one):
 
     0    done
-    1    find --exit-code: something was found; mask: the policy blocks this text
+    1    find --exit-code: something was found; mask: the policy blocks this text;
+         verify: something got through that the policy does not keep
     2    the command line is wrong
     65   the input is malformed; a vault, masked array, package or journal was changed; a package is outdated
     66   the input cannot be read
@@ -33,7 +34,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from masquerade.errors import (
     BadInput,
@@ -71,6 +72,9 @@ from masquerade.serve.landing import Landing, alone
 from masquerade.serve.options import Run, parser_of
 from masquerade.serve.source import Source, Unreadable, Usage
 from masquerade.serve.vault import Vault
+
+if TYPE_CHECKING:
+    from masquerade.serve.settings import Settings
 
 _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (Unreadable, 66),
@@ -487,12 +491,23 @@ def _report_record(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace) -> int:
     from masquerade.serve.gateway import serve
+
+    serve(_settings(args))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from masquerade.serve import verify
+
+    return verify.run(args, _settings(args))
+
+
+def _settings(args: argparse.Namespace) -> Settings:
     from masquerade.serve.settings import Settings
 
     known = {field.name for field in dataclasses.fields(Settings)}
     told = {name: value for name, value in vars(args).items() if name in known and value is not None}
-    serve(Settings(**told))
-    return 0
+    return Settings(**told)
 
 
 def _mailbox(args: argparse.Namespace) -> int:
@@ -632,6 +647,7 @@ _VERBS: dict[str, Run] = {
     "keys": _keys,
     "train": _train,
     "serve": _serve,
+    "verify": _verify,
     "report": _report_record,
     "mailbox": _mailbox,
     "join": _join,

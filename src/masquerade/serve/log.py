@@ -15,7 +15,8 @@ from masquerade.serve.call import Call
 
 Form = Literal["json", "text", "off"]
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that are told by their name; others could be anything."""
 
 
 def request(form: Form, call: Call) -> None:
@@ -31,7 +32,7 @@ def request(form: Form, call: Call) -> None:
         "time": round(time(), 3),
         "id": call.id,
         "route": call.route,
-        "method": call.method if call.method in _METHODS else "other",
+        "method": call.method if call.method in METHODS else "other",
         "status": status,
         "bytes_in": call.bytes_in,
         "bytes_out": call.bytes_out,
@@ -65,6 +66,14 @@ def started(form: Form, address: str, upstream: str, workers: int) -> None:
     elif form == "json":
         told = {"time": round(time(), 3), "event": "started", "address": address, "upstream": upstream}
         _write({**told, "workers": workers})
+
+
+def event(form: Form, name: str, **facts: Any) -> None:
+    """Write that something happened to the gateway itself."""
+    if form == "text":
+        _line(" ".join([name, *(f"{fact}={told}" for fact, told in facts.items())]))
+    elif form == "json":
+        _write({"time": round(time(), 3), "event": name, **facts})
 
 
 def quiet_others() -> None:

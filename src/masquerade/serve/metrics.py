@@ -25,7 +25,7 @@ class Metrics:
     """The counters of one process; :meth:`page` adds up those of all workers."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = own = CollectorRegistry()
@@ -44,6 +44,19 @@ class Metrics:
         )
         self._upstream = Histogram(
             name + "upstream_seconds", "Time from sending to the reply's end", buckets=_SECONDS, registry=own
+        )
+        self._limited = Counter(
+            name + "limited", "Requests refused by a limit of their tenant", ("reason",), registry=own
+        )
+        self._reloads = Counter(
+            name + "reloads", "Files read anew while running", ("what", "outcome"), registry=own
+        )
+        self._stale = Gauge(
+            name + "stale",
+            "Whether a file says something else than what is in force",
+            ("what",),
+            registry=own,
+            multiprocess_mode="mostrecent",
         )
         self._in, self._out = self._bytes.labels("in"), self._bytes.labels("out")
 
@@ -69,6 +82,15 @@ class Metrics:
             self._restored.inc(restored)
         if unresolved:
             self._unresolved.inc(unresolved)
+
+    def limited(self, reason: str) -> None:
+        """Count a request that a limit refused."""
+        self._count(self._limited, reason)
+
+    def reloaded(self, what: str, outcome: str) -> None:
+        """Count a file that was read anew, and ``taken`` or ``refused``."""
+        self._count(self._reloads, what, outcome)
+        self._stale.labels(what).set(outcome == "refused")
 
     def page(self) -> bytes:
         """The text that Prometheus reads."""

@@ -93,6 +93,12 @@ def parser_of(verbs: Mapping[str, Run], codes: str) -> argparse.ArgumentParser:
     _keys_parser(verb("keys", "show, make, rotate and hand out keys"))
     _train_parser(verb("train", "train on private data, and hand the model over sealed, by a recipe"))
     _serve_parser(verb("serve", "run the gateway that OpenAI clients talk through"))
+    verify = verb("verify", "plant made-up values in a gateway of these settings, and tell what got through")
+    _serve_parser(verify)
+    verify.add_argument(
+        "--endpoint", action="append", default=[], metavar="NAME", help="only this one, as chat; repeatable"
+    )
+    verify.add_argument("--json", action="store_true", help="print one JSON object")
     _report_parser(
         verb("report", "make the record that a regulator asks for, or prove that the journal is whole")
     )
@@ -352,8 +358,17 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         help="who may use this gateway: see  masquerade keys client",
     )
     add("--policy", type=Path, metavar="FILE", help="what becomes of each kind")
+    add(
+        "--no-watch",
+        action="store_true",
+        default=None,
+        help="read changed files (policy, client keys) at SIGHUP only",
+    )
     add("--workers", type=int, metavar="N", help="processes (default: 1)")
     add("--max-body", type=int, metavar="BYTES", help="largest request (default: 32 MiB)")
+    add("--requests-per-minute", type=int, metavar="N", help="of one tenant (default: as many as it likes)")
+    add("--bytes-per-minute", type=int, metavar="N", help="the same for bodies that it sends")
+    add("--max-concurrent", type=int, metavar="N", help="requests of one tenant at a time")
     add("--max-upload", type=int, metavar="BYTES", help="largest file (default: 512 MiB)")
     add("--store", metavar="PLACE", help="the sealed store: a file, or redis://... (default: beside the key)")
     add("--max-held", type=int, metavar="BYTES", help="of all requests of one process (default: 256 MiB)")
@@ -363,6 +378,13 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--idle-timeout", type=float, metavar="SECONDS", help="silence of the upstream (default: 120)")
     add("--grace", type=float, metavar="SECONDS", help="for running replies when told to stop (default: 30)")
     add("--log", choices=("json", "text", "off"), help="default: json")
+    add("--otel", metavar="URL", help="an OpenTelemetry collector to send traces to (OTLP over HTTP)")
+    add(
+        "--trace-upstream",
+        action="store_true",
+        default=None,
+        help="tell the service each request's traceparent, by which requests can be linked",
+    )
     add(
         "--trust-tenant-header",
         action="store_true",

@@ -54,7 +54,8 @@ class Relay:
             Gone: the client hung up.
         """
         body = await call.read(self._settings.max_body, self._settings.idle_timeout)
-        exchange = await self._mask(call, endpoint, tenant, body)
+        with call.phase("mask"):
+            exchange = await self._mask(call, endpoint, tenant, body)
         call.stream = exchange.stream
         conversation = None
         if exchange.keeps:
@@ -121,13 +122,15 @@ class Relay:
         try:
             shown = [*reply.headers, *_told(exchange, tenant)]
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
-                await self._stream(call, exchange, reply, shown, thread)
+                with call.phase("restore"):
+                    await self._stream(call, exchange, reply, shown, thread)
             elif 200 <= reply.status < 300 and exchange.endpoint.media:
                 await _as_it_comes(call, reply, shown)
             else:
                 body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
                 call.upstream_seconds = perf_counter() - started
-                status, body = await self._restored(call, exchange, reply.status, body)
+                with call.phase("restore"):
+                    status, body = await self._restored(call, exchange, reply.status, body)
                 await thread.link(call, exchange)
                 if status >= 400:
                     call.code = "upstream_error"
@@ -135,6 +138,7 @@ class Relay:
         finally:
             reply.close()
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
+            call.phases.append(("upstream", started, started + call.upstream_seconds))
             self._metrics.replied(call.upstream_seconds, exchange.restored, exchange.unresolved)
 
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:

@@ -119,15 +119,20 @@ class Trial:
         recogniser: Recogniser | None = None,
     ) -> None:
         self._settings, self._upstream, self._credentials = settings, upstream, credentials
-        self._recogniser = recogniser
-        file = read(settings.policy) if settings.policy else None
-        self._drafts = Drafts(key, policy, finders, file, private=settings.loopback)
+        self._key, self._recogniser = key, recogniser
+        self.use(policy, finders)
         self._mirror = Mirror()
         self._assets = playground.assets()
 
     def has(self, path: str) -> bool:
         """Whether the page has a file at ``path``."""
         return path in self._assets
+
+    def use(self, policy: Policy, finders: Sequence[Finder]) -> None:
+        """From now on this policy, whose file the settings name, is the one in force."""
+        told = self._settings
+        file = read(told.policy) if told.policy else None
+        self._drafts = Drafts(self._key, policy, finders, file, private=told.loopback)
 
     async def page(self, call: Call) -> None:
         """Answer with one of the page's files."""
