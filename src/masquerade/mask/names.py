@@ -165,7 +165,7 @@ class Names:
         found there.
         """
         text = plain.text
-        if not text or text.isspace() or (_IDENTIFIER.fullmatch(text) and not self._is_name(text)):
+        if not text or text.isspace() or self._is_field(text):
             return []
         places, scores = self._scored(text)
         found = [
@@ -187,7 +187,13 @@ class Names:
         """Where in any of ``texts``, in plain form, the ``names`` found in each and their parts stand too,
         outside of what is ``taken`` there."""
         more = elsewhere(texts, names, taken, self._is_ordinary)
-        return [_titled(*of) if of[2] else [] for of in zip(texts, taken, more, strict=True)]
+        return [
+            _titled(text, own, new) if new and not self._is_field(text) else []
+            for text, own, new in zip(texts, taken, more, strict=True)
+        ]
+
+    def _is_field(self, text: str) -> bool:
+        return bool(_IDENTIFIER.fullmatch(text)) and not self._is_name(text)
 
     def _lists(self, form: str) -> int:
         hashed = np.uint32(words.entry(form))  # of another type, all of the list is copied to compare
