@@ -102,7 +102,10 @@ class Relay:
         finally:
             reply.close()
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
-            self._metrics.replied(call.upstream_seconds, exchange.restored, exchange.unresolved)
+            call.withheld = exchange.withheld
+            self._metrics.replied(
+                call.upstream_seconds, exchange.restored, exchange.unresolved, exchange.withheld
+            )
 
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:

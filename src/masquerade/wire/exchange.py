@@ -23,11 +23,12 @@ from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masked, Masker
 from masquerade.wire import openai
 from masquerade.wire.endpoint import Endpoint, Stream
-from masquerade.wire.replies import Step, escape_json, read_reply, restore_texts, write_reply
+from masquerade.wire.replies import CALLED_WITH, Step, escape_json, read_reply, restore_texts, write_reply
 from masquerade.wire.signed import PROVEN, check_signed
 from masquerade.wire.slots import Slots
 
 _ALIAS_BYTES = 15
+_MOST_CALLS = 4096
 _ANNOTATED = ("content", "text")
 
 
@@ -48,7 +49,9 @@ class Exchange:
 
     What the client gets besides the restored text: where something was found, a ``masquerade`` field with
     counts by kind (``masked`` and ``redacted``) and ``unresolved``, the number of damaged or unknown tokens
-    that were left as they are. If nothing was found, a reply passes byte for byte.
+    that were left as they are. ``withheld`` is there if not empty: stand-ins that were left because they
+    would have gone to somebody outside, in a ``link`` (see ``mask.guard``) or in the call of a ``tool``
+    whose policy forbids it. If nothing was found, a reply passes byte for byte.
 
     ``known`` are the surrogates of earlier turns, where the service keeps a conversation and its history is
     not in the request: a reply to it is restored by them too, and no new one is taken for one of them.
@@ -83,6 +86,9 @@ class Exchange:
         self.surrogates: tuple[Surrogate, ...] = masked.surrogates
         """What this request's reply, and those of later turns, are restored by besides what was known."""
         self._lexicon = Lexicon(book.surrogates.values()) if book.surrogates else masked.lexicon
+        self._guard = masked.guard_of(self._lexicon)
+        self._replies = masker.policy.replies
+        self._tools: dict[tuple[Step, ...], str] = {}
         self._json_content = endpoint.wants_json(tree)
         self.request: bytes = _written(tree)
         self.stream: bool = tree.get("stream") is True
@@ -96,6 +102,8 @@ class Exchange:
         """Stand-ins that the reply held and that were replaced by their originals."""
         self.unresolved = 0
         """What looks like a stand-in of ours in the reply but is damaged or unknown: left as it is."""
+        self.withheld: dict[str, int] = {}
+        """Stand-ins that were left because they would have gone to somebody outside: ``link``, ``tool``."""
 
     def summary(self) -> dict[str, Any]:
         """What the client is told: counts only."""
@@ -104,7 +112,8 @@ class Exchange:
             for kind, fates in self.counts.items()
             if (rest := {fate: n for fate, n in fates.items() if fate != "redact"})
         }
-        return {"masked": masked, "redacted": self.redacted, "unresolved": self.unresolved}
+        told = {"masked": masked, "redacted": self.redacted, "unresolved": self.unresolved}
+        return told | {"withheld": dict(self.withheld)} if self.withheld else told
 
     def reply(self, body: bytes) -> bytes:
         """The restored JSON reply; an error's body is restored the same way.
@@ -123,12 +132,15 @@ class Exchange:
         """A restorer for one event stream."""
         return self.endpoint.stream(self)
 
-    def restore_whole(self, tree: dict[str, Any]) -> bool:
-        """Restore every text of a complete reply in place; whether anything changed."""
+    def restore_whole(self, tree: dict[str, Any], of: tuple[Step, ...] = ()) -> bool:
+        """Restore every text of a complete reply in place, or of an event that is about the text at the path
+        ``of``; whether anything changed."""
         beside: dict[tuple[Step, ...], Restorer] = {}
+        tool = _tool_at(of, self._tools)
+        tools: dict[tuple[Step, ...], str] = {} if tool is None else {(): tool}
 
         def restore(path: tuple[Step, ...], text: str) -> str:
-            restorer = self.restorer(path)
+            restorer = self._restorer(path, tools)
             restored = restorer.restore(text)
             self._count(restorer)
             if path[-1] in _ANNOTATED:
@@ -138,12 +150,28 @@ class Exchange:
         def move(path: tuple[Step, ...], offset: int) -> int:
             return beside[path].moved(offset) if path in beside else offset
 
-        return restore_texts(tree, restore, self.written, (), move)
+        return restore_texts(tree, restore, self.written, (), move, tools.__setitem__)
+
+    def called(self, path: tuple[Step, ...], tool: str) -> None:
+        """The texts whose paths begin so are a call of ``tool``."""
+        if self._replies.tools and (path in self._tools or len(self._tools) < _MOST_CALLS):
+            self._tools[path] = tool
 
     def restorer(self, path: tuple[Step, ...]) -> Restorer:
         """A restorer for the text at ``path`` of the reply, escaping for JSON where that text is JSON."""
-        escape = self.endpoint.is_json(path, self._json_content)
-        return Restorer(self._lexicon, escape_json if escape else None)
+        return self._restorer(path, self._tools)
+
+    def _restorer(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> Restorer:
+        escape = escape_json if self.endpoint.is_json(path, self._json_content) else None
+        withhold = bool(self._replies.tools) and self._is_forbidden(path, tools)
+        return Restorer(self._lexicon, escape, self._guard, withhold=withhold)
+
+    def _is_forbidden(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> bool:
+        """Whether the policy withholds what stands at this path, since it is in the call of a tool."""
+        tool = _tool_at(path, tools)
+        if tool is None and not (self.endpoint.is_json(path, False) or CALLED_WITH.intersection(path)):
+            return False
+        return self._replies.tool(tool) == "withhold"
 
     def close(self, restorer: Restorer) -> str:
         """The last text of a restorer, its counts added to this exchange's."""
@@ -153,10 +181,21 @@ class Exchange:
 
     def _count(self, restorer: Restorer) -> None:
         self.restored += restorer.restored
+        if restorer.withheld:
+            where = "tool" if restorer.forbids else "link"
+            self.withheld[where] = self.withheld.get(where, 0) + restorer.withheld
         self.unresolved += restorer.unresolved
 
     def __repr__(self) -> str:
         return f"Exchange(counts={self.counts}, redacted={self.redacted}, stream={self.stream})"
+
+
+def _tool_at(path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> str | None:
+    """The tool whose call a text at this path belongs to."""
+    for i in range(len(path), -1, -1) if tools else ():
+        if (tool := tools.get(path[:i])) is not None:
+            return tool
+    return None
 
 
 class _Known:
