@@ -38,6 +38,9 @@ CALLED_WITH = frozenset({"arguments", "input", "action", "operation", "code"})
 """What holds that with which a tool is called."""
 
 
+_NAMED = frozenset({"function_call", "custom_tool_call", "mcp_call"})
+
+
 def tool_of(node: dict[str, Any]) -> str | None:
     """The tool that an object of a reply calls; None if it calls none.
 
@@ -48,7 +51,8 @@ def tool_of(node: dict[str, Any]) -> str | None:
     name, kind = node.get("name"), node.get("type")
     if type(name) is str and name:
         return name
-    return kind.removesuffix("_call") if type(kind) is str and kind.endswith("_call") else None
+    its_own = type(kind) is str and kind.endswith("_call") and kind not in _NAMED
+    return str(kind).removesuffix("_call") if its_own else None
 
 
 def restore_texts(
