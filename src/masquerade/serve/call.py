@@ -65,6 +65,7 @@ class Call:
         "tenant",
         "ticket",
         "upstream_seconds",
+        "withheld",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
@@ -82,6 +83,7 @@ class Call:
         self.status = self.bytes_in = self.bytes_out = 0
         self.mask_seconds = self.upstream_seconds = 0.0
         self.counts: Mapping[str, Mapping[str, int]] = {}
+        self.withheld: Mapping[str, int] = {}
         self.tenant = self.code = ""
         self.stream = self.gone = self.done = False
         self.most: int | None = None

@@ -26,7 +26,8 @@ def request(form: Form, call: Call) -> None:
     status, ms = call.status or 499, (perf_counter() - call.started) * 1000
     if form == "text":
         found = " ".join(f"{kind}={sum(fates.values())}" for kind, fates in call.counts.items())
-        _line(f"{status} {call.route} {ms:.1f} ms {call.code} {found}".rstrip())
+        withheld = "".join(f" withheld:{where}={n}" for where, n in call.withheld.items())
+        _line(f"{status} {call.route} {ms:.1f} ms {call.code} {found}{withheld}".rstrip())
         return
     record: dict[str, Any] = {
         "time": round(time(), 3),
@@ -45,6 +46,8 @@ def request(form: Form, call: Call) -> None:
         record["ms_mask"] = round(call.mask_seconds * 1000, 3)
         record["ms_upstream"] = round(call.upstream_seconds * 1000, 3)
         record["found"] = call.counts
+    if call.withheld:
+        record["withheld"] = call.withheld
     if call.code:
         record["error"] = call.code
     _write(record)

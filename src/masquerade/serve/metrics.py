@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Metrics:
         self._found = Counter(name + "found", "Private values found", ("kind", "fate"), registry=own)
         self._restored = Counter(name + "restored", "Stand-ins replaced by their originals", registry=own)
         self._unresolved = Counter(name + "unresolved", "Damaged or unknown stand-ins left", registry=own)
+        self._withheld = Counter(
+            name + "withheld", "Stand-ins left that would have gone elsewhere", ("where",), registry=own
+        )
         self._bytes = Counter(name + "bytes", "Bytes from and to clients", ("direction",), registry=own)
         self._masking = Histogram(
             name + "masking_seconds", "Time to mask a request", buckets=_SECONDS, registry=own
@@ -75,13 +79,21 @@ class Metrics:
             for fate, n in fates.items():
                 self._count(self._found, kind, str(fate), by=n)
 
-    def replied(self, seconds: float, restored: int, unresolved: int) -> None:
+    def replied(
+        self,
+        seconds: float,
+        restored: int,
+        unresolved: int,
+        withheld: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Count one reply of the model service."""
         self._upstream.observe(seconds)
         if restored:
             self._restored.inc(restored)
         if unresolved:
             self._unresolved.inc(unresolved)
+        for where, n in withheld.items():
+            self._count(self._withheld, where, by=n)
 
     def limited(self, reason: str) -> None:
         """Count a request that a limit refused."""

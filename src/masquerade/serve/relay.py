@@ -73,7 +73,7 @@ class Relay:
             MasqueradeError, Gone: as :meth:`carry`.
         """
         known = await call.lease.in_thread(self._memory.recall, who.tenant, (name,))
-        exchange = Later(endpoint._replace(path=path), known)
+        exchange = Later(tenant.masker, endpoint._replace(path=path), known)
         async with call.while_client_waits():
             thread = _Thread(self._memory, who.tenant, None)
             await self._send(call, exchange, who.credentials, tenant, thread, call.method)
@@ -139,7 +139,10 @@ class Relay:
             reply.close()
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
             call.phases.append(("upstream", started, started + call.upstream_seconds))
-            self._metrics.replied(call.upstream_seconds, exchange.restored, exchange.unresolved)
+            call.withheld = exchange.withheld
+            self._metrics.replied(
+                call.upstream_seconds, exchange.restored, exchange.unresolved, exchange.withheld
+            )
 
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:

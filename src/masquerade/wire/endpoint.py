@@ -21,7 +21,19 @@ class Restoring(Protocol):
     unresolved: int
     """Stand-ins of the reply that were replaced, and what looks like one and was left."""
 
+    withheld: dict[str, int]
+    """Stand-ins that were left because they would have gone to somebody outside, by where they stood."""
+
     written: Written
+
+    def called(self, path: tuple[Step, ...], tool: str) -> None:
+        """The texts whose paths begin so are a call of ``tool``; said before the first of them comes.
+
+        A tool whose name stands in the same object as what it is called with is found by itself
+        (:func:`~masquerade.wire.replies.tool_of`, while that object is restored); a stream says it where
+        names and texts come in events of different paths (``Kinds.calls``).
+        """
+        ...
 
     def restorer(self, path: tuple[Step, ...]) -> Restorer:
         """A restorer for the text at ``path``."""
@@ -31,8 +43,9 @@ class Restoring(Protocol):
         """The last text of a restorer, its counts added to the exchange's."""
         ...
 
-    def restore_whole(self, tree: dict[str, Any]) -> bool:
-        """Restore every text of a complete reply in place; whether anything changed."""
+    def restore_whole(self, tree: dict[str, Any], of: tuple[Step, ...] = ()) -> bool:
+        """Restore every text of a complete reply in place, or of an event that is about the text at the path
+        ``of``; whether anything changed."""
         ...
 
     def summary(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from masquerade.errors import BadInput
 from masquerade.wire.endpoint import Endpoint, Kept, Restoring, check_stream
-from masquerade.wire.replies import Step, Written
+from masquerade.wire.replies import Step, Written, tool_of
 from masquerade.wire.rules import (
     ALIAS,
     DEEP,
@@ -454,6 +454,12 @@ def _ends(event: Tree) -> tuple[Step, ...] | None:
     return place[:-1] if base in _PARTS else place
 
 
+def _calls(event: Tree) -> tuple[tuple[Step, ...], str] | None:
+    item = event.get("item")
+    tool = tool_of(item) if type(item) is dict else None
+    return None if tool is None else (_item(event), tool)
+
+
 def _told(event: Tree) -> Tree | None:
     response = event.get("response")
     return response if event.get("type") in _LAST and type(response) is dict else None
@@ -464,7 +470,7 @@ def _beside(event: Tree) -> tuple[Step, ...] | None:
     return _place(event, _TEXT_PIECES) if is_one else None
 
 
-_KINDS = Kinds(_piece, _ends, _told, number="sequence_number", beside=_beside, repeats=True)
+_KINDS = Kinds(_piece, _ends, _told, number="sequence_number", beside=_beside, calls=_calls, repeats=True)
 
 
 def _stream(exchange: Restoring) -> TypedStream:
