@@ -54,16 +54,20 @@ class Call:
         "onward",
         "path",
         "phases",
+        "policy",
         "query",
         "receive",
         "repeats",
+        "restored",
         "route",
         "send",
+        "sent",
         "started",
         "status",
         "stream",
         "tenant",
         "ticket",
+        "unresolved",
         "upstream_seconds",
         "withheld",
     )
@@ -83,6 +87,11 @@ class Call:
         self.status = self.bytes_in = self.bytes_out = 0
         self.mask_seconds = self.upstream_seconds = 0.0
         self.counts: Mapping[str, Mapping[str, int]] = {}
+        self.sent = False
+        """Whether anything of it went to a service."""
+        self.restored = self.unresolved = 0
+        self.policy = ""
+        """The version of the policy that it was masked under."""
         self.withheld: Mapping[str, int] = {}
         self.tenant = self.code = ""
         self.stream = self.gone = self.done = False

@@ -49,6 +49,7 @@ from masquerade.errors import (
     OutputProblem,
     PolicyProblem,
     ProtocolProblem,
+    StoreProblem,
     Tampered,
     UpstreamProblem,
 )
@@ -85,6 +86,7 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (MissingPackage, 69),
     (EngineProblem, 70),
     (JournalProblem, 74),
+    (StoreProblem, 69),
     (KeyProblem, 77),
     (PolicyProblem, 78),
     (Blocked, 1),
@@ -483,6 +485,12 @@ def _inspect(args: argparse.Namespace) -> int:
     return sealing.run_inspect(args)
 
 
+def _erase(args: argparse.Namespace) -> int:
+    from masquerade.serve import erase
+
+    return erase.run(args)
+
+
 def _report_record(args: argparse.Namespace) -> int:
     from masquerade.serve import report
 
@@ -649,6 +657,7 @@ _VERBS: dict[str, Run] = {
     "serve": _serve,
     "verify": _verify,
     "report": _report_record,
+    "erase": _erase,
     "mailbox": _mailbox,
     "join": _join,
 }

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from masquerade.errors import BadInput, Blocked, MissingPackage, StoreProblem, UpstreamProblem
+from masquerade.errors import BadInput, Blocked, JournalProblem, MissingPackage, StoreProblem, UpstreamProblem
 from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
@@ -36,6 +36,7 @@ from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
 from masquerade.serve.quota import Limits, Quotas
 from masquerade.serve.ready import Readiness
+from masquerade.serve.recorder import Recorder
 from masquerade.serve.refusal import Refusal
 from masquerade.serve.relay import Relay, as_refusal, require_answer, upstream_error
 from masquerade.serve.reload import Outcome, Reloader, Source
@@ -103,6 +104,8 @@ class Gateway:
         self._tracer = tracer(settings)
         self._room = Room(settings.max_held, settings.threads)
         self._memory = Memory(settings, self._key)
+        self._recorder = Recorder(settings, self._key)
+        self.ready.register("journal", self._recorder.check)
         if settings.store is not None:
             self.ready.register("store", lambda: self._memory.store().check())
         self._relay = Relay(settings, self._upstreams, self._metrics, self._memory, self._recogniser)
@@ -143,6 +146,11 @@ class Gateway:
         while True:
             kind = (await receive())["type"]
             if kind == "lifespan.startup":
+                try:
+                    self._recorder.start(self._tenants.policy)
+                except JournalProblem as problem:
+                    await send({"type": "lifespan.startup.failed", "message": str(problem)})
+                    return
                 self._reloader.start()
                 Signals(self._reloader.ask, self._drain).obey()
             if kind == "lifespan.shutdown":
@@ -153,6 +161,7 @@ class Gateway:
                     await upstream.close()
                 self._room.close()
                 self._memory.close()
+                self._recorder.close()
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
                 return
@@ -263,6 +272,7 @@ class Gateway:
     async def _models(self, call: Call) -> None:
         who = self._admit(call)
         async with call.while_client_waits():
+            call.sent = True
             reply = await self._upstreams[call.api].send("GET", "/models", None, who.credentials)
             try:
                 body = await reply.read(self._settings.max_body, call.lease.take)
@@ -291,6 +301,7 @@ class Gateway:
 
     def _take_tenants(self, tenants: Tenants) -> None:
         self._tenants = tenants
+        self._recorder.policy(tenants.policy)
         if self._trial is not None:
             self._trial.use(tenants.policy, tenants.finders)
 
@@ -325,6 +336,7 @@ class Gateway:
             call.route, call.status or 499, call.bytes_in, call.bytes_out, call.code or None
         )
         log.request(self._settings.log, call)
+        self._recorder.record(call, self._tenants.policy.version)
 
 
 # Starting

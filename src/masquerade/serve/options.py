@@ -99,6 +99,7 @@ def parser_of(verbs: Mapping[str, Run], codes: str) -> argparse.ArgumentParser:
         "--endpoint", action="append", default=[], metavar="NAME", help="only this one, as chat; repeatable"
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
+    _erase_parser(verb("erase", "destroy what is remembered of a tenant, a person or a conversation"))
     _report_parser(
         verb("report", "make the record that a regulator asks for, or prove that the journal is whole")
     )
@@ -370,6 +371,14 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--bytes-per-minute", type=int, metavar="N", help="the same for bodies that it sends")
     add("--max-concurrent", type=int, metavar="N", help="requests of one tenant at a time")
     add("--max-upload", type=int, metavar="BYTES", help="largest file (default: 512 MiB)")
+    add("--journal", type=Path, metavar="FOLDER", help="where the journal is (default: beside the key)")
+    add("--no-journal", action="store_true", default=None, help="keep no journal")
+    add(
+        "--journal-required",
+        action="store_true",
+        default=None,
+        help="take no request while the journal cannot be written",
+    )
     add("--store", metavar="PLACE", help="the sealed store: a file, or redis://... (default: beside the key)")
     add("--max-held", type=int, metavar="BYTES", help="of all requests of one process (default: 256 MiB)")
     add("--threads", type=int, metavar="N", help="of one process, for large bodies (default: 4)")
@@ -398,6 +407,20 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="more names for the front page",
     )
+
+
+def _erase_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--tenant", metavar="NAME", help="of this tenant alone (default: of all)")
+    add(
+        "--subject",
+        metavar="NAME",
+        help="all conversations in which a client named this person; - reads it",
+    )
+    add("--conversation", metavar="ID", help="of one response, conversation or file, by the service's id")
+    add("--store", metavar="PLACE", help="the sealed store (default: beside the key)")
+    add("--journal", metavar="FOLDER", help="where a line is written (default: beside the key)")
+    add("--json", action="store_true", help="print one JSON object")
 
 
 def _report_parser(parser: argparse.ArgumentParser) -> None:

@@ -113,6 +113,7 @@ class Relay:
     ) -> None:
         started = perf_counter()
         headers = {"content-type": "application/json", **credentials}
+        call.sent, call.policy = True, tenant.masker.policy.version
         reply = await self._upstreams[exchange.endpoint.api].send(
             method,
             exchange.endpoint.path + call.query_for(exchange.endpoint),
@@ -139,7 +140,11 @@ class Relay:
             reply.close()
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
             call.phases.append(("upstream", started, started + call.upstream_seconds))
-            call.withheld = exchange.withheld
+            call.withheld, call.restored, call.unresolved = (
+                exchange.withheld,
+                exchange.restored,
+                exchange.unresolved,
+            )
             self._metrics.replied(
                 call.upstream_seconds, exchange.restored, exchange.unresolved, exchange.withheld
             )

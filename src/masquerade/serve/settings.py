@@ -81,6 +81,11 @@ class Settings:
     client_keys: Path | None = None
     """TOML file of the keys that this gateway gives out; None: no key of its own is asked for."""
     policy: Path | None = None
+    journal: Path | None = None
+    """Folder of the journal; None: one beside the key."""
+    no_journal: bool = False
+    journal_required: bool = False
+    """Whether no request is taken while the journal cannot be written."""
     store: str | None = None
     """Where the sealed store is: a file, or the address of a Redis; None: a file beside the key."""
     workers: int = 1

@@ -220,6 +220,7 @@ class Trial:
         return await call.lease.in_thread(Exchange, masker, asked, picture=picture)
 
     async def _reply(self, call: Call, way: Way) -> dict[str, Any]:
+        call.sent = way.upstream is not self._mirror
         reply = await way.upstream.send("POST", "/chat/completions", way.exchange.request, way.headers)
         try:
             body = await self._body(call, reply)
@@ -238,6 +239,7 @@ class Trial:
         await call.write(encode(Event(orjson.dumps(answer), b"sent")), more=True)
         both = _Both(way.exchange)
         try:
+            call.sent = way.upstream is not self._mirror
             reply = await way.upstream.send("POST", "/chat/completions", way.exchange.request, way.headers)
             try:
                 await self._pass(call, way, reply, both)

@@ -150,12 +150,14 @@ class Uploads:
             spool.seek(0)
             file = Upload(fields, "file", mask.filename, "application/octet-stream", spool)
             async with call.while_client_waits():
+                call.sent = True
                 reply = await self._upstreams[call.api].send("POST", "/files", file, who.credentials)
                 await self._answer(call, who, reply, conversation)
 
     async def _content(self, call: Call, who: Who, path: str) -> None:
         """Send a file of the service's back, restored."""
         async with call.while_client_waits():
+            call.sent = True
             reply = await self._upstreams[call.api].send("GET", path, None, who.credentials)
             try:
                 if not 200 <= reply.status < 300:
@@ -187,6 +189,7 @@ class Uploads:
             body = masked.data
             headers["content-type"] = "application/json"
         async with call.while_client_waits():
+            call.sent = True
             reply = await self._upstreams[call.api].send(method, path, body, headers)
             await self._answer(call, who, reply, conversation)
 

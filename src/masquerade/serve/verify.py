@@ -341,7 +341,9 @@ def _mirror(api: str) -> Upstream:
 def settings_for(settings: Settings, upstream: str, store: str) -> Settings:
     """The user's settings for one run against ``upstream``: what masks, and nothing that is kept or spent."""
     told = {name: getattr(settings, name) for name in _KEPT} | dict.fromkeys(_UPSTREAMS, upstream)
-    return Settings(**told, store=store, port=0, playground=False, log="json", no_watch=True, grace=0.0)
+    return Settings(
+        **told, store=store, port=0, playground=False, log="json", no_watch=True, no_journal=True, grace=0.0
+    )
 
 
 @contextlib.contextmanager
