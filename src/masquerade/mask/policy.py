@@ -36,8 +36,9 @@ A policy is read from TOML:
     links = "withhold"          # in addresses to elsewhere: not (the default), or "restore"
     hosts = ["wiki.example", ".intranet.example"]   # these may get it: a host, or all below one
 
-    [replies.tools]             # by a tool's name: restore (the default) or withhold in calls of it
-    send_email = "withhold"
+    [replies.tools]             # what calls of a tool get: restore (the default) or withhold; or inside:
+    send_email = "withhold"     # restore only where the call names nobody outside
+    bash = "inside"
 
 A file that says something impossible is refused whole, with the line: an unknown key or kind, and also a
 rule that can never fire, because its author believes that it protects. Messages name lines, keys and
@@ -61,7 +62,7 @@ from masquerade import crypto
 from masquerade.errors import PolicyProblem
 from masquerade.mask import patterns
 from masquerade.mask.normal import Normal
-from masquerade.mask.span import KINDS, Fate
+from masquerade.mask.span import KINDS, Fate, ReplyFate
 from masquerade.mask.surrogate import PLAUSIBLE_KINDS
 
 Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
@@ -73,10 +74,8 @@ MAKERS = ("spacy", "transformers", "gliner", "onnx")
 NAMES_FIND: frozenset[str] = frozenset({"PERSON", "LOCATION", "ORGANIZATION", "ADDRESS"})
 """The kinds that our own model, ``names``, finds."""
 
-ReplyFate: TypeAlias = Literal["restore", "withhold"]
-"""Whether stand-ins in a place of a reply are replaced by the originals, or left and counted."""
-
-_REPLY_FATES: tuple[ReplyFate, ...] = ("restore", "withhold")
+_LINK_FATES = ("restore", "withhold")
+_TOOL_FATES: tuple[ReplyFate, ...] = ("restore", "inside", "withhold")
 _MATCHES: tuple[Match, ...] = ("exact", "ignore-case", "pattern")
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
 _NAMEABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
@@ -172,19 +171,18 @@ class Replies:
 
     ``links`` is for addresses to elsewhere, in calls of tools too; ``hosts`` may get them all the same: a
     host by its name, or all below one by a leading dot. ``tools`` says it for whole calls, by the tool's
-    name; ``default`` there is for all others.
+    name; ``default`` there is for all others. ``inside`` restores a call only if it names nobody outside.
     """
 
-    links: ReplyFate = "withhold"
+    links: Literal["restore", "withhold"] = "withhold"
     hosts: tuple[str, ...] = ()
     tools: Mapping[str, ReplyFate] = field(default_factory=dict)
-    line: int | None = None
 
     def tool(self, name: str | None) -> ReplyFate:
         """What becomes of stand-ins in a call of the tool ``name``; of one whose name is not known, None,
         what is strictest."""
         if name is None:
-            return "withhold" if "withhold" in self.tools.values() else "restore"
+            return max(("restore", *self.tools.values()), key=_TOOL_FATES.index)
         return self.tools.get(name) or self.tools.get("default", "restore")
 
     @property
@@ -328,6 +326,20 @@ def explain(policy: Policy, models: Mapping[str, Sequence[str]] | None = None) -
     return rows
 
 
+def explain_replies(policy: Policy) -> list[str]:
+    """Where a reply may carry originals, in lines of ``masquerade check``."""
+    replies = policy.replies
+    links = "stand-ins in addresses to elsewhere are withheld"
+    if replies.links == "restore":
+        links = "stand-ins are restored in addresses too, wherever these lead"
+    elif replies.hosts:
+        links += f", but for {', '.join(replies.hosts)}"
+    calls = [f"in calls of {name}: {fate}" for name, fate in replies.tools.items() if name != "default"]
+    if replies.tools:
+        calls.append(f"in calls of other tools: {replies.tool('')}")
+    return [links, *calls]
+
+
 def _rule_count(policy: Policy, kind: str) -> int:
     return len(_rule_scores().get(kind, ())) if policy.rules else 0
 
@@ -368,7 +380,7 @@ def _read(content: dict[str, Any], lines: Mapping[_Path, int]) -> Policy:
         patterns=tuple(_pattern(entry, path, lines) for entry, path in _entries(content, "pattern")),
         rules=content.get("rules", True),
         finder=_finder(content, lines),
-        replies=_replies(content, lines),
+        replies=_replies(content),
     )
 
 
@@ -396,7 +408,7 @@ def _finder(content: dict[str, Any], lines: Mapping[_Path, int]) -> Finders:
     )
 
 
-def _replies(content: dict[str, Any], lines: Mapping[_Path, int]) -> Replies:
+def _replies(content: dict[str, Any]) -> Replies:
     entry = content.get("replies", {})
     if not isinstance(entry, dict):
         raise _Fault("'replies' is a table: write [replies], and 'links = ...' on a line below it", "replies")
@@ -411,7 +423,6 @@ def _replies(content: dict[str, Any], lines: Mapping[_Path, int]) -> Replies:
         links=entry.get("links", "withhold"),
         hosts=_strings(entry.get("hosts", []), ("replies", "hosts")),
         tools=tools,
-        line=_line(("replies",), lines),
     )
 
 
@@ -564,9 +575,9 @@ _HOST = re.compile(
 def _check_replies(policy: Policy) -> None:
     """What is said of replies is known, is said of hosts as they are written, and changes something."""
     replies = policy.replies
-    if replies.links not in _REPLY_FATES:
+    if replies.links not in _LINK_FATES:
         raise _Fault(
-            f"'links' is withheld or restored{_meant(replies.links, _REPLY_FATES)}", "replies", "links"
+            f"there is no such fate of links{_meant(replies.links, _LINK_FATES)}", "replies", "links"
         )
     for i, host in enumerate(replies.hosts):
         at = ("replies", "hosts", i)
@@ -586,8 +597,8 @@ def _check_replies(policy: Policy) -> None:
         )
     for name, fate in replies.tools.items():
         at_tool = ("replies", "tools", name)
-        if fate not in _REPLY_FATES:
-            raise _Fault(f"calls of it are withheld or restored{_meant(fate, _REPLY_FATES)}", *at_tool)
+        if fate not in _TOOL_FATES:
+            raise _Fault(f"there is no such fate of calls{_meant(fate, _TOOL_FATES)}", *at_tool)
         if not name or len(name) > 256:
             raise _Fault("a tool has a name", *at_tool)
 

@@ -23,7 +23,7 @@ from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 from masquerade.mask.escapes import HALF, HALF_LENGTH, SPECIAL, decoded
 from masquerade.mask.guard import LOOK, Guard, Steps, Trail, Watch
 from masquerade.mask.normal import is_plain
-from masquerade.mask.span import KINDS, Fate
+from masquerade.mask.span import KINDS, Fate, ReplyFate
 from masquerade.mask.surrogate import (
     BARRIER,
     BODY_LENGTH,
@@ -307,8 +307,10 @@ class Restorer:
     at most some hundred characters; the rest of each chunk comes out at once. ``escape`` is applied to
     each original as it is put back (say, for the inside of a JSON string).
 
-    With a ``guard``, stand-ins that would go to somebody outside are left as they are, and so are all with
-    ``withhold``. To judge one, what follows it is waited for: one character, or a host's name.
+    With a ``guard``, stand-ins that would go to somebody outside are left as they are. To judge one, what
+    follows it is waited for: one character, or a host's name. ``fate`` may be stricter, for a text that
+    is acted upon: ``withhold`` leaves all, ``inside`` leaves all if the text names anybody outside, so that
+    it comes at the end only.
     """
 
     def __init__(
@@ -317,13 +319,15 @@ class Restorer:
         escape: Callable[[str], str] | None = None,
         guard: Guard | None = None,
         *,
-        withhold: bool = False,
+        fate: ReplyFate = "restore",
     ) -> None:
         self._lexicon = known if isinstance(known, Lexicon) else Lexicon(known)
         self._escape = escape
-        self._watch = None if guard is None or withhold else Watch(guard, escape is not None)
+        self._guard = guard
+        self._watch = None if guard is None or fate == "withhold" else Watch(guard, escape is not None)
         self._tell: Callable[[str], object] = len if self._watch is None else self._watch.pending.append
-        self.forbids = withhold
+        self._whole: list[str] | None = [] if fate == "inside" else None
+        self.forbids = fate == "withhold"
         """Whether nothing at all is put back."""
         self._held = ""
         self._before = ""  # the last characters of the reply that have gone out
@@ -358,6 +362,9 @@ class Restorer:
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""
+        if self._whole is not None:
+            self._whole.append(chunk)
+            return ""
         raw = self._held + chunk
         place = self._glance(raw, False)
         if place is None:
@@ -371,11 +378,23 @@ class Restorer:
 
     def finish(self) -> str:
         """The rest of the reply."""
+        if self._whole is not None:
+            return self.restore("".join(self._whole))
         return self._advance(self._held, True)
 
     def restore(self, reply: str) -> str:
         """A whole reply at once, in place of ``feed`` and ``finish``."""
+        if self._whole is not None and self.reaches_out(reply):
+            self.forbids, self._watch, self._tell = True, None, len
+        self._whole = None
         return self._advance(reply, True)
+
+    def reaches_out(self, text: str) -> bool:
+        """Whether ``text`` names somebody outside, in clear or by a stand-in."""
+        if (self._guard or Guard()).reaches_out(text, self._escape is not None):
+            return True
+        hits = self._lexicon._search(_shadow(text)) if self._lexicon._needles else []
+        return any(entry.kind in ("URL", "IP_ADDRESS") or "://" in entry.original for _, _, entry in hits)
 
     def _advance(self, raw: str, final: bool) -> str:
         lexicon = self._lexicon

@@ -54,7 +54,7 @@ from masquerade.errors import (
     UpstreamProblem,
 )
 from masquerade.keys import Key
-from masquerade.mask.policy import Policy, explain
+from masquerade.mask.policy import Policy, explain, explain_replies
 from masquerade.mask.span import Finder
 from masquerade.mask.text import Masker
 from masquerade.serve import keyfile
@@ -346,6 +346,7 @@ def _check(args: argparse.Namespace) -> int:
     tried = _tried(policy, looking, sample) if sample is not None else None
     if args.json:
         told: dict[str, Any] = {"version": policy.version, "kinds": [row._asdict() for row in rows]}
+        told["replies"] = explain_replies(policy)
         print(json.dumps(told | ({"sample": tried} if tried else {}), ensure_ascii=False))
         return 0
     width = max(len(row.kind) for row in rows)
@@ -354,6 +355,9 @@ def _check(args: argparse.Namespace) -> int:
         by = ", ".join(row.by) or "nothing here: a finder of your own"
         note = f"; {row.note}" if row.note else ""
         print(f"  {row.kind:{width}}  {row.fate:9}  from {row.threshold:g}  found by {by}{note}")
+    print("\nIn replies:")
+    for line in explain_replies(policy):
+        print(f"  {line}")
     if tried:
         print("\nOn the sample:")
         for found in tried["found"]:

@@ -26,7 +26,7 @@ class Restoring(Protocol):
 
     written: Written
 
-    def called(self, path: tuple[Step, ...], tool: str) -> None:
+    def called(self, path: tuple[Step, ...], tool: str, node: dict[str, Any] | None = None) -> None:
         """The texts whose paths begin so are a call of ``tool``; said before the first of them comes.
 
         A tool whose name stands in the same object as what it is called with is found by itself

@@ -19,6 +19,7 @@ from masquerade import crypto
 from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
 from masquerade.mask.restore import Lexicon, Restorer
+from masquerade.mask.span import ReplyFate
 from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masked, Masker
 from masquerade.wire import openai
@@ -29,6 +30,7 @@ from masquerade.wire.slots import Slots
 
 _ALIAS_BYTES = 15
 _MOST_CALLS = 4096
+_FORBIDDEN = " of somebody outside"  # in place of a tool's name
 _ANNOTATED = ("content", "text")
 
 
@@ -164,9 +166,17 @@ class Exchange:
         def move(path: tuple[Step, ...], offset: int) -> int:
             return beside[path].moved(offset) if path in beside else offset
 
-        return restore_texts(tree, restore, self.written, (), move, tools.__setitem__)
+        def called(path: tuple[Step, ...], tool: str, node: dict[str, Any]) -> None:
+            tools[path] = tool
+            given = [value for name, value in node.items() if name in CALLED_WITH and type(value) is dict]
+            if given and self._replies.tool(tool) == "inside":  # its strings come one by one
+                whole = Restorer(self._lexicon, escape_json, self._guard, fate="inside")
+                if whole.reaches_out(write_reply({"given": given}).decode()):
+                    tools[path] = _FORBIDDEN
 
-    def called(self, path: tuple[Step, ...], tool: str) -> None:
+        return restore_texts(tree, restore, self.written, (), move, called)
+
+    def called(self, path: tuple[Step, ...], tool: str, node: dict[str, Any] | None = None) -> None:
         """The texts whose paths begin so are a call of ``tool``."""
         if self._replies.tools and (path in self._tools or len(self._tools) < _MOST_CALLS):
             self._tools[path] = tool
@@ -177,15 +187,15 @@ class Exchange:
 
     def _restorer(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> Restorer:
         escape = escape_json if self.endpoint.is_json(path, self._json_content) else None
-        withhold = bool(self._replies.tools) and self._is_forbidden(path, tools)
-        return Restorer(self._lexicon, escape, self._guard, withhold=withhold)
+        fate = self._fate(path, tools) if self._replies.tools else "restore"
+        return Restorer(self._lexicon, escape, self._guard, fate=fate)
 
-    def _is_forbidden(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> bool:
-        """Whether the policy withholds what stands at this path, since it is in the call of a tool."""
+    def _fate(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> ReplyFate:
+        """What becomes of stand-ins at this path, if it is in the call of a tool."""
         tool = _tool_at(path, tools)
         if tool is None and not (self.endpoint.is_json(path, False) or CALLED_WITH.intersection(path)):
-            return False
-        return self._replies.tool(tool) == "withhold"
+            return "restore"
+        return "withhold" if tool is _FORBIDDEN else self._replies.tool(tool)
 
     def close(self, restorer: Restorer) -> str:
         """The last text of a restorer, its counts added to this exchange's."""

@@ -31,8 +31,8 @@ class Written(NamedTuple):
     those that have one of these fields."""
 
 
-Called: TypeAlias = Callable[[tuple[Step, ...], str], None]
-"""Is told that what stands below a path is a call of the tool of this name."""
+Called: TypeAlias = Callable[[tuple[Step, ...], str, dict[str, Any]], None]
+"""Is told that what stands below a path is a call of the tool of this name: the object there."""
 
 CALLED_WITH = frozenset({"arguments", "input", "action", "operation", "code"})
 """What holds that with which a tool is called."""
@@ -91,7 +91,7 @@ def _restore(
     if not listed and type(told := node.get("type")) is str and told in written.told:
         path = (*path, told)
     if called is not None and not listed and (tool := tool_of(node)) is not None:
-        called(path, tool)
+        called(path, tool, node)
     items = enumerate(node) if listed else node.items()
     for key, value in items:
         kind = type(value)
