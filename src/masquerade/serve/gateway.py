@@ -4,6 +4,7 @@
     POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
     GET  /healthz  /metrics     for whoever runs it
+    GET  /openapi.json          what is served, and what is done with each field (``openapi.py``)
     /  /playground/*            the page for people (``trial.py``)
 
 Everything else is refused. Whatever cannot be masked is not sent. A request's query string, and all its
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import orjson
@@ -29,6 +31,7 @@ from masquerade.serve.callers import Callers
 from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
+from masquerade.serve.openapi import description
 from masquerade.serve.refusal import Refusal
 from masquerade.serve.relay import Relay, as_refusal, require_answer, upstream_error
 from masquerade.serve.room import Room
@@ -56,6 +59,7 @@ _ROUTES: dict[str, tuple[str, str]] = {
     "/v1/models": ("models", "GET"),
     "/healthz": ("health", "GET"),
     "/metrics": ("metrics", "GET"),
+    "/openapi.json": ("openapi", "GET"),
     "/playground/mask": ("playground", "POST"),
     "/playground/try": ("playground", "POST"),
 }
@@ -187,9 +191,16 @@ class Gateway:
             await call.respond(200, b'{"status":"ok"}')
         elif call.route == "metrics":
             await call.respond(200, self._metrics.page(), METRICS_TYPE.encode())
+        elif call.route == "openapi":
+            await call.respond(200, self._description)
         elif self._trial is not None:
             self._callers.require_own_name(call)
             await (self._trial.page if call.route == "page" else self._trial.ask)(call)
+
+    @cached_property
+    def _description(self) -> bytes:
+        page, pictures = self._trial is not None, self._recogniser is not None
+        return orjson.dumps(description(ENDPOINTS, REFUSED, page=page, pictures=pictures))
 
     async def _pictures(self, call: Call, recogniser: Recogniser) -> None:
         call.tenant = self._callers.who(call).tenant
