@@ -134,9 +134,9 @@ class Gateway:
             param = problem.source
             await call.refuse(Refusal(400, "invalid_request", str(problem), param=param))
         except StoreProblem as problem:
-            await call.refuse(
-                Refusal(503, "store_unavailable", str(problem), headers=[(b"retry-after", b"5")])
-            )
+            log.store(call, problem)  # where it lies is nothing to a client
+            why = "what must outlast this request cannot be kept or read now; try again later"
+            await call.refuse(Refusal(503, "store_unavailable", why, headers=[(b"retry-after", b"5")]))
         except UpstreamProblem as problem:
             await call.refuse(as_refusal(problem))
         except Gone:

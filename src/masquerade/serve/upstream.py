@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import select
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -151,6 +152,8 @@ def _has_spoken(kept: Any) -> bool:
     protocol = kept.protocol
     if protocol is None or protocol.transport is None or protocol.should_close:
         return True
+    if sys.platform == "win32":
+        return False
     waiting = select.poll()
     waiting.register(protocol.transport.get_extra_info("socket").fileno(), select.POLLIN)
     return bool(waiting.poll(0))
