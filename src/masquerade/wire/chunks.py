@@ -148,7 +148,8 @@ class ChunkStream:
         tree = read_reply(data)
         choices = tree.get("choices")
         if type(choices) is not list or not choices:
-            return self._encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
+            changed = self._exchange.restore_whole(tree)
+            return encode(Event(write_reply(tree), event.name)) if changed else encode(event)
         changed = beside = self._beside(tree, "choices")
         thoughts = b""
         ended: list[dict[str, Any]] = []
