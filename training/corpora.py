@@ -37,6 +37,30 @@ def load(name: str) -> list[Example]:
     ]
 
 
+_MARK = re.compile(r"\{([PLOA]) ([^{}]+)\}")
+_LETTERS = {"P": "PERSON", "L": "LOCATION", "O": "ORGANIZATION", "A": "ADDRESS"}
+
+
+def prose() -> list[Example]:
+    """Texts written for this: of each genre a file, names in braces behind the letter of their kind."""
+    return [
+        _marked(line.replace("\\n", "\n"), file.stem)
+        for file in sorted((Path(__file__).parent / "prose").glob("*.txt"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line
+    ]
+
+
+def _marked(line: str, genre: str) -> Example:
+    text, spans, at = "", [], 0
+    for mark in _MARK.finditer(line):
+        text += line[at : mark.start()]
+        spans.append((len(text), len(text) + len(mark[2]), _LETTERS[mark[1]]))
+        text += mark[2]
+        at = mark.end()
+    return Example(text + line[at:], tuple(spans), genre)
+
+
 def _template(told: dict[str, object]) -> str:
     """That of the source; or the text without its values."""
     if "template" in told:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from training import chinese, corpora, english
 from training.example import Example
+
+_AS_MANY = 6
+"""Times that a name of the prose is drawn as often as one that was made up."""
 
 _NOTHING = "\0"
 """What a masker writes where it found something already."""
@@ -18,10 +21,11 @@ def trained_on(seed: int, made_up: int) -> Iterator[Example]:
     """All examples of a training, in no order; ``made_up`` texts of each language's grammar."""
     draw = random.Random(seed)
     real, known = _real(), _made_up()
+    real += corpora.prose()
     yield from real
     yield from known
     others = Others(draw)
-    for _ in range(4):
+    for _ in range(5):
         yield from (others.swapped(example) for example in real)
     yield from (others.swapped(example) for example in draw.sample(known, len(known) // 2))
     for grammar in (english, chinese):
@@ -46,11 +50,11 @@ class Others:
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
         self._pools: dict[tuple[str, bool], list[str]] = {}
-        for grammar in (english, chinese):
-            for example in islice(grammar.examples(draw), 20_000):
-                for start, end, kind in example.spans:
-                    value = example.text[start:end]
-                    self._pools.setdefault((kind, _is_han(value)), []).append(value)
+        made_up = (islice(grammar.examples(draw), 20_000) for grammar in (english, chinese))
+        for example in chain(*made_up, corpora.prose() * _AS_MANY):
+            for start, end, kind in example.spans:
+                value = example.text[start:end]
+                self._pools.setdefault((kind, _is_han(value)), []).append(value)
 
     def swapped(self, example: Example) -> Example:
         """Most names replaced by others of their kind, in as many words and the same case."""

@@ -47,7 +47,7 @@ class PolicyProblem(MasqueradeError):
     """
 
     def __init__(self, message: str, *, source: str = "policy", line: int | None = None) -> None:
-        self.source, self.line = source, line
+        self.message, self.source, self.line = message, source, line
         where = source if line is None else f"{source}, line {line}"
         super().__init__(f"{where}: {message}")
 

@@ -388,3 +388,10 @@ def test_nothing_of_a_text_is_remembered() -> None:
 
 def test_a_repr_holds_no_text() -> None:
     assert "Ada" not in repr(shipped()) and repr(shipped()).startswith("Names(")
+
+
+def test_fields_of_programs_keep_their_names() -> None:
+    names = shipped()
+    for field in ("max", "grant", "token", "dev", "fields", "skip", "cash"):
+        assert names(field) == []
+    assert names("grace") and names("Max")

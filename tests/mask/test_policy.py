@@ -14,8 +14,10 @@ from masquerade.mask.policy import (
     DEFAULT_FATES,
     Pattern,
     Policy,
+    Replies,
     Words,
     explain,
+    explain_replies,
     is_endless,
     is_unbounded,
 )
@@ -481,3 +483,94 @@ def test_a_policy_with_models_does_not_look_without_them() -> None:
         Lookout(Policy.parse(MODEL))
     assert caught.value.line == 3
     assert Lookout(Policy.parse(MODEL), [lambda text: []]).find("a, b") == []
+
+
+# -- replies -------------------------------------------------------------------------------------------
+
+REPLIES = """\
+version = 1
+[replies]
+links = "withhold"
+hosts = ["wiki.example", ".intranet.example"]
+
+[replies.tools]
+send_email = "withhold"
+bash = "inside"
+"web search" = "restore"
+default = "restore"
+"""
+
+
+def test_where_a_reply_may_carry_originals() -> None:
+    policy = Policy.parse(REPLIES)
+    assert policy.replies.hosts == ("wiki.example", ".intranet.example")
+    assert [policy.replies.tool(name) for name in ("send_email", "bash", "web search", "other")] == [
+        "withhold", "inside", "restore", "restore"
+    ]  # fmt: skip
+    assert policy.replies.tool(None) == "withhold", "one that is not named is taken for the worst"
+    assert Replies(tools={"f": "inside"}).tool(None) == "inside"
+    assert Replies().tool(None) == Replies().tool("f") == "restore"
+    assert Replies().links == "withhold"
+    assert Policy.parse("version = 1\n[replies]") == Policy()
+    assert explain_replies(policy) == [
+        "stand-ins in addresses to elsewhere are withheld, but for wiki.example, .intranet.example",
+        "in calls of send_email: withhold",
+        "in calls of bash: inside",
+        "in calls of web search: restore",
+        "in calls of other tools: restore",
+    ]
+    assert explain_replies(Policy(replies=Replies(links="restore"))) == [
+        "stand-ins are restored in addresses too, wherever these lead"
+    ]
+
+
+def test_what_is_said_of_replies_is_part_of_the_version() -> None:
+    versions = {
+        Policy(replies=replies).version
+        for replies in (
+            Replies(),
+            Replies(links="restore"),
+            Replies(hosts=("wiki.example",)),
+            Replies(tools={"f": "withhold"}),
+            Replies(tools={"f": "inside"}),
+        )
+    }
+    assert len(versions) == 5
+
+
+HOST = 'version = 1\n[replies]\nhosts = ["wiki.example", {}]'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("version = 1\nreplies = 3", 2, r"write \[replies\]"),
+        ("version = 1\n[reply]\nlinks = 3", 2, "did you mean 'replies'"),
+        (REPLIES.replace("links", "link"), 3, "did you mean 'links'"),
+        (REPLIES.replace("hosts", "host"), 4, "did you mean 'hosts'"),
+        (REPLIES.replace('links = "withhold"', 'links = "withold"'), 3, "did you mean 'withhold'"),
+        (REPLIES.replace('links = "withhold"', 'links = "inside"'), 3, "no such fate of links"),
+        (REPLIES.replace('links = "withhold"', "links = true"), 3, "no such fate of links"),
+        (REPLIES.replace('"inside"', '"insider"'), 8, "did you mean 'inside'"),
+        (REPLIES.replace('"inside"', '["inside"]'), 8, "no such fate of calls"),
+        (REPLIES.replace('"web search"', '""'), 9, "a tool has a name"),
+        ('version = 1\n[replies]\ntools = ["f"]', 3, r"write \[replies.tools\]"),
+        ('version = 1\n[replies]\nhosts = "a.example"', 3, "list of strings"),
+        (HOST.format(3), 3, "quotation marks"),
+        (HOST.format('"https://x.example"'), 3, "host 2 is none"),
+        (HOST.format('"x.example/a"'), 3, "host 2 is none"),
+        (HOST.format('"x.example:80"'), 3, "host 2 is none"),
+        (HOST.format('"*.example"'), 3, "host 2 is none"),
+        (HOST.format('"x..example"'), 3, "host 2 is none"),
+        (HOST.format('"münchen.example"'), 3, "host 2 is none"),
+        (HOST.format('""'), 3, "host 2 is none"),
+        (HOST.format('"."'), 3, "host 2 is none"),
+        (HOST.format('".com"'), 3, "host 2 is everybody"),
+        (HOST.format('"WIKI.example"'), 3, "stands there twice"),
+        ('version = 1\n[replies]\nlinks = "restore"\nhosts = ["a.example"]', 4, "never count"),
+    ],
+)
+def test_what_cannot_be_said_of_replies_is_refused_with_its_line(text: str, line: int, says: str) -> None:
+    with pytest.raises(PolicyProblem, match=says) as caught:
+        Policy.parse(text, "p.toml")
+    assert caught.value.line == line

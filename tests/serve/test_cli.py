@@ -433,11 +433,13 @@ def test_check(run) -> None:  # type: ignore[no-untyped-def]
     assert done.code == 0
     assert re.search(r"STAFF_ID +token +from 0.5  found by pattern \(line 4\)", done.out)
     assert re.search(r"EMAIL +redact", done.out)
+    assert "In replies:\n  stand-ins in addresses to elsewhere are withheld" in done.out
     done = run("check", "p.toml", "--sample", "E-123456 wrote to ada.canary@example.com")
     assert "characters 0 to 8: STAFF_ID 0.90, token" in done.out
     assert re.search(r"sent:\n\[STAFF_ID_\w+\] wrote to \[EMAIL_REDACTED\]", done.out)
     told = json.loads(run("check", "p.toml", "--sample-file", "a.txt", "--json").out)
     assert told["sample"]["sent"].startswith("mail [EMAIL_REDACTED]")
+    assert told["replies"] == ["stand-ins in addresses to elsewhere are withheld"]
     assert {row["kind"] for row in told["kinds"]} >= {"STAFF_ID", "EMAIL"}
     assert "nothing would be found" in run("check", "p.toml", "--sample", "hello").out
     Path("p.toml").write_text('version = 1\n[fates]\nEMAIL = "block"\n')

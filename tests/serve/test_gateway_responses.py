@@ -181,18 +181,18 @@ def test_the_async_client_many_at_once(shared: Gateway) -> None:
 
 def test_errors_are_the_clients_own_kinds(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as problem:
-        client.responses.create(model="m", input="x", previous_response_id="resp_1")
-    assert problem.value.param == "previous_response_id"
-    assert "send the whole conversation" in str(problem.value)
-    with pytest.raises(openai.BadRequestError) as problem:
-        client.responses.create(model="m", input="x", background=True)
-    assert problem.value.param == "background"
-    with pytest.raises(openai.NotFoundError):
-        client.responses.retrieve("resp_1")
-    with pytest.raises(openai.NotFoundError):
-        client.responses.delete("resp_1")
-    with pytest.raises(openai.NotFoundError):
-        client.responses.input_items.list("resp_1")
+        client.responses.create(model="m", input=[{"type": "item_reference", "id": "msg_1"}])
+    assert problem.value.param == "input[0]"
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(
+            model="m",
+            input=[
+                {
+                    "role": "user",
+                    "content": [{"type": "input_image", "image_url": "data:,x", "detail": "auto"}],
+                }
+            ],
+        )
 
 
 def test_an_error_in_a_stream_is_raised(client: OpenAI, upstream: Service) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import shutil
@@ -15,8 +17,12 @@ from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from aiohttp import web
+from gateway_rig import Gateway, Service, gateway
 
+from masquerade.mask.policy import Policy
 from masquerade.mask.span import KINDS
+from masquerade.serve.draft import written
 from masquerade.serve.playground import CONTENT_SECURITY_POLICY, assets
 
 EMAIL, PHONE, CARD = "ada.lovelace@example.com", "(212) 555-0147", "4111 1111 1111 1111"
@@ -36,6 +42,10 @@ def test_every_file_is_there_with_its_type() -> None:
         "/": "text/html",
         "/playground/playground.css": "text/css",
         "/playground/playground.js": "text/javascript",
+        "/playground/picture.js": "text/javascript",
+        "/playground/policy.js": "text/javascript",
+        "/playground/stream.js": "text/javascript",
+        "/playground/turns.js": "text/javascript",
         "/playground/text.js": "text/javascript",
         "/playground/words.js": "text/javascript",
         "/playground/favicon.svg": "image/svg+xml",
@@ -207,10 +217,16 @@ class Page:
 
         ActionChains(self.browser).send_keys(*keys).perform()
 
-    def control(self, key: str) -> None:
+    def control(self, key: str, *held: str) -> None:
         from selenium.webdriver import ActionChains
 
-        ActionChains(self.browser).key_down("\ue009").send_keys(key).key_up("\ue009").perform()
+        keys = ActionChains(self.browser)
+        for each in ("\ue009", *held):
+            keys.key_down(each)
+        keys.send_keys(key)
+        for each in ("\ue009", *held):
+            keys.key_up(each)
+        keys.perform()
 
     def focus(self) -> str:
         return str(
@@ -655,3 +671,488 @@ def test_snippets_can_be_copied(page: Page, origin: str) -> None:
     wait_for(lambda: page.text("#code-copy") == "Copied")
     copied = page.browser.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
     assert copied == page.text("#code") and copied.startswith(f"curl {origin}/v1/")
+
+
+# ---- a conversation that lives in the page ----
+
+ATTACK = """<img src=x onerror="document.title='gone'"><script>document.title='gone'</script>"""
+FOREIGN = ":is(#typed-layer, .text, #kinds, #policy, #attached, #reduced, #turns, #weaker, dialog)"
+
+
+def nothing_was_parsed(page: Page) -> None:
+    found = page.js(
+        "return document.querySelectorAll(arguments[0] + ' :is(img, script, iframe, b)').length", FOREIGN
+    )
+    assert found == 0 and page.browser.title != "gone"
+
+
+@browser_test
+def test_a_value_keeps_its_token_through_the_turns(page: Page) -> None:
+    page.open().type(f"Is {PHONE} hers?")
+    (first,) = page.marks("#saw")
+    page.at("#next").click()
+    assert page.at("#typed").get_attribute("value") == "" and page.focus() == "typed"
+    page.type(f"And {PHONE}, or {EMAIL}?")
+    assert first in page.marks("#saw") and first in page.marks("#turn-list")
+    assert "1 of 20" in page.text("#talk-note")
+    page.js("document.getElementById('saw').focus()")
+    page.press("\ue014")
+    lit = "return [...document.querySelectorAll('#turn-list mark.lit')].map(mark => mark.textContent)"
+    assert {first[2], PHONE} <= set(page.js(lit))
+    page.control("\ue007", "\ue008")  # enter, with shift
+    wait_for(lambda: page.js("return document.querySelectorAll('#turn-list > li').length") == 2)
+    page.at("#fresh").click()
+    assert page.text("#turn-list") == page.text("#saw").replace("Nothing to send yet.", "") == ""
+
+
+@browser_test
+def test_a_question_is_sent_with_its_history(page: Page, real: tuple[Gateway, Service]) -> None:
+    page.open().type("Ada Lovelace is ill.")
+    page.at("#next").click()
+    page.at("#model").send_keys("m\t")
+    page.put("Will Lovelace come?")
+    page.at("#ask").click()
+    page.settle()
+    sent = real[1].last["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "user"]
+    assert b"Lovelace" not in real[1].everything
+    assert "Lovelace" in page.text("#back")
+
+
+@browser_test
+def test_after_a_reload_nothing_is_left(page: Page) -> None:
+    page.open().type(f"Is {PHONE} hers?")
+    page.at("#next").click()
+    page.type(f"And {EMAIL}?")
+    page.browser.refresh()
+    page.settle()
+    assert page.js("return document.querySelectorAll('#turn-list > li').length") == 0
+    assert page.js("return document.documentElement.textContent.includes(arguments[0])", "And ") is False
+    stored = """const done = arguments[0];
+        Promise.all([caches.keys(), indexedDB.databases(), navigator.serviceWorker.getRegistrations()])
+          .then(all => done([document.cookie, localStorage.length, sessionStorage.length,
+            ...all.map(a => a.length)]))"""
+    assert page.browser.execute_async_script(stored) == ["", 0, 0, 0, 0, 0]
+
+
+@browser_test
+def test_a_conversation_ends_somewhere_and_says_so(page: Page, real: tuple[Gateway, Service]) -> None:
+    page.open()
+    real[1].behave = slowly("ok")
+    ask_service(page, "x" * 100_001)
+    page.settle()
+    page.at("#next").click()
+    assert "Begin a new one" in page.text("#talk-note")
+    page.put("one more")
+    page.at("#ask").click()
+    time.sleep(0.3)
+    assert len(asked(real[1])) == 1
+    page.at("#fresh").click()
+    page.put("first")
+    page.at("#ask").click()
+    page.settle()
+    assert [len(json.loads(body)["messages"]) for body in asked(real[1])] == [1, 1]
+    ends = page.browser.execute_async_script(
+        """const done = arguments[0], turn = {typed: 'x', restored: 'y'};
+        import('/playground/turns.js').then(({full}) => done([19, 20].map(n => full(Array(n).fill(turn)))))"""
+    )
+    assert ends == [False, True]
+
+
+@browser_test
+def test_a_conversation_is_exported_masked_unless_originals_are_chosen(page: Page, tmp_path: Path) -> None:
+    page.open().type(f"Write to {EMAIL}, card {CARD}.")
+    page.at("#next").click()
+    page.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.js("""const revoke = URL.revokeObjectURL; window.revoked = 0;
+        URL.revokeObjectURL = address => { window.revoked++; revoke.call(URL, address); }""")
+    page.at("#export-open").click()
+    page.at("#export-save").click()
+    told = json.loads(saved(tmp_path / "conversation.json"))
+    assert told["originals"] is False and set(told["turns"][0]) == {"model", "saw", "answered"}
+    assert not any(value in json.dumps(told) for value in (EMAIL, CARD, "ada", "4111"))
+    page.at("#export-open").click()
+    page.at("#export-originals").click()
+    page.at("#export-save").click()
+    told = json.loads(saved(tmp_path / "conversation-with-originals.json"))
+    assert (
+        told["turns"][0]["typed"] == f"Write to {EMAIL}, card {CARD}." and EMAIL in told["turns"][0]["back"]
+    )
+    page.at("#export-open").click()
+    assert page.at("#export-masked").is_selected()
+    page.press("\ue00c")  # escape
+    wait_for(lambda: page.js("return window.revoked") == 2)
+
+
+def saved(path: Path) -> str:
+    wait_for(path.exists)
+    return path.read_text()
+
+
+# ---- an answer as it comes in ----
+
+
+@pytest.fixture(scope="module")
+def served(upstream: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("served"), upstream=upstream.url) as running:
+        yield running
+
+
+@pytest.fixture
+def real(page: Page, served: Gateway, upstream: Service) -> tuple[Gateway, Service]:
+    """The page, at a gateway in front of a service that records."""
+    upstream.reset()
+    page.origin = served.address
+    return served, upstream
+
+
+def slowly(*texts: str, pause: float = 0.0, after: str = "") -> Any:
+    """A service that says these, and then ends, hangs (``wait``) or breaks off (``break``)."""
+
+    async def behave(request: web.Request, body: bytes) -> web.StreamResponse:
+        if request.method == "GET":  # the names of its models
+            return web.json_response({"object": "list", "data": []})
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for text in texts:
+            chunk = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+            await asyncio.sleep(pause)
+        if after == "wait":
+            await asyncio.sleep(60)
+        if after == "break":
+            assert request.transport is not None
+            request.transport.close()
+        return response
+
+    return behave
+
+
+def asked(service: Service) -> list[bytes]:
+    return [seen.body for seen in service.requests if seen.method == "POST"]
+
+
+def ask_service(page: Page, text: str) -> None:
+    page.at("#model").send_keys("m\t")
+    page.put(text)
+    wait_for(lambda: page.js("return document.querySelectorAll('#saw mark').length") or "@" not in text)
+    page.at("#ask").click()
+
+
+@browser_test
+def test_a_token_is_held_back_until_it_is_whole(page: Page, real: tuple[Gateway, Service]) -> None:
+    page.open().type(f"Write to {EMAIL}")
+    token = page.marks("#saw")[0][2]
+    real[1].behave = slowly("Gladly: ", token[:9], after="wait")
+    ask_service(page, f"Write to {EMAIL}")
+    wait_for(lambda: page.text("#answered") == f"Gladly: {token[:9]}")
+    wait_for(lambda: "9 characters held back" in page.text("#back-foot"))
+    assert page.text("#back") == "Gladly: " and page.text("#answered .held") == token[:9]
+    page.at("#stop").click()
+    page.settle()
+    real[1].behave = slowly("Gladly: ", token[:9], token[9:], " and more")
+    page.at("#ask").click()
+    page.settle()
+    assert page.text("#answered") == f"Gladly: {token} and more"
+    assert page.text("#back") == f"Gladly: {EMAIL} and more"
+
+
+@browser_test
+def test_stopping_keeps_what_came_and_releases_the_service(page: Page, real: tuple[Gateway, Service]) -> None:
+    page.open()
+    real[1].behave = slowly("so far, so good", after="wait")
+    ask_service(page, f"Write to {EMAIL}")
+    wait_for(lambda: "so far, so good" in page.text("#back"))
+    page.at("#stop").click()
+    page.settle()
+    assert page.text("#back") == "so far, so goodYou stopped it here."
+    assert real[1].cancelled.wait(10)
+    assert page.focus() == "ask" and not page.at("#stop").is_displayed()
+    page.at("#next").click()
+    assert "You stopped it here." in page.text("#turn-list")
+
+
+@browser_test
+def test_an_answer_that_breaks_off_is_kept_and_says_so(page: Page, real: tuple[Gateway, Service]) -> None:
+    page.open()
+    real[1].behave = slowly("half of", " it", after="break")
+    ask_service(page, f"Write to {EMAIL}")
+    page.settle()
+    assert page.text("#back").startswith("half of itThe answer broke off here.")
+    assert "broke off its reply" in page.text("#answered")
+
+    async def refuses(request: web.Request, body: bytes) -> web.StreamResponse:
+        return web.json_response({"error": {"message": ATTACK}}, status=404)
+
+    real[1].behave = refuses
+    page.at("#ask").click()
+    notice = wait_for(lambda: page.js("return document.querySelector('#answered [role=alert]')?.textContent"))
+    assert "404" in str(notice)
+    nothing_was_parsed(page)
+
+
+@browser_test
+def test_what_a_model_answers_is_shown_as_text(page: Page, real: tuple[Gateway, Service]) -> None:
+    page.open()
+    real[1].behave = slowly(*(f"{ATTACK}<b>bold</b>"[n : n + 5] for n in range(0, 110, 5)))
+    ask_service(page, f"{ATTACK} {EMAIL}")
+    page.settle()
+    assert ATTACK in page.text("#answered") and ATTACK in page.text("#back")
+    page.at("#next").click()
+    assert ATTACK in page.text("#turn-list")
+    nothing_was_parsed(page)
+
+
+# ---- the policy ----
+
+
+def write_policy(page: Page, toml: str) -> None:
+    script = "const text = document.getElementById('policy-text'); text.value = arguments[0];"
+    page.js("document.getElementById('policy').open = true")
+    page.js(script + "text.dispatchEvent(new Event('input'))", toml)
+
+
+def policy_of(page: Page) -> str:
+    return str(page.js("return document.getElementById('policy-text').value"))
+
+
+@browser_test
+def test_a_policy_takes_effect_as_it_is_written(page: Page) -> None:
+    page.open().type(f"{EMAIL} is staff E-123456")
+    assert policy_of(page) == written(Policy())
+    write_policy(page, policy_of(page) + "\n[[pattern]]\nkind = 'STAFF_ID'\nexpression = 'E-[0-9]{6}'\n")
+    wait_for(lambda: "STAFF_ID" in [mark[0] for mark in page.marks("#saw")])
+    page.settle()
+    assert "E-123456" not in page.text("#saw") and "E-123456" in page.text("#back")
+    assert page.text("#policy-state") == "This policy is in effect, in this page."
+    page.choose("STAFF_ID", "redact")
+    wait_for(lambda: "[STAFF_ID_REDACTED]" in page.text("#saw"))
+    assert 'STAFF_ID = "redact"' in policy_of(page)
+    assert (
+        page.text("#policy-command") == "masquerade check policy.toml\nmasquerade serve --policy policy.toml"
+    )
+    page.at("#fates-reset").click()
+    wait_for(lambda: "E-123456" in page.text("#saw"))
+    assert policy_of(page) == written(Policy())
+
+
+@browser_test
+def test_a_fault_is_shown_at_its_line_and_the_last_good_policy_holds(page: Page) -> None:
+    page.open().type(EMAIL)
+    write_policy(page, f"{written(Policy())}\n[fates.{ATTACK[:9]}]\n")
+    wait_for(lambda: "Line 12" in page.text("#policy-fault"))
+    assert page.js("return document.getElementById('policy-text').ariaInvalid") == "true"
+    assert page.text("#policy-lines strong") == "12"
+    assert EMAIL not in page.text("#saw") and not page.at("#policy-save").is_enabled()
+    page.at("#policy-go").click()
+    here = "const t = document.activeElement; return [t.id, t.value.slice(t.selectionStart, t.selectionEnd)]"
+    assert page.js(here) == ["policy-text", f"[fates.{ATTACK[:9]}]"]
+    write_policy(page, f"version = 1\n[fates]\n{ATTACK[:4]} = 'keep'\n")
+    wait_for(lambda: "Line 3" in page.text("#policy-fault"))
+    nothing_was_parsed(page)
+    write_policy(page, "version = 1\n[finder]\nuse = 'onnx:/etc'\n")
+    wait_for(lambda: "loads no models" in page.text("#policy-fault"))
+
+
+@browser_test
+def test_the_editor_lets_the_keyboard_go(page: Page) -> None:
+    page.open()
+    page.js("document.getElementById('policy').open = true")
+    page.js("const t = document.getElementById('policy-text'); t.focus(); t.setSelectionRange(0, 0)")
+    page.press("\ue004")
+    assert policy_of(page).startswith("  version") and page.focus() == "policy-text"
+    page.control("z")
+    assert policy_of(page).startswith("version")
+    page.press("\ue00c")
+    page.press("\ue004")
+    assert page.focus() != "policy-text"
+
+
+@browser_test
+def test_fates_are_written_where_they_stand(page: Page) -> None:
+    page.open()
+    changed = page.browser.execute_async_script(
+        """const done = arguments[arguments.length - 1];
+        import('/playground/policy.js').then(({withFate}) => done(arguments[0].map(c => withFate(...c))))""",
+        [
+            ['version = 1\n[fates]\nEMAIL = "keep" # mine\n\n[thresholds]\n', "EMAIL", "block"],
+            ["version = 1\n[fates]\n\n[thresholds]\nEMAIL = 0.2\n", "EMAIL", "block"],
+            ["version = 1\n", "EMAIL", "block"],
+            ["version = 1\nfates.EMAIL = 'keep'\n", "EMAIL", "block"],
+            ['version = 1\n[fates]\nEMAIL = "keep"\n', "EMAIL", None],
+        ],
+    )
+    assert [Policy.parse(toml).fate("EMAIL").value for toml in changed] == ["block"] * 4 + ["token"]
+    assert "# mine" in changed[0]
+
+
+@browser_test
+def test_a_weaker_policy_is_tried_on_the_mirror_only(page: Page, real: tuple[Gateway, Service]) -> None:
+    page.open()
+    write_policy(page, written(Policy()) + f'\n[[allow]]\nwords = ["{EMAIL}"]\n')
+    wait_for(lambda: "only the mirror is asked" in page.text("#weaker"))
+    ask_service(page, f"Write to {EMAIL}, call {PHONE}")
+    page.settle()
+    assert page.text("#answered-foot").startswith("mirror answered in ")
+    assert EMAIL in page.text("#answered") and asked(real[1]) == []
+    write_policy(page, written(Policy()).replace("default = 0.5", "default = 0.4"))
+    wait_for(lambda: not page.at("#weaker").is_displayed())
+    page.at("#ask").click()
+    wait_for(lambda: page.text("#answered-foot").startswith("m answered in "))
+    assert EMAIL.encode() not in real[1].everything and PHONE.encode() not in real[1].everything
+
+
+@browser_test
+def test_a_policy_is_saved_as_it_stands(page: Page, tmp_path: Path) -> None:
+    page.open().type(EMAIL)
+    page.choose("EMAIL", "redact")
+    wait_for(lambda: "[EMAIL_REDACTED]" in page.text("#saw"))
+    page.js("document.getElementById('policy').open = true")
+    page.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.at("#policy-save").click()
+    text = saved(tmp_path / "policy.toml")
+    assert text == policy_of(page) and Policy.parse(text, finders=False).fate("EMAIL") == "redact"
+
+
+# ---- pictures ----
+
+
+def drawn_file(folder: Path, name: str, side: str = "left") -> Path:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed to draw a picture with")
+    picture = image.new("RGB", (200, 160))
+    picture.paste((250, 240, 230), (0, 0, 100, 160) if side == "left" else (100, 0, 200, 160))
+    picture.save(folder / name, "PNG")
+    return folder / name
+
+
+def drop(page: Page, name: str, kind: str) -> None:
+    page.js(
+        """const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array([1, 2, 3])], arguments[0], {type: arguments[1]}));
+        for (const type of ['dragover', 'drop'])
+          document.getElementById('typed').dispatchEvent(
+            new DragEvent(type, {dataTransfer: data, bubbles: true, cancelable: true}))""",
+        name,
+        kind,
+    )
+
+
+@browser_test
+def test_a_picture_is_drawn_here_and_refused_where_nothing_masks_it(
+    page: Page, real: tuple[Gateway, Service], tmp_path: Path
+) -> None:
+    page.open()
+    page.js("window.made = 0; URL.createObjectURL = () => { window.made++; throw new Error(); }")
+    page.at("#picture-file").send_keys(str(drawn_file(tmp_path, f"{ATTACK[:21].replace('/', '')}.png")))
+    notice = wait_for(lambda: page.js("return document.querySelector('#saw [role=alert]')?.textContent"))
+    assert "The picture was not sent" in str(notice) and "recogniser" in str(notice)
+    sizes = "return [...document.querySelectorAll('#thumb, .refused')].map(c => [c.width, c.height])"
+    wait_for(lambda: page.js(sizes) == [[160, 128], [160, 128]])
+    assert "<img" in page.text("#picture-name")
+    nothing_was_parsed(page)
+    page.at("#picture-remove").click()
+    page.settle()
+    assert EMAIL in page.text("#back") and asked(real[1]) == []
+    assert page.js("return window.made") == 0
+    assert page.browser.get_log("browser") == [] or all(
+        "400" in line["message"] for line in page.browser.get_log("browser")
+    )
+
+
+@browser_test
+def test_only_pictures_can_be_dropped(page: Page) -> None:
+    page.open()
+    drop(page, f"{ATTACK}.html", "text/html")
+    wait_for(lambda: "Only pictures" in page.text("#picture-name"))
+    drop(page, f"{ATTACK}.png", "image/png")  # which cannot be drawn; the gateway decides
+    wait_for(lambda: page.js("return document.querySelector('#saw [role=alert]')?.textContent"))
+    nothing_was_parsed(page)
+
+
+@browser_test
+def test_a_picture_that_is_too_large_is_not_read(page: Page) -> None:
+    page.open()
+    page.js(
+        """const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(arguments[0])], 'x.png', {type: 'image/png'}));
+        const options = {dataTransfer: data, bubbles: true, cancelable: true};
+        document.body.dispatchEvent(new DragEvent('drop', options))""",
+        LARGEST,
+    )
+    wait_for(lambda: "larger than this gateway accepts" in page.text("#picture-name"))
+
+
+@browser_test
+def test_a_recogniser_shows_what_it_saw_of_a_picture(page: Page, tmp_path: Path) -> None:
+    from test_recogniser import handover
+
+    for name, data in handover().files().items():
+        (tmp_path / name).write_bytes(data)
+    with gateway(tmp_path / "home", recogniser=tmp_path) as running:
+        page.origin = running.address
+        page.open()
+        assert page.at("#model").get_attribute("value") == "recogniser"
+        page.at("#picture-file").send_keys(str(drawn_file(tmp_path, "right.png", "right")))
+        wait_for(lambda: "right (" in page.text("#back"))
+        assert "28 × 28" in page.text("#reduced-name")
+        bright = page.js(
+            """const canvas = document.getElementById('reduced-canvas');
+            const data = canvas.getContext('2d').getImageData(0, 14, 28, 1).data;
+            return [canvas.width, canvas.height, data[4 * 3], data[4 * 24]]"""
+        )
+        assert bright[:3] == [28, 28, 0] and bright[3] > 200
+
+
+# ---- all of it, on every screen ----
+
+
+@browser_test
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [360, 390, 768, 1400])
+def test_nothing_new_needs_sideways_scrolling(page: Page, tmp_path: Path, width: int, language: str) -> None:
+    page.open(f"?lang={language}", width=width, height=800)
+    page.at("#next").click()
+    write_policy(page, f"{written(Policy())}# {'long ' * 60}\n[[allow]]\nwords = ['{EMAIL}']\n")
+    wait_for(lambda: page.at("#weaker").is_displayed())
+    write_policy(page, f"{policy_of(page)}word = 1\n")
+    wait_for(lambda: page.at("#policy-fault").is_displayed())
+    page.at("#picture-file").send_keys(str(drawn_file(tmp_path, f"{'name' * 40}.png")))
+    wait_for(lambda: page.js("return document.querySelector('.refused') !== null"))
+    assert page.js("return document.documentElement.scrollWidth") <= width
+    page.at("#export-open").click()
+    box = page.js(
+        "const b = document.getElementById('export').getBoundingClientRect(); return [b.left, b.right]"
+    )
+    assert box[0] >= 0 and box[1] <= width
+
+
+@browser_test
+def test_an_answer_without_end_is_cut_and_the_service_released(
+    page: Page, real: tuple[Gateway, Service]
+) -> None:
+    page.open()
+    real[1].behave = slowly("x" * 1_000_001, after="wait")
+    ask_service(page, "Go on.")
+    wait_for(lambda: "longer than this page shows" in page.text("#back"), 20)
+    assert real[1].cancelled.wait(10)
+
+
+@browser_test
+def test_what_is_new_speaks_to_a_screen_reader_and_to_the_keyboard(page: Page) -> None:
+    page.open().type(f"Call {PHONE}")
+    page.js("document.getElementById('next').focus()")
+    page.press("\ue007")
+    wait_for(lambda: "kept above" in page.text("#status"))
+    page.type(f"And {PHONE}?")
+    page.js("document.getElementById('policy').open = true")
+    unnamed = page.js(
+        """return [...document.querySelectorAll('button, select, textarea, input, canvas, [tabindex="0"]')]
+          .filter(e => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel
+            || e.ariaLabelledByElements?.length || e.labels?.length)).map(e => e.id)"""
+    )
+    assert unnamed == []
+    page.js("document.getElementById('export-open').focus()")
+    page.press("\ue007")
+    wait_for(lambda: page.js("return document.getElementById('export').open"))
+    page.press("\ue00c")
+    assert page.focus() == "export-open"

@@ -61,7 +61,7 @@ def filled(folder: Path) -> None:
         for verdict, code in ((Verdict.BLOCKED, "blocked_by_policy"), (Verdict.REFUSED, "invalid_request")):
             journal.record(entry(verdict=verdict, code=code, status=400, recipient=""))
         clock.now += DAY
-        journal.record(entry(found={"DATE_TIME": {"keep": 3}, "EMAIL": {"token": 1}}, withheld={"EMAIL": 2}))
+        journal.record(entry(found={"DATE_TIME": {"keep": 3}, "EMAIL": {"token": 1}}, withheld={"link": 2}))
         journal.erased("acme", "subject", "ada.canary@example.com", {"keys": 2})
 
 
@@ -95,7 +95,7 @@ def test_counts_are_those_of_the_journal(folder: Path) -> None:
     requests = told["requests"]
     assert told["journal"]["verified"] and requests["count"] == 9
     assert requests["verdicts"] == {"sent": 7, "blocked": 1, "refused": 1}
-    assert requests["withheld"] == {"EMAIL": 2}
+    assert requests["withheld"] == {"link": 2}
     assert requests["bytes_in"] == 9 * 1234 and requests["restored"] == 18
     assert {kind["kind"]: kind["fates"] for kind in told["kinds"]} == {
         "EMAIL": {"token": 15},

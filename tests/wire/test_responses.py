@@ -30,8 +30,10 @@ TEXT = f"write to {EMAIL} or {PHONE}"
 def exchange(
     asked: Any = TEXT, masker: Masker = MASKER, known: Iterable[Surrogate] = (), **fields: Any
 ) -> Exchange:
+    if known:
+        fields["previous_response_id"] = "resp_1"
     body = json.dumps({"model": "m", "input": asked, **fields}).encode()
-    return Exchange(masker, body, RESPONSES, alias=ALIAS, known=known)
+    return Exchange(masker, body, RESPONSES, alias=ALIAS, recall=(lambda names: known) if known else None)
 
 
 def sent(one: Exchange) -> dict[str, Any]:
@@ -148,7 +150,9 @@ def test_wherever_it_stands_it_does_not_leave(fields: dict[str, Any], items: lis
 @pytest.mark.parametrize("name", [name for name, rule in REQUEST.items() if rule in (PASS, NUMBER)])
 def test_no_known_field_passes_prose(name: str) -> None:
     if name != "stream":
-        assert CANARY not in exchange("x", **{name: f"mine is {CANARY}"}).request.decode()
+        body = json.dumps({"model": "m", "input": "x", name: f"mine is {CANARY}"}).encode()
+        one = Exchange(MASKER, body, RESPONSES, alias=ALIAS, recall=lambda names: ())
+        assert CANARY not in one.request.decode()
 
 
 SEALED = "gAAAAABo" + "x-Yz_09" * 40 + "=="
@@ -206,10 +210,6 @@ def tool(**fields: Any) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "previous response": ({"previous_response_id": "resp_1"}, "previous_response_id"),
-    "conversation": ({"conversation": {"id": "conv_1"}}, "conversation"),
-    "conversation's id": ({"conversation": "conv_1"}, "conversation"),
-    "background": ({"background": True}, "background"),
     "reference": (item("item_reference", id="msg_1"), "input[0]"),
     "reference without a type": ({"input": [{"id": "msg_1"}]}, "input[0]"),
     "picture": (part("input_image", image_url="data:,x"), "input[0].content[0].image_url"),
@@ -251,8 +251,8 @@ def test_what_cannot_be_masked_is_refused(fields: dict[str, Any], where: str) ->
     assert problem.value.source == where
 
 
-def test_what_the_service_keeps_is_refused_with_a_way_out() -> None:
-    with pytest.raises(BadInput, match="send the whole conversation as input"):
+def test_what_the_service_keeps_is_refused_where_nobody_remembers_it() -> None:
+    with pytest.raises(BadInput, match="send all of it"):
         exchange("x", previous_response_id="resp_1")
 
 

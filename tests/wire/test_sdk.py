@@ -13,6 +13,7 @@ from openai.types import (
 )
 from openai.types.audio import speech_create_params
 from openai.types.chat import completion_create_params as chat_create_params
+from openai.types.conversations import conversation_create_params
 from openai.types.responses import (
     ResponseItem,
     ResponseStreamEvent,
@@ -36,6 +37,7 @@ REQUESTS: dict[str, tuple[Endpoint, Any]] = {
     "responses": (responses.RESPONSES, response_create_params.ResponseCreateParamsNonStreaming),
     "compaction": (responses.COMPACTION, response_compact_params.ResponseCompactParams),
     "token_count": (responses.TOKEN_COUNT, input_token_count_params.InputTokenCountParams),
+    "conversations": (responses.CONVERSATIONS, conversation_create_params.ConversationCreateParams),
 }
 
 REFUSED_ITEMS = frozenset(

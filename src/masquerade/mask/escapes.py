@@ -7,6 +7,7 @@ offset in what was written.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
 from urllib.parse import unquote
 
@@ -41,16 +42,45 @@ def _meaning(escape: str) -> str:
     return char if len(char) == 1 else _DROPPED
 
 
+_REFERENCE = r"&(?:amp;){0,2}(?:#0{0,16}[0-9]{1,7};?|#[xX]0{0,16}[0-9A-Fa-f]{1,6};?|(?!amp;)[A-Za-z]{2,8};)"
+_IN_TEXT = re.compile(_REFERENCE + r"|\\u[0-9A-Fa-f]{4}|\\[\"']|%[0-9A-Fa-f]{2}")
+_IN_JSON = re.compile(_REFERENCE + r"|\\(?:u[0-9A-Fa-f]{4}|[^u])|%[0-9A-Fa-f]{2}")
+INNER = {'"': "\x01", "'": "\x02"}
+"""How a quotation mark that is escaped reads in an address: it ends no text that a plain one began."""
+
+
 def decoded(text: str) -> tuple[str, list[int] | None]:
     """``text`` with its escapes read, and where each character (and the end) stood, or None: in place."""
     if not ("&" in text or "\\" in text or "%" in text or "<" in text):
         return text, None
+    return _decoded(text, _ESCAPE, _meaning)
+
+
+def decoded_address(text: str, is_json: bool) -> tuple[str, list[int] | None]:
+    """The same as whoever follows addresses reads it: what an escape spells ends and quotes nothing, and
+    marks around a word are no part of one. In JSON (``is_json``) every backslash begins an escape."""
+    if not ("&" in text or "\\" in text or "%" in text):
+        return text, None
+    return _decoded(text, _IN_JSON if is_json else _IN_TEXT, _in_address)
+
+
+def _in_address(escape: str) -> str:
+    if escape[0] == "\\" and escape[1] != "u":
+        char = escape[1]
+        return INNER.get(char) or ("\n" if char in "nrt" else char)
+    char = _meaning(escape if escape[0] != "&" or escape[-1] == ";" else escape + ";")
+    return char if char.isalnum() or char in ":/\\.@?#\u3002" else _DROPPED
+
+
+def _decoded(
+    text: str, escapes: re.Pattern[str], meaning: Callable[[str], str]
+) -> tuple[str, list[int] | None]:
     parts: list[str] = []
     places: list[int] = []
     at = 0
-    for found in _ESCAPE.finditer(text):
+    for found in escapes.finditer(text):
         start, end = found.span()
-        parts += text[at:start], _meaning(found[0])
+        parts += text[at:start], meaning(found[0])
         places += range(at, start + 1)
         at = end
     if not parts:

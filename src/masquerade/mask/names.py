@@ -37,6 +37,14 @@ _NAMES, _COMMON, _USUAL = 0b11, 1 << 3, 0b1_0001_0000
 """Bits of lists: given names and surnames; the commonest words; words that a dictionary has."""
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]*")
 """All of a text: what a field or a file is called, and nobody unless it is the name of somebody."""
+_FIELDS = frozenset(
+    (
+        "bond bud cash chase clay cliff cookie dash dev field fields fox frame gene grant hash key kit lane "
+        "mark max min page pike pier ray reason rice rose sierra skip sky sol stage stone sum token tokens "
+        "tree urban van wood"
+    ).split()
+)
+"""Such texts that programs use for themselves more than for anybody, though they are names."""
 _AT_ONCE = 8192
 """Words that the network is given in one piece, and more on both sides."""
 _SEEN_AT_ONCE = 1 << 17
@@ -157,7 +165,7 @@ class Names:
         found there.
         """
         text = plain.text
-        if not text or text.isspace() or (_IDENTIFIER.fullmatch(text) and not self._is_name(text)):
+        if not text or text.isspace() or self._is_field(text):
             return []
         places, scores = self._scored(text)
         found = [
@@ -179,7 +187,13 @@ class Names:
         """Where in any of ``texts``, in plain form, the ``names`` found in each and their parts stand too,
         outside of what is ``taken`` there."""
         more = elsewhere(texts, names, taken, self._is_ordinary)
-        return [_titled(*of) if of[2] else [] for of in zip(texts, taken, more, strict=True)]
+        return [
+            _titled(text, own, new) if new and not self._is_field(text) else []
+            for text, own, new in zip(texts, taken, more, strict=True)
+        ]
+
+    def _is_field(self, text: str) -> bool:
+        return bool(_IDENTIFIER.fullmatch(text)) and not self._is_name(text)
 
     def _lists(self, form: str) -> int:
         hashed = np.uint32(words.entry(form))  # of another type, all of the list is copied to compare
@@ -187,7 +201,8 @@ class Names:
         return int(self._masks[at]) if at < len(self._hashes) and self._hashes[at] == hashed else 0
 
     def _is_name(self, form: str) -> bool:
-        return bool(self._lists(form) & _NAMES) and not self._is_ordinary(form)
+        listed = self._lists(form) & _NAMES and form not in _FIELDS
+        return bool(listed) and not self._is_ordinary(form)
 
     def _is_ordinary(self, form: str) -> bool:
         """Whether a text may use a word, in lower case, without meaning anybody."""

@@ -44,6 +44,11 @@ class Row:
     left: int = 0
     source: str = ""
 
+    def __post_init__(self) -> None:
+        # Names of fields spell a space as an underscore.
+        spelled = (form for label in self.after for form in (label, label.replace(" ", "_")))
+        object.__setattr__(self, "after", tuple(dict.fromkeys(spelled)))
+
 
 GAPS = {
     # "passport no. is", 护照号码是：

@@ -32,6 +32,14 @@ A policy is read from TOML:
     Personne = "PERSON"
     Divers = "none"             # not private
 
+    [replies]                   # where a reply may carry what was masked
+    links = "withhold"          # in addresses to elsewhere: not (the default), or "restore"
+    hosts = ["wiki.example", ".intranet.example"]   # these may get it: a host, or all below one
+
+    [replies.tools]             # what calls of a tool get: restore (the default) or withhold; or inside:
+    send_email = "withhold"     # restore only where the call names nobody outside
+    bash = "inside"
+
 A file that says something impossible is refused whole, with the line: an unknown key or kind, and also a
 rule that can never fire, because its author believes that it protects. Messages name lines, keys and
 kinds, never a listed word: the words are what the policy protects.
@@ -44,7 +52,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -54,7 +62,7 @@ from masquerade import crypto
 from masquerade.errors import PolicyProblem
 from masquerade.mask import patterns
 from masquerade.mask.normal import Normal
-from masquerade.mask.span import KINDS, Fate
+from masquerade.mask.span import KINDS, Fate, ReplyFate
 from masquerade.mask.surrogate import PLAUSIBLE_KINDS
 
 Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
@@ -66,6 +74,8 @@ MAKERS = ("spacy", "transformers", "gliner", "onnx")
 NAMES_FIND: frozenset[str] = frozenset({"PERSON", "LOCATION", "ORGANIZATION", "ADDRESS"})
 """The kinds that our own model, ``names``, finds."""
 
+_LINK_FATES = ("restore", "withhold")
+_TOOL_FATES: tuple[ReplyFate, ...] = ("restore", "inside", "withhold")
 _MATCHES: tuple[Match, ...] = ("exact", "ignore-case", "pattern")
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
 _NAMEABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
@@ -155,6 +165,32 @@ class Finders:
         return [self.names, self.models, dict(self.labels)]
 
 
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """Where a reply may carry originals: see ``mask.guard``.
+
+    ``links`` is for addresses to elsewhere, in calls of tools too; ``hosts`` may get them all the same: a
+    host by its name, or all below one by a leading dot. ``tools`` says it for whole calls, by the tool's
+    name; ``default`` there is for all others. ``inside`` restores a call only if it names nobody outside.
+    """
+
+    links: Literal["restore", "withhold"] = "withhold"
+    hosts: tuple[str, ...] = ()
+    tools: Mapping[str, ReplyFate] = field(default_factory=dict)
+
+    def tool(self, name: str | None) -> ReplyFate:
+        """What becomes of stand-ins in a call of the tool ``name``; of one whose name is not known, None,
+        what is strictest."""
+        if name is None:
+            return max(("restore", *self.tools.values()), key=_TOOL_FATES.index)
+        return self.tools.get(name) or self.tools.get("default", "restore")
+
+    @property
+    def meaning(self) -> list[Any]:
+        """What of it a policy's version is made of."""
+        return [self.links, self.hosts, dict(self.tools)]
+
+
 @dataclass(frozen=True, repr=False)
 class Policy:
     """The rules of one deployment. ``Policy()`` is the default policy.
@@ -175,10 +211,13 @@ class Policy:
     rules: bool = True
     """Whether the built-in rules look as well."""
     finder: Finders = field(default_factory=Finders)
+    replies: Replies = field(default_factory=Replies)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fates", {k: _fate(f) for k, f in self.fates.items()})
         object.__setattr__(self, "thresholds", dict(self.thresholds))
+        replies = replace(self.replies, hosts=tuple(self.replies.hosts), tools=dict(self.replies.tools))
+        object.__setattr__(self, "replies", replies)
         for name in ("deny", "allow", "patterns"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check_shapes(self)
@@ -235,6 +274,8 @@ class Policy:
         }
         if self.finder.meaning != Finders().meaning:
             content["finder"] = self.finder.meaning
+        if self.replies.meaning != Replies().meaning:
+            content["replies"] = self.replies.meaning
         return crypto.sha256(json.dumps(content, sort_keys=True).encode())[:6].hex()
 
     @property
@@ -285,6 +326,20 @@ def explain(policy: Policy, models: Mapping[str, Sequence[str]] | None = None) -
     return rows
 
 
+def explain_replies(policy: Policy) -> list[str]:
+    """Where a reply may carry originals, in lines of ``masquerade check``."""
+    replies = policy.replies
+    links = "stand-ins in addresses to elsewhere are withheld"
+    if replies.links == "restore":
+        links = "stand-ins are restored in addresses too, wherever these lead"
+    elif replies.hosts:
+        links += f", but for {', '.join(replies.hosts)}"
+    calls = [f"in calls of {name}: {fate}" for name, fate in replies.tools.items() if name != "default"]
+    if replies.tools:
+        calls.append(f"in calls of other tools: {replies.tool('')}")
+    return [links, *calls]
+
+
 def _rule_count(policy: Policy, kind: str) -> int:
     return len(_rule_scores().get(kind, ())) if policy.rules else 0
 
@@ -303,7 +358,8 @@ def _quoted(name: str) -> str:
 
 # Reading ------------------------------------------------------------------------------------------------
 
-_ROOT_KEYS = ("version", "rules", "fates", "thresholds", "deny", "allow", "pattern", "finder")
+_ROOT_KEYS = ("version", "rules", "fates", "thresholds", "deny", "allow", "pattern", "finder", "replies")
+_REPLIES_KEYS = ("links", "hosts", "tools")
 _FINDER_KEYS = ("use", "only", "labels")
 _WORDS_KEYS = ("kind", "words", "match")
 _PATTERN_KEYS = ("kind", "expression", "score", "context", "name")
@@ -324,6 +380,7 @@ def _read(content: dict[str, Any], lines: Mapping[_Path, int]) -> Policy:
         patterns=tuple(_pattern(entry, path, lines) for entry, path in _entries(content, "pattern")),
         rules=content.get("rules", True),
         finder=_finder(content, lines),
+        replies=_replies(content),
     )
 
 
@@ -348,6 +405,24 @@ def _finder(content: dict[str, Any], lines: Mapping[_Path, int]) -> Finders:
         only=entry.get("only", False),
         labels=labels,
         line=_line(("finder", "use"), lines),
+    )
+
+
+def _replies(content: dict[str, Any]) -> Replies:
+    entry = content.get("replies", {})
+    if not isinstance(entry, dict):
+        raise _Fault("'replies' is a table: write [replies], and 'links = ...' on a line below it", "replies")
+    _known(entry, _REPLIES_KEYS, "replies")
+    tools = entry.get("tools", {})
+    if not isinstance(tools, dict):
+        raise _Fault(
+            "'tools' is a table: write [replies.tools], and one 'name = \"withhold\"' a line below it",
+            *("replies", "tools"),
+        )
+    return Replies(
+        links=entry.get("links", "withhold"),
+        hosts=_strings(entry.get("hosts", []), ("replies", "hosts")),
+        tools=tools,
     )
 
 
@@ -460,6 +535,7 @@ def _check_shapes(policy: Policy) -> None:
             if not _visible(word):
                 raise _Fault(f"context word {j + 1} is empty", "pattern", i, "context", j)
     _check_finder(policy)
+    _check_replies(policy)
 
 
 def _check_finder(policy: Policy) -> None:
@@ -489,6 +565,47 @@ def _check_finder(policy: Policy) -> None:
                     f'{kind} is kept, so this can never fire: say "{NONE}", or give it another fate',
                     *("finder", "labels", label),
                 )
+
+
+_HOST = re.compile(
+    r"\.?(?:[a-z0-9](?:[a-z0-9_\-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?", re.I
+)
+
+
+def _check_replies(policy: Policy) -> None:
+    """What is said of replies is known, is said of hosts as they are written, and changes something."""
+    replies = policy.replies
+    if replies.links not in _LINK_FATES:
+        raise _Fault(
+            f"there is no such fate of links{_meant(replies.links, _LINK_FATES)}", "replies", "links"
+        )
+    for i, host in enumerate(replies.hosts):
+        at = ("replies", "hosts", i)
+        if not isinstance(host, str) or len(host) > 254 or not _HOST.fullmatch(host):
+            raise _Fault(
+                f"host {i + 1} is none: write its name alone, as in wiki.example, or .example for all below "
+                "(no scheme, port or path; one with other letters in its xn-- form)",
+                *at,
+            )
+        if host.startswith(".") and "." not in host[1:] and host.lower() in _EVERYBODY:
+            raise _Fault(f"host {i + 1} is everybody: name whose it is", *at)
+        if host.lower() in (other.lower() for other in replies.hosts[:i]):
+            raise _Fault(f"host {i + 1} stands there twice", *at)
+    if replies.hosts and replies.links == "restore":
+        raise _Fault(
+            "every host gets what links restore, so these never count: take them out", "replies", "hosts"
+        )
+    for name, fate in replies.tools.items():
+        at_tool = ("replies", "tools", name)
+        if fate not in _TOOL_FATES:
+            raise _Fault(f"there is no such fate of calls{_meant(fate, _TOOL_FATES)}", *at_tool)
+        if not name or len(name) > 256:
+            raise _Fault("a tool has a name", *at_tool)
+
+
+_EVERYBODY = frozenset(
+    {".com", ".net", ".org", ".io", ".dev", ".app", ".ai", ".co", ".cn", ".eu", ".uk", ".de"}
+)
 
 
 def _check_entry(entry: object, *path: str | int) -> None:

@@ -3,7 +3,8 @@
 A reply is searched for *needles*: the part of a surrogate that survives a model, its letters and digits
 (``surrogate.project``). Around a token's needle the restorer takes with it the label and the brackets, in
 whatever form they came back; a plausible value must come back as it was, spacing aside. It is one pass:
-what was put back is never read again. What only looks like a token is left as it is and counted.
+what was put back is never read again. What only looks like a token is left as it is and counted; so is a
+stand-in that would go to somebody outside (``mask.guard``).
 
     "".join(map(r.feed, chunks)) + r.finish() == restore("".join(chunks))      for every way to cut
 """
@@ -20,8 +21,9 @@ from operator import itemgetter
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 from masquerade.mask.escapes import HALF, HALF_LENGTH, SPECIAL, decoded
+from masquerade.mask.guard import LOOK, Guard, Steps, Trail, Watch
 from masquerade.mask.normal import is_plain
-from masquerade.mask.span import KINDS, Fate
+from masquerade.mask.span import KINDS, Fate, ReplyFate
 from masquerade.mask.surrogate import (
     BARRIER,
     BODY_LENGTH,
@@ -140,10 +142,10 @@ _KEEP, _PLAUSIBLE = Fate.KEEP, Fate.PLAUSIBLE  # an enum member costs more to lo
 class _Entry:
     """A surrogate made ready for comparing."""
 
-    __slots__ = ("kind", "labels", "lead", "original", "plausible", "strict", "value")
+    __slots__ = ("kind", "labels", "lead", "needle", "original", "plausible", "strict", "value")
 
     def __init__(self, surrogate: Surrogate) -> None:
-        self.kind, self.original = surrogate.kind, surrogate.original
+        self.kind, self.original, self.needle = surrogate.kind, surrogate.original, surrogate.needle
         self.plausible = surrogate.fate is _PLAUSIBLE
         self.labels: tuple[str, ...] = ()
         self.lead = ""
@@ -166,7 +168,7 @@ class Lexicon:
     def __init__(self, surrogates: Iterable[Surrogate]) -> None:
         known = {s.needle: s for s in surrogates if s.fate is not _KEEP}
         self._surrogates = known
-        self._exact = {s.text: s.original for s in known.values() if s.fate is not _PLAUSIBLE}
+        self._exact = {s.text: s for s in known.values() if s.fate is not _PLAUSIBLE}
         self._needles = list(known)
         self._shortest = min(map(len, self._needles), default=0)
 
@@ -176,6 +178,11 @@ class Lexicon:
     def restore(self, reply: str) -> str:
         """A whole reply with the originals in place."""
         return Restorer(self).restore(reply)
+
+    @cached_property
+    def _address_labels(self) -> tuple[str, ...]:
+        """How tokens begin that stand for whole addresses."""
+        return tuple({f"[{s.kind}_" for s in self._exact.values() if s.kind == "URL" or "://" in s.original})
 
     @cached_property
     def _automaton(self) -> AhoCorasick:
@@ -299,13 +306,29 @@ class Restorer:
     Every way to cut the reply gives the same text. What may be the beginning of a surrogate is held back,
     at most some hundred characters; the rest of each chunk comes out at once. ``escape`` is applied to
     each original as it is put back (say, for the inside of a JSON string).
+
+    With a ``guard``, stand-ins that would go to somebody outside are left as they are. To judge one, what
+    follows it is waited for: one character, or a host's name. ``fate`` may be stricter, for a text that
+    is acted upon: ``withhold`` leaves all, ``inside`` leaves all if the text names anybody outside, so that
+    it comes at the end only.
     """
 
     def __init__(
-        self, known: Lexicon | Iterable[Surrogate], escape: Callable[[str], str] | None = None
+        self,
+        known: Lexicon | Iterable[Surrogate],
+        escape: Callable[[str], str] | None = None,
+        guard: Guard | None = None,
+        *,
+        fate: ReplyFate = "restore",
     ) -> None:
         self._lexicon = known if isinstance(known, Lexicon) else Lexicon(known)
         self._escape = escape
+        self._guard = guard
+        self._watch = None if guard is None or fate == "withhold" else Watch(guard, escape is not None)
+        self._tell: Callable[[str], object] = len if self._watch is None else self._watch.pending.append
+        self._whole: list[str] | None = [] if fate == "inside" else None
+        self.forbids = fate == "withhold"
+        """Whether nothing at all is put back."""
         self._held = ""
         self._before = ""  # the last characters of the reply that have gone out
         self._gone = 0  # how many characters of the reply have been dealt with
@@ -314,6 +337,8 @@ class Restorer:
         self._unresolved = 0
         self.restored = 0
         """Places where an original was put back."""
+        self.withheld = 0
+        """Places where one was not, for it would have gone to somebody outside."""
 
     def __repr__(self) -> str:
         return f"Restorer(restored={self.restored}, held={len(self._held)})"
@@ -337,6 +362,9 @@ class Restorer:
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""
+        if self._whole is not None:
+            self._whole.append(chunk)
+            return ""
         raw = self._held + chunk
         place = self._glance(raw, False)
         if place is None:
@@ -350,11 +378,23 @@ class Restorer:
 
     def finish(self) -> str:
         """The rest of the reply."""
+        if self._whole is not None:
+            return self.restore("".join(self._whole))
         return self._advance(self._held, True)
 
     def restore(self, reply: str) -> str:
         """A whole reply at once, in place of ``feed`` and ``finish``."""
+        if self._whole is not None and self.reaches_out(reply):
+            self.forbids, self._watch, self._tell = True, None, len
+        self._whole = None
         return self._advance(reply, True)
+
+    def reaches_out(self, text: str) -> bool:
+        """Whether ``text`` names somebody outside, in clear or by a stand-in."""
+        if (self._guard or Guard()).reaches_out(text, self._escape is not None):
+            return True
+        hits = self._lexicon._search(_shadow(text)) if self._lexicon._needles else []
+        return any(entry.kind in ("URL", "IP_ADDRESS") or "://" in entry.original for _, _, entry in hits)
 
     def _advance(self, raw: str, final: bool) -> str:
         lexicon = self._lexicon
@@ -365,32 +405,73 @@ class Restorer:
         out: list[str] = []
         at = 0
         if "[" in raw and "]" in raw:
-            exact = [(m, o) for m in TOKEN.finditer(raw) if (o := lexicon._exact.get(m[0])) is not None]
+            exact = [(m, s) for m in TOKEN.finditer(raw) if (s := lexicon._exact.get(m[0])) is not None]
             gaps = []
             for found, _ in exact:
                 gaps.append(raw[at : found.start()])
                 at = found.end()
             simple = len(exact) > 1 and not lexicon._search(_shadow(BARRIER.join(gaps)))
-            for gap, (found, original) in zip(gaps, exact, strict=True):
+            calm = not (self.forbids or self._watch) or (
+                simple and self._is_calm(raw, final or at < len(raw))
+            )
+            for number, (gap, (found, surrogate)) in enumerate(zip(gaps, exact, strict=True)):
+                start, end = found.span()
                 if simple:
                     out.append(gap)
                     self._gone += len(gap)
+                    if not calm and gap:
+                        self._tell(gap)
                 elif gap:
-                    self._stretch(gap, True, False, out)
-                start, end = found.span()
-                self._put(original, end - start, out)
+                    used = self._stretch(gap, True, False, out, raw[start : start + LOOK], final)
+                    if used < len(gap):
+                        self._held = raw[start - len(gap) + used :]
+                        return "".join(out)
+                if calm or (self._watch is not None and self._watch.passes(surrogate, raw[end : end + 2])):
+                    self._put(surrogate.original, found[0], out)
+                elif not self._settle_one(surrogate, found[0], raw[end : end + LOOK], final, out):
+                    if simple:
+                        self._leave("\n".join(gaps[: number + 1]))
+                    self._held = raw[start:]
+                    return "".join(out)
                 self._before = "]"
                 if not simple:
                     self._leave("\n")
             if simple:
                 self._leave("\n".join([*gaps, ""]))
+                if calm and self._watch is not None:
+                    self._watch.forget()
         if rest := raw[at:]:
-            used = self._stretch(rest, final, final, out)
+            used = self._stretch(rest, final, final, out, "", final)
             self._held = rest[used:]
         return "".join(out)
 
-    def _put(self, original: str, length: int, out: list[str]) -> None:
-        """Write an original in place of a stand-in of this ``length``."""
+    def _is_calm(self, raw: str, whole: bool) -> bool:
+        """Whether no token of ``raw`` can stand in an address or be one."""
+        labels = self._lexicon._address_labels
+        calm = whole and not any(label in raw for label in labels)
+        return calm and self._watch is not None and self._watch.calm(raw)
+
+    def _settle_one(
+        self, known: Surrogate | _Entry, stand_in: str, after: str, ended: bool, out: list[str]
+    ) -> bool:
+        """Put back what ``stand_in`` stands for, or leave it; False: what follows must be known first."""
+        fate = not self.forbids
+        if self._watch is not None:
+            verdict = self._watch.judge(known, after, ended)
+            if verdict is None:
+                return False
+            fate = verdict
+        if fate:
+            self._put(known.original, stand_in, out)
+        else:
+            out.append(stand_in)
+            self._gone += len(stand_in)
+            self.withheld += 1
+        return True
+
+    def _put(self, original: str, stand_in: str, out: list[str]) -> None:
+        """Write an original in place of its stand-in."""
+        length = len(stand_in)
         if self._escape is not None:
             original = self._escape(original)
         out.append(original)
@@ -400,10 +481,11 @@ class Restorer:
             shift = self._edits[-1][2] if self._edits else 0
             self._edits.append((self._gone, start, shift + len(original) - length))
 
-    def _stretch(self, raw: str, closed: bool, final: bool, out: list[str]) -> int:
+    def _stretch(self, raw: str, closed: bool, final: bool, out: list[str], after: str, ended: bool) -> int:
         """Restore a stretch in which no token stands exactly; returns how much of it was certain.
 
-        ``closed``: nothing after it can belong to it.
+        ``closed``: nothing after it can belong to it; ``after`` is what follows all the same, and with
+        ``ended`` the reply has nothing beyond.
         """
         place = self._glance(raw, closed)
         if place is not None:
@@ -433,7 +515,11 @@ class Restorer:
                 stop = left
                 break
             self._plain(raw, view.raw(done), view.raw(left), out)
-            self._put(entry.original, view.raw(right) - view.raw(left), out)
+            start, end = view.raw(left), view.raw(right)
+            follows = raw[end : end + LOOK]
+            if not self._settle_one(entry, raw[start:end], (follows + after)[:LOOK], ended, out):
+                done = stop = left
+                break
             self._leave("\n")
             done, symbol = right, last
             if stop < right:
@@ -475,6 +561,7 @@ class Restorer:
     def _pass(self, text: str) -> None:
         """Something went out as it was."""
         self._gone += len(text)
+        self._tell(text)
         self._before = text[-4:] if len(text) >= 4 else (self._before + text)[-4:]
         self._leave(text)
 
@@ -482,6 +569,7 @@ class Restorer:
         if start < end:
             out.append(raw[start:end])
             self._gone += end - start
+            self._tell(raw[start:end])
             self._leave(raw[start:end])
 
     def _certain(self, view: _View, symbol: int, done: int) -> int:
@@ -582,6 +670,8 @@ class Restorer:
 
     def _settle(self) -> None:
         """Count what is complete, and keep only what may still become a token's likeness."""
+        if self._watch is not None:
+            self._watch.tidy()
         text = "".join(self._leftover)
         at, keep = 0, max(0, len(text) - _LONGEST_LOOSE)
         for start, end, _ in likenesses(text, self._lexicon._own_kinds):
@@ -591,6 +681,14 @@ class Restorer:
             self._unresolved += 1
             at = end
         self._leftover = [text[max(at, keep) :]]
+
+
+def trail(lexicon: Lexicon, texts: Iterable[str]) -> Steps:
+    """The addresses that stand in masked ``texts`` with stand-ins in them, for a :class:`Guard`."""
+    guard = Trail()
+    for text in texts:
+        Restorer(lexicon, guard=guard).restore(text)
+    return guard.steps
 
 
 _QUIET = re.compile(r"[A-Za-z0-9 ,.;:'\"!?\n\u3001\u3002\u4e00-\u9fff\uff0c\uff1a]*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 KINDS: dict[str, str] = {
     "PERSON": "姓名",
@@ -72,6 +72,11 @@ def outside(spans: Iterable[Span], zones: Sequence[tuple[int, int]], text: str) 
 
 Finder: TypeAlias = Callable[[str], Iterable[Span]]
 """Anything that reads a text and says what it found there; offsets are into that very text."""
+
+
+ReplyFate: TypeAlias = Literal["restore", "inside", "withhold"]
+"""What becomes of the stand-ins in a text of a reply: replaced by the originals, replaced only if the text
+names nobody outside, or left and counted."""
 
 
 class Fate(enum.StrEnum):

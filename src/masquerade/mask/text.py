@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Protocol
 
@@ -27,9 +27,19 @@ from masquerade.keys import Key
 from masquerade.mask import scanner
 from masquerade.mask.detections import Detections
 from masquerade.mask.find import Lookout
+from masquerade.mask.guard import Guard
 from masquerade.mask.people import wholes
-from masquerade.mask.policy import NAMES_FIND, Policy
-from masquerade.mask.restore import LITTLE, Lexicon, Restorer, automaton, likenesses, shadow, stands_alone
+from masquerade.mask.policy import NAMES_FIND, Policy, Replies
+from masquerade.mask.restore import (
+    LITTLE,
+    Lexicon,
+    Restorer,
+    automaton,
+    likenesses,
+    shadow,
+    stands_alone,
+    trail,
+)
 from masquerade.mask.span import KINDS, Fate, Finder, Span, outside
 from masquerade.mask.surrogate import BODY_LENGTH, TOKEN, Mint, Surrogate, body_ok, canonical, project
 
@@ -227,7 +237,7 @@ class Masker:
             _filled(text, [span[:2] for span in spans], islice(stand_ins, len(spans)))
             for text, spans in zip(texts, found, strict=True)
         )
-        return Masked(outputs, found, surrogates, fates)
+        return Masked(outputs, found, surrogates, fates, self.policy.replies)
 
     def _replace_in_c(self, texts: tuple[str, ...], found: tuple[list[Span], ...]) -> Masked | None:
         """What :meth:`_replace` gives, where all becomes tokens and labels and no two stand-ins clash."""
@@ -240,7 +250,7 @@ class Masker:
         outputs, surrogates = quick
         if self._retired:
             surrogates += self._former(surrogates, texts)
-        return Masked(outputs, found, surrogates, self._fates)
+        return Masked(outputs, found, surrogates, self._fates, self.policy.replies)
 
     def _assign(
         self,
@@ -331,9 +341,10 @@ class Masked:
         spans: tuple[list[Span], ...],
         surrogates: Sequence[Surrogate],
         fates: Mapping[str, Fate],
+        replies: Replies = _STANDARD.replies,
     ) -> None:
         self.texts, self.all_spans = texts, spans
-        self._surrogates, self._fates = surrogates, fates
+        self._surrogates, self._fates, self._replies = surrogates, fates, replies
 
     @cached_property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -378,20 +389,31 @@ class Masked:
         """What a reply can be restored by."""
         return Lexicon(self._surrogates)
 
+    @cached_property
+    def guard(self) -> Guard | None:
+        """What keeps originals from going to somebody outside, unless the policy says that they may."""
+        return self.guard_of(self.lexicon)
+
+    def guard_of(self, lexicon: Lexicon) -> Guard | None:
+        """The same where a reply is restored by a ``lexicon`` that has more."""
+        if self._replies.links == "restore":
+            return None
+        return Guard(self._replies.hosts, partial(trail, lexicon, self.texts))
+
     def restore(self, reply: str) -> str:
-        """``reply`` with the originals in place."""
-        return self.lexicon.restore(reply)
+        """``reply`` with the originals in place, as far as the policy lets them go where they stand."""
+        return self.restorer().restore(reply)
 
     def restorer(self, escape: Callable[[str], str] | None = None) -> Restorer:
         """A :class:`Restorer` for one reply that comes in chunks."""
-        return Restorer(self.lexicon, escape)
+        return Restorer(self.lexicon, escape, self.guard)
 
     def _comes_back(self, texts: tuple[str, ...]) -> bool:
         known = {s.original for s in self._surrogates}  # redactions never come back, and need not
         for text, masked, spans in zip(texts, self.texts, self.all_spans, strict=True):
             values = ((text[start:end], kind) for start, end, kind, _ in spans)
             expected = (value if value in known else f"[{kind}_REDACTED]" for value, kind in values)
-            if self.restore(masked) != _filled(text, [span[:2] for span in spans], expected):
+            if self.lexicon.restore(masked) != _filled(text, [span[:2] for span in spans], expected):
                 return False
         return True
 

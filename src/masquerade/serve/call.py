@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from masquerade import crypto
+from masquerade.serve.quota import Ticket, too_large
 from masquerade.serve.refusal import Header, Refusal
 from masquerade.serve.room import Lease
 from masquerade.wire.endpoint import Endpoint
@@ -20,6 +22,7 @@ Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON = b"application/json"
+_LONGEST_LENGTH = 100
 
 
 class Gone(Exception):
@@ -47,17 +50,26 @@ class Call:
         "lease",
         "mask_seconds",
         "method",
+        "most",
+        "onward",
         "path",
+        "phases",
+        "policy",
         "query",
         "receive",
         "repeats",
+        "restored",
         "route",
         "send",
+        "sent",
         "started",
         "status",
         "stream",
         "tenant",
+        "ticket",
+        "unresolved",
         "upstream_seconds",
+        "withheld",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float, lease: Lease) -> None:
@@ -75,8 +87,21 @@ class Call:
         self.status = self.bytes_in = self.bytes_out = 0
         self.mask_seconds = self.upstream_seconds = 0.0
         self.counts: Mapping[str, Mapping[str, int]] = {}
+        self.sent = False
+        """Whether anything of it went to a service."""
+        self.restored = self.unresolved = 0
+        self.policy = ""
+        """The version of the policy that it was masked under."""
+        self.withheld: Mapping[str, int] = {}
         self.tenant = self.code = ""
         self.stream = self.gone = self.done = False
+        self.most: int | None = None
+        """Bytes that its tenant may send at most, where that is less than all may."""
+        self.ticket: Ticket | None = None
+        self.onward: Mapping[str, str] = {}
+        """Headers that go on to the service beside those of its caller."""
+        self.phases: list[tuple[str, float, float]] = []
+        """What was done for it, from when to when (``perf_counter``)."""
 
     def query_for(self, endpoint: Endpoint) -> str:
         """The part of the query string that goes on to a service, with its question mark."""
@@ -87,6 +112,21 @@ class Call:
     def kind(self) -> bytes:
         """The content type of the body, without its options."""
         return self.headers.get(b"content-type", b"").lower().partition(b";")[0].strip()
+
+    @property
+    def announced(self) -> int:
+        """How long its body is, as far as its head says; else 0."""
+        length = self.headers.get(b"content-length", b"")
+        return int(length) if length.isdigit() and len(length) < _LONGEST_LENGTH else 0
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """What is inside belongs to this phase of the request."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self.phases.append((name, begun, perf_counter()))
 
     async def read(self, limit: int, seconds: float, files: Sequence[bytes] = ()) -> bytes:
         """The body, which is to be JSON of at most ``limit`` bytes and to arrive within so many ``seconds``;
@@ -103,9 +143,9 @@ class Call:
             raise Refusal(415, "unsupported_media_type", "the content type must be application/json (UTF-8)")
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refusal(415, "unsupported_encoding", "send the body uncompressed")
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
+        limit = limit if self.most is None else min(limit, self.most)
+        if self.announced > limit:
+            raise too_large(limit)
         try:
             async with asyncio.timeout(seconds):
                 return await self._whole(limit)
@@ -125,9 +165,8 @@ class Call:
         Raises:
             Refusal, Gone: as :meth:`read`.
         """
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
+        if self.announced > limit:
+            raise too_large(limit)
         pieces = self._pieces(limit)
         while True:
             try:
@@ -149,8 +188,18 @@ class Call:
             more = message.get("more_body", False)
             self.bytes_in += len(piece)
             if self.bytes_in > limit:
-                raise _too_large(limit)
+                raise too_large(limit)
             yield piece
+
+    def enter(self, ticket: Ticket) -> None:
+        """It was let in."""
+        self.ticket, self.most = ticket, ticket.max_body
+
+    def leave(self) -> None:
+        """It is over: give everything back."""
+        self.lease.close()
+        if self.ticket is not None:
+            self.ticket.close(self.bytes_in)
 
     async def start(
         self, status: int, content_type: bytes, headers: Sequence[Header], length: int | None
@@ -248,9 +297,3 @@ _SINGLE = frozenset(
 def _repeats(headers: Sequence[Header]) -> bool:
     names = [name for name, _ in headers if name in _SINGLE]
     return len(set(names)) < len(names)
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(
-        413, "request_too_large", f"the body is larger than {limit} bytes, which is the limit here"
-    )

@@ -12,6 +12,7 @@ from masquerade.errors import KeyProblem
 from masquerade.keys import Key
 from masquerade.serve.call import Call
 from masquerade.serve.clients import TENANT, Clients
+from masquerade.serve.quota import Limits
 from masquerade.serve.refusal import Refusal
 from masquerade.serve.settings import Service, Settings, read
 
@@ -65,10 +66,19 @@ class Callers:
 
     def __init__(self, settings: Settings, key: Key) -> None:
         self._settings = settings
-        self._clients = _clients(settings)
+        self._clients = read_clients(settings)
         self._held = {api: _held_key(APIS[api], told) for api, told in settings.services.items()}
         self._prf = crypto.Prf(key.tenant("").purpose("caller"))
         self._own_names = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.hosts}
+
+    @property
+    def limits(self) -> Mapping[str, Limits]:
+        """Of the tenants that have limits of their own."""
+        return self._clients.limits if self._clients else {}
+
+    def use(self, clients: Clients | None) -> None:
+        """From now on these hold keys."""
+        self._clients = clients
 
     def who(self, call: Call) -> Who:
         """Who asks.
@@ -145,7 +155,12 @@ def _shown(call: Call, api: Api) -> list[bytes]:
     return keys
 
 
-def _clients(settings: Settings) -> Clients | None:
+def read_clients(settings: Settings) -> Clients | None:
+    """The keys that the settings name; None: there are none, and nobody is asked for one.
+
+    Raises:
+        BadInput: the file cannot be used.
+    """
     if settings.client_keys is None:
         return None
     return Clients.parse(read(settings.client_keys), source=str(settings.client_keys))

@@ -3,7 +3,8 @@
 Exit codes, the same for every verb (after sysexits.h where it has one):
 
     0    done
-    1    find --exit-code: something was found; mask: the policy blocks this text
+    1    find --exit-code: something was found; mask: the policy blocks this text;
+         verify: something got through that the policy does not keep
     2    the command line is wrong
     65   the input is malformed; a vault, masked array, package or journal was changed; a package is outdated
     66   the input cannot be read
@@ -33,7 +34,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from masquerade.errors import (
     BadInput,
@@ -48,11 +49,12 @@ from masquerade.errors import (
     OutputProblem,
     PolicyProblem,
     ProtocolProblem,
+    StoreProblem,
     Tampered,
     UpstreamProblem,
 )
 from masquerade.keys import Key
-from masquerade.mask.policy import Policy, explain
+from masquerade.mask.policy import Policy, explain, explain_replies
 from masquerade.mask.span import Finder
 from masquerade.mask.text import Masker
 from masquerade.serve import keyfile
@@ -72,6 +74,9 @@ from masquerade.serve.options import Run, parser_of
 from masquerade.serve.source import Source, Unreadable, Usage
 from masquerade.serve.vault import Vault
 
+if TYPE_CHECKING:
+    from masquerade.serve.settings import Settings
+
 _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (Unreadable, 66),
     (BadInput, 65),
@@ -81,6 +86,7 @@ _CODES: tuple[tuple[type[MasqueradeError], int], ...] = (
     (MissingPackage, 69),
     (EngineProblem, 70),
     (JournalProblem, 74),
+    (StoreProblem, 69),
     (KeyProblem, 77),
     (PolicyProblem, 78),
     (Blocked, 1),
@@ -340,6 +346,7 @@ def _check(args: argparse.Namespace) -> int:
     tried = _tried(policy, looking, sample) if sample is not None else None
     if args.json:
         told: dict[str, Any] = {"version": policy.version, "kinds": [row._asdict() for row in rows]}
+        told["replies"] = explain_replies(policy)
         print(json.dumps(told | ({"sample": tried} if tried else {}), ensure_ascii=False))
         return 0
     width = max(len(row.kind) for row in rows)
@@ -348,6 +355,9 @@ def _check(args: argparse.Namespace) -> int:
         by = ", ".join(row.by) or "nothing here: a finder of your own"
         note = f"; {row.note}" if row.note else ""
         print(f"  {row.kind:{width}}  {row.fate:9}  from {row.threshold:g}  found by {by}{note}")
+    print("\nIn replies:")
+    for line in explain_replies(policy):
+        print(f"  {line}")
     if tried:
         print("\nOn the sample:")
         for found in tried["found"]:
@@ -479,6 +489,12 @@ def _inspect(args: argparse.Namespace) -> int:
     return sealing.run_inspect(args)
 
 
+def _erase(args: argparse.Namespace) -> int:
+    from masquerade.serve import erase
+
+    return erase.run(args)
+
+
 def _report_record(args: argparse.Namespace) -> int:
     from masquerade.serve import report
 
@@ -487,12 +503,23 @@ def _report_record(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace) -> int:
     from masquerade.serve.gateway import serve
+
+    serve(_settings(args))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from masquerade.serve import verify
+
+    return verify.run(args, _settings(args))
+
+
+def _settings(args: argparse.Namespace) -> Settings:
     from masquerade.serve.settings import Settings
 
     known = {field.name for field in dataclasses.fields(Settings)}
     told = {name: value for name, value in vars(args).items() if name in known and value is not None}
-    serve(Settings(**told))
-    return 0
+    return Settings(**told)
 
 
 def _mailbox(args: argparse.Namespace) -> int:
@@ -632,7 +659,9 @@ _VERBS: dict[str, Run] = {
     "keys": _keys,
     "train": _train,
     "serve": _serve,
+    "verify": _verify,
     "report": _report_record,
+    "erase": _erase,
     "mailbox": _mailbox,
     "join": _join,
 }

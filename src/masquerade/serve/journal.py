@@ -84,6 +84,7 @@ _HOST = re.compile(r"(?:[a-z0-9][a-z0-9.\-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::[0-9
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,30}")
 _NAMED = re.compile(r"[a-z_]{1,32}")
 _SETTING = re.compile(r"[A-Za-z0-9_.:\[\]\-]{0,64}")
+_PLACES = frozenset(("link", "tool"))
 _FATES = frozenset(str(fate) for fate in Fate)
 _MOST_COUNT = 10**8
 _MOST_BYTES = 1 << 40
@@ -115,7 +116,8 @@ class Entry:
     found: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """How often each kind was found, by its fate."""
     withheld: Mapping[str, int] = field(default_factory=dict)
-    """By kind: tokens of the reply that were not restored, for they were about to leave by it."""
+    """By where they stood (``link``, ``tool``): tokens of the reply that were not restored, for they were
+    about to leave by it."""
     restored: int = 0
     unresolved: int = 0
     bytes_in: int = 0
@@ -134,9 +136,10 @@ class Entry:
         _check("recipient", self.recipient, _HOST)
         if not isinstance(self.verdict, Verdict):
             raise JournalProblem("the journal takes no such verdict")
-        for name, counts in (("found", self.found), ("withheld", self.withheld)):
-            for kind in counts:
-                _check(f"{name}: kind", kind, _KIND)
+        for kind in self.found:
+            _check("found: kind", kind, _KIND)
+        if not _PLACES.issuperset(self.withheld):
+            raise JournalProblem("withheld: the journal takes no such place")
         for fates in self.found.values():
             if not _FATES.issuperset(fates):
                 raise JournalProblem("the journal takes no such fate")
@@ -264,7 +267,7 @@ class Journal:
         Raises:
             JournalProblem: it was not written, or a kind is none of a policy that was announced.
         """
-        if not self._kinds.issuperset(entry.found) or not self._kinds.issuperset(entry.withheld):
+        if not self._kinds.issuperset(entry.found):
             raise JournalProblem("the journal takes kinds of announced policies alone")
         self._add("request", entry.fields())
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -19,8 +20,10 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.supervisors import Multiprocess
 
 from masquerade.errors import BadInput
+from masquerade.serve.signals import HANGUP, terminal_gone
 
 HEAD_BYTES = 512 << 10
 """A head is refused from here on. The chunk in which it begins counts in full, whatever else is in it."""
@@ -91,6 +94,26 @@ class _UntilClosed(RequestResponseCycle):
         await super().send(message)
 
     _measured = True
+
+
+class Workers(Multiprocess):
+    """Several processes behind one socket. A SIGHUP goes on to each, which reads its files anew by itself;
+    uvicorn would replace them one by one."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._terminal_gone = terminal_gone()
+
+    def handle_hup(self) -> None:
+        """See the class; where its terminal has gone, it stops."""
+        if self._terminal_gone():
+            self.should_exit.set()
+            return
+        for process in self.processes:
+            # One that still begins would be ended by it, and reads the files anyway.
+            if HANGUP is not None and process.pid is not None and process.is_ready():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, HANGUP)
 
 
 # Starting

@@ -16,7 +16,8 @@ from masquerade.serve.call import Call
 
 Form = Literal["json", "text", "off"]
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that are told by their name; others could be anything."""
 
 
 def request(form: Form, call: Call) -> None:
@@ -26,13 +27,14 @@ def request(form: Form, call: Call) -> None:
     status, ms = call.status or 499, (perf_counter() - call.started) * 1000
     if form == "text":
         found = " ".join(f"{kind}={sum(fates.values())}" for kind, fates in call.counts.items())
-        _line(f"{status} {call.route} {ms:.1f} ms {call.code} {found}".rstrip())
+        withheld = "".join(f" withheld:{where}={n}" for where, n in call.withheld.items())
+        _line(f"{status} {call.route} {ms:.1f} ms {call.code} {found}{withheld}".rstrip())
         return
     record: dict[str, Any] = {
         "time": round(time(), 3),
         "id": call.id,
         "route": call.route,
-        "method": call.method if call.method in _METHODS else "other",
+        "method": call.method if call.method in METHODS else "other",
         "status": status,
         "bytes_in": call.bytes_in,
         "bytes_out": call.bytes_out,
@@ -45,6 +47,8 @@ def request(form: Form, call: Call) -> None:
         record["ms_mask"] = round(call.mask_seconds * 1000, 3)
         record["ms_upstream"] = round(call.upstream_seconds * 1000, 3)
         record["found"] = call.counts
+    if call.withheld:
+        record["withheld"] = call.withheld
     if call.code:
         record["error"] = call.code
     _write(record)
@@ -71,6 +75,14 @@ def started(form: Form, address: str, upstream: str, workers: int) -> None:
     elif form == "json":
         told = {"time": round(time(), 3), "event": "started", "address": address, "upstream": upstream}
         _write({**told, "workers": workers})
+
+
+def event(form: Form, name: str, **facts: Any) -> None:
+    """Write that something happened to the gateway itself."""
+    if form == "text":
+        _line(" ".join([name, *(f"{fact}={told}" for fact, told in facts.items())]))
+    elif form == "json":
+        _write({"time": round(time(), 3), "event": name, **facts})
 
 
 def quiet_others() -> None:

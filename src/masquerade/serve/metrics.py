@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Metrics:
     """The counters of one process; :meth:`page` adds up those of all workers."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = own = CollectorRegistry()
@@ -38,12 +39,28 @@ class Metrics:
         self._found = Counter(name + "found", "Private values found", ("kind", "fate"), registry=own)
         self._restored = Counter(name + "restored", "Stand-ins replaced by their originals", registry=own)
         self._unresolved = Counter(name + "unresolved", "Damaged or unknown stand-ins left", registry=own)
+        self._withheld = Counter(
+            name + "withheld", "Stand-ins left that would have gone elsewhere", ("where",), registry=own
+        )
         self._bytes = Counter(name + "bytes", "Bytes from and to clients", ("direction",), registry=own)
         self._masking = Histogram(
             name + "masking_seconds", "Time to mask a request", buckets=_SECONDS, registry=own
         )
         self._upstream = Histogram(
             name + "upstream_seconds", "Time from sending to the reply's end", buckets=_SECONDS, registry=own
+        )
+        self._limited = Counter(
+            name + "limited", "Requests refused by a limit of their tenant", ("reason",), registry=own
+        )
+        self._reloads = Counter(
+            name + "reloads", "Files read anew while running", ("what", "outcome"), registry=own
+        )
+        self._stale = Gauge(
+            name + "stale",
+            "Whether a file says something else than what is in force",
+            ("what",),
+            registry=own,
+            multiprocess_mode="mostrecent",
         )
         self._in, self._out = self._bytes.labels("in"), self._bytes.labels("out")
 
@@ -62,13 +79,30 @@ class Metrics:
             for fate, n in fates.items():
                 self._count(self._found, kind, str(fate), by=n)
 
-    def replied(self, seconds: float, restored: int, unresolved: int) -> None:
+    def replied(
+        self,
+        seconds: float,
+        restored: int,
+        unresolved: int,
+        withheld: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Count one reply of the model service."""
         self._upstream.observe(seconds)
         if restored:
             self._restored.inc(restored)
         if unresolved:
             self._unresolved.inc(unresolved)
+        for where, n in withheld.items():
+            self._count(self._withheld, where, by=n)
+
+    def limited(self, reason: str) -> None:
+        """Count a request that a limit refused."""
+        self._count(self._limited, reason)
+
+    def reloaded(self, what: str, outcome: str) -> None:
+        """Count a file that was read anew, and ``taken`` or ``refused``."""
+        self._count(self._reloads, what, outcome)
+        self._stale.labels(what).set(outcome == "refused")
 
     def page(self) -> bytes:
         """The text that Prometheus reads."""

@@ -110,11 +110,14 @@ _SHAPES: Tree = {
     },
     "Batch": {"type": "object"},
     "Picture": {"type": "object"},
+    "Change": {"type": "object"},
+    "Draft": {"type": "object", "properties": {"toml": {"type": ["string", "null"]}}},
 }
 _JSON = "application/json"
 _OTHERS: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("GET", "/v1/models", "the service's models, passed through", "", _JSON, ""),
     ("GET", "/healthz", "whether it serves", "", _JSON, ""),
+    ("GET", "/readyz", "whether it can take requests", "", _JSON, ""),
     ("GET", "/metrics", "counts, for Prometheus", "", "text/plain", ""),
     ("GET", "/openapi.json", "this description", "", _JSON, ""),
     ("GET", "/v1/files", "the service's files, restored", "", _JSON, ""),
@@ -126,6 +129,17 @@ _OTHERS: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("POST", "/v1/batches", "a batch of an uploaded file", _JSON, _JSON, "Batch"),
     ("GET", "/v1/batches/{id}", "what is said of a batch, restored", "", _JSON, ""),
     ("POST", "/v1/batches/{id}/cancel", "passed on", "", _JSON, ""),
+    ("GET", "/v1/responses/{id}", "a kept response, restored", "", _JSON, ""),
+    ("DELETE", "/v1/responses/{id}", "passed on", "", _JSON, ""),
+    ("POST", "/v1/responses/{id}/cancel", "passed on", "", _JSON, ""),
+    ("GET", "/v1/responses/{id}/input_items", "what was asked, restored", "", _JSON, ""),
+    ("GET", "/v1/conversations/{id}", "a kept conversation, restored", "", _JSON, ""),
+    ("POST", "/v1/conversations/{id}", "a change of it, masked", _JSON, _JSON, "Change"),
+    ("DELETE", "/v1/conversations/{id}", "passed on", "", _JSON, ""),
+    ("GET", "/v1/conversations/{id}/items", "its items, restored", "", _JSON, ""),
+    ("POST", "/v1/conversations/{id}/items", "more items, masked", _JSON, _JSON, "Change"),
+    ("GET", "/v1/conversations/{id}/items/{item}", "one item, restored", "", _JSON, ""),
+    ("DELETE", "/v1/conversations/{id}/items/{item}", "passed on", "", _JSON, ""),
 )
 """What is served beside the tables: method, address, what it is, the types of body and answer, its schema."""
 _PICTURES = (
@@ -134,6 +148,7 @@ _PICTURES = (
 _PAGE = (
     ("GET", "/", "the page for people", "", "text/html", ""),
     ("POST", "/playground/mask", "a text, masked", _JSON, _JSON, "Question"),
+    ("POST", "/playground/policy", "what a policy would do", _JSON, _JSON, "Draft"),
     ("POST", "/playground/try", "a text, masked, asked, restored", _JSON, _JSON, "Question"),
 )
 
@@ -211,9 +226,13 @@ def _other(path: str, what: str, takes: str, gives: str, schema: str) -> Tree:
     told: Tree = {"summary": what, "responses": {"200": {"description": "it", "content": content}}}
     if takes:
         told["requestBody"] = {"required": True, "content": {takes: {"schema": _ref(schema)}}}
-    if "{id}" in path:
-        name = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"}
-        told["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": name}]
+    if names := re.findall(r"\{(\w+)\}", path):
+        form = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"}
+        told["parameters"] = [
+            {"name": each, "in": "path", "required": True, "schema": form} for each in names
+        ]
+    if path == "/readyz":
+        told["responses"]["503"] = told["responses"]["200"]
     told["responses"] |= _errors("openai", "anthropic")
     return told
 

@@ -93,6 +93,13 @@ def parser_of(verbs: Mapping[str, Run], codes: str) -> argparse.ArgumentParser:
     _keys_parser(verb("keys", "show, make, rotate and hand out keys"))
     _train_parser(verb("train", "train on private data, and hand the model over sealed, by a recipe"))
     _serve_parser(verb("serve", "run the gateway that OpenAI clients talk through"))
+    verify = verb("verify", "plant made-up values in a gateway of these settings, and tell what got through")
+    _serve_parser(verify)
+    verify.add_argument(
+        "--endpoint", action="append", default=[], metavar="NAME", help="only this one, as chat; repeatable"
+    )
+    verify.add_argument("--json", action="store_true", help="print one JSON object")
+    _erase_parser(verb("erase", "destroy what is remembered of a tenant, a person or a conversation"))
     _report_parser(
         verb("report", "make the record that a regulator asks for, or prove that the journal is whole")
     )
@@ -352,9 +359,26 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         help="who may use this gateway: see  masquerade keys client",
     )
     add("--policy", type=Path, metavar="FILE", help="what becomes of each kind")
+    add(
+        "--no-watch",
+        action="store_true",
+        default=None,
+        help="read changed files (policy, client keys) at SIGHUP only",
+    )
     add("--workers", type=int, metavar="N", help="processes (default: 1)")
     add("--max-body", type=int, metavar="BYTES", help="largest request (default: 32 MiB)")
+    add("--requests-per-minute", type=int, metavar="N", help="of one tenant (default: as many as it likes)")
+    add("--bytes-per-minute", type=int, metavar="N", help="the same for bodies that it sends")
+    add("--max-concurrent", type=int, metavar="N", help="requests of one tenant at a time")
     add("--max-upload", type=int, metavar="BYTES", help="largest file (default: 512 MiB)")
+    add("--journal", type=Path, metavar="FOLDER", help="where the journal is (default: beside the key)")
+    add("--no-journal", action="store_true", default=None, help="keep no journal")
+    add(
+        "--journal-required",
+        action="store_true",
+        default=None,
+        help="take no request while the journal cannot be written",
+    )
     add("--store", metavar="PLACE", help="the sealed store: a file, or redis://... (default: beside the key)")
     add("--max-held", type=int, metavar="BYTES", help="of all requests of one process (default: 256 MiB)")
     add("--threads", type=int, metavar="N", help="of one process, for large bodies (default: 4)")
@@ -363,6 +387,13 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
     add("--idle-timeout", type=float, metavar="SECONDS", help="silence of the upstream (default: 120)")
     add("--grace", type=float, metavar="SECONDS", help="for running replies when told to stop (default: 30)")
     add("--log", choices=("json", "text", "off"), help="default: json")
+    add("--otel", metavar="URL", help="an OpenTelemetry collector to send traces to (OTLP over HTTP)")
+    add(
+        "--trace-upstream",
+        action="store_true",
+        default=None,
+        help="tell the service each request's traceparent, by which requests can be linked",
+    )
     add(
         "--trust-tenant-header",
         action="store_true",
@@ -376,6 +407,20 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="more names for the front page",
     )
+
+
+def _erase_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--tenant", metavar="NAME", help="of this tenant alone (default: of all)")
+    add(
+        "--subject",
+        metavar="NAME",
+        help="all conversations in which a client named this person; - reads it",
+    )
+    add("--conversation", metavar="ID", help="of one response, conversation or file, by the service's id")
+    add("--store", metavar="PLACE", help="the sealed store (default: beside the key)")
+    add("--journal", metavar="FOLDER", help="where a line is written (default: beside the key)")
+    add("--json", action="store_true", help="print one JSON object")
 
 
 def _report_parser(parser: argparse.ArgumentParser) -> None:

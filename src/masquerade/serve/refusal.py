@@ -37,7 +37,7 @@ class Refusal(MasqueradeError):
         """The error in the shape that clients of this API know."""
         if api == "anthropic":
             return anthropic_error(self.status, str(self))
-        kind = {401: "authentication_error", 403: "permission_error"}.get(self.status)
+        kind = _OPENAI_KINDS.get(self.status)
         kind = kind or ("invalid_request_error" if self.status < 500 else "server_error")
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
@@ -57,6 +57,7 @@ def anthropic_error(status: int, message: str, kind: str | None = None) -> dict[
     return {"type": "error", "error": {"type": kind, "message": message}}
 
 
+_OPENAI_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _ANTHROPIC_KINDS = {
     401: "authentication_error",
     403: "permission_error",

@@ -15,13 +15,14 @@ from masquerade.errors import MasqueradeError, UpstreamProblem
 from masquerade.serve import log
 from masquerade.serve.call import Call, Gone
 from masquerade.serve.callers import Who
+from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import Metrics
 from masquerade.serve.refusal import Header, Refusal, anthropic_error
 from masquerade.serve.settings import Settings
 from masquerade.serve.tenants import Tenant
 from masquerade.serve.upstream import Reply, Upstream
 from masquerade.wire.endpoint import Endpoint
-from masquerade.wire.exchange import Exchange
+from masquerade.wire.exchange import Exchange, Later
 from masquerade.wire.sse import encode
 from masquerade.wire.typed import TypedStream
 
@@ -40,10 +41,11 @@ class Relay:
         settings: Settings,
         upstreams: Mapping[str, Upstream],
         metrics: Metrics,
+        memory: Memory,
         recogniser: Recogniser | None = None,
     ) -> None:
         self._settings, self._upstreams = settings, upstreams
-        self._metrics, self._recogniser = metrics, recogniser
+        self._metrics, self._memory, self._recogniser = metrics, memory, recogniser
 
     async def carry(self, call: Call, endpoint: Endpoint, who: Who, tenant: Tenant) -> None:
         """Answer ``call``, which is for ``endpoint``.
@@ -53,16 +55,38 @@ class Relay:
             Gone: the client hung up.
         """
         body = await call.read(self._settings.max_body, self._settings.idle_timeout)
-        exchange = await self._mask(call, endpoint, tenant, body)
+        with call.phase("mask"):
+            exchange = await self._mask(call, endpoint, tenant, body)
         call.stream = exchange.stream
+        conversation = None
+        if exchange.keeps:
+            conversation = await call.lease.in_thread(self._memory.remember, who.tenant, exchange)
+        thread = _Thread(self._memory, who.tenant, conversation)
         async with call.while_client_waits():
-            await self._send(call, exchange, who.credentials, tenant)
+            await self._send(call, exchange, who.credentials, tenant, thread)
+
+    async def fetch(
+        self, call: Call, endpoint: Endpoint, path: str, name: str, who: Who, tenant: Tenant
+    ) -> None:
+        """Answer ``call`` with what the service has kept under ``name``, restored by what was remembered.
+
+        Raises:
+            MasqueradeError, Gone: as :meth:`carry`.
+        """
+        known = await call.lease.in_thread(self._memory.recall, who.tenant, (name,))
+        exchange = Later(tenant.masker, endpoint._replace(path=path), known)
+        async with call.while_client_waits():
+            thread = _Thread(self._memory, who.tenant, None)
+            await self._send(call, exchange, who.credentials, tenant, thread, call.method)
 
     async def _mask(self, call: Call, endpoint: Endpoint, tenant: Tenant, body: bytes) -> Exchange:
         started = perf_counter()
         try:
             mask = partial(Exchange, tenant.masker, body, endpoint, alias=tenant.alias)
-            if self._recogniser is None:
+            if endpoint.kept is not None:  # it may have to ask the store
+                recall = partial(self._memory.recall, call.tenant)
+                exchange = await call.lease.in_thread(mask, recall=recall)
+            elif self._recogniser is None:
                 exchange = await call.lease.work(len(body), mask)
             else:  # a small file may hold a large picture
                 exchange = await call.lease.in_thread(mask, picture=self._recogniser.reducer())
@@ -80,32 +104,53 @@ class Relay:
         return exchange
 
     async def _send(
-        self, call: Call, exchange: Exchange, credentials: Mapping[str, str], tenant: Tenant
+        self,
+        call: Call,
+        exchange: Exchange,
+        credentials: Mapping[str, str],
+        tenant: Tenant,
+        thread: _Thread,
+        method: str = "POST",
     ) -> None:
         started = perf_counter()
         headers = {"content-type": "application/json", **credentials}
+        call.sent, call.policy = True, tenant.masker.policy.version
         reply = await self._upstreams[exchange.endpoint.api].send(
-            "POST", exchange.endpoint.path + call.query_for(exchange.endpoint), exchange.request, headers
+            method,
+            exchange.endpoint.path + call.query_for(exchange.endpoint),
+            exchange.request or None,
+            headers,
         )
         try:
             shown = [*reply.headers, *_told(exchange, tenant)]
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
                 if not exchange.stream and not exchange.endpoint.media:
                     raise UpstreamProblem("the model service sent events, though none were asked for")
-                await self._stream(call, exchange, reply, shown)
+                with call.phase("restore"):
+                    await self._stream(call, exchange, reply, shown, thread)
             elif 200 <= reply.status < 300 and exchange.endpoint.media:
                 await _as_it_comes(call, reply, shown)
             else:
                 body = await reply.read(self._settings.max_body * _REPLY_FACTOR, call.lease.take)
                 call.upstream_seconds = perf_counter() - started
-                status, body = await self._restored(call, exchange, reply.status, body)
+                with call.phase("restore"):
+                    status, body = await self._restored(call, exchange, reply.status, body)
+                await thread.link(call, exchange)
                 if status >= 400:
                     call.code = "upstream_error"
                 await call.respond(status, body, headers=shown)
         finally:
             reply.close()
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
-            self._metrics.replied(call.upstream_seconds, exchange.restored, exchange.unresolved)
+            call.phases.append(("upstream", started, started + call.upstream_seconds))
+            call.withheld, call.restored, call.unresolved = (
+                exchange.withheld,
+                exchange.restored,
+                exchange.unresolved,
+            )
+            self._metrics.replied(
+                call.upstream_seconds, exchange.restored, exchange.unresolved, exchange.withheld
+            )
 
     async def _restored(self, call: Call, exchange: Exchange, status: int, body: bytes) -> tuple[int, bytes]:
         if 200 <= status < 300:
@@ -113,7 +158,9 @@ class Relay:
         require_answer(self._settings, call.api, status)
         return status, orjson.dumps(upstream_error(call.api, status, body, exchange.restore_whole))
 
-    async def _stream(self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header]) -> None:
+    async def _stream(
+        self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header], thread: _Thread
+    ) -> None:
         restorer = exchange.events()
         shown = [*shown, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await call.start(reply.status, b"text/event-stream; charset=utf-8", shown, None)
@@ -121,6 +168,7 @@ class Relay:
             async for piece in reply.pieces():
                 out = await call.lease.work(restorer.held + len(piece), restorer.feed, piece)
                 call.lease.keep(restorer.held)
+                await thread.link(call, exchange)
                 if out:
                     await call.write(out, more=True)
             if restorer.broken:
@@ -149,6 +197,18 @@ async def _as_it_comes(call: Call, reply: Reply, shown: list[Header]) -> None:
     async for piece in reply.pieces():
         await call.write(piece, more=True)
     await call.write(b"", more=False)
+
+
+class _Thread:
+    """The conversation that a reply belongs to: its id is linked before the client sees it."""
+
+    def __init__(self, memory: Memory, tenant: str, conversation: str | None) -> None:
+        self._memory, self._tenant, self._conversation = memory, tenant, conversation
+
+    async def link(self, call: Call, exchange: Exchange) -> None:
+        if self._conversation is not None and exchange.name is not None:
+            conversation, self._conversation = self._conversation, None
+            await call.lease.in_thread(self._memory.link, self._tenant, exchange.name, conversation)
 
 
 def _told(exchange: Exchange, tenant: Tenant) -> list[Header]:

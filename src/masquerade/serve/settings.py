@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from masquerade.errors import BadInput
+from masquerade.serve.quota import Limits
 
 _VERSION_SEGMENT = re.compile(r"/v[0-9][^/]*(?:/|$)")
 
@@ -80,11 +81,23 @@ class Settings:
     client_keys: Path | None = None
     """TOML file of the keys that this gateway gives out; None: no key of its own is asked for."""
     policy: Path | None = None
+    journal: Path | None = None
+    """Folder of the journal; None: one beside the key."""
+    no_journal: bool = False
+    journal_required: bool = False
+    """Whether no request is taken while the journal cannot be written."""
     store: str | None = None
     """Where the sealed store is: a file, or the address of a Redis; None: a file beside the key."""
     workers: int = 1
     max_body: int = 32 << 20
     """Largest request accepted, in bytes (a reply may be four times as large)."""
+    requests_per_minute: int | None = None
+    """Of one tenant, unless the file of client keys says otherwise; None: as many as it likes. Of these and
+    the next two limits, each worker has its part (``quota.py``)."""
+    bytes_per_minute: int | None = None
+    """The same for the bodies that it sends."""
+    max_concurrent: int | None = None
+    """Requests of one tenant at a time."""
     max_upload: int = 512 << 20
     """Largest file accepted, in bytes; no more of it than a line is held in memory."""
     max_held: int = 256 << 20
@@ -101,6 +114,13 @@ class Settings:
     grace: float = 30.0
     """Seconds that running replies are given to finish when the gateway is told to stop."""
     log: Literal["json", "text", "off"] = "json"
+    no_watch: bool = False
+    """Whether changed files (policy, client keys) are read anew at SIGHUP only."""
+    otel: str | None = None
+    """Base address of an OpenTelemetry collector (OTLP over HTTP); None: what
+    ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, else nothing is traced."""
+    trace_upstream: bool = False
+    """Whether the service is told a request's ``traceparent``, by which requests can be linked."""
     trust_tenant_header: bool = False
     """Whether ``x-masquerade-tenant`` names the tenant: only behind a proxy of one's own that sets it."""
     playground: bool = True
@@ -108,6 +128,8 @@ class Settings:
     """Further names by which browsers may reach the playground, when it listens on loopback."""
 
     def __post_init__(self) -> None:
+        if self.otel is not None:
+            _check_address(self.otel, "collector")
         if self.recogniser is not None and self.upstream is not None:
             raise BadInput("a recogniser is the model service itself: give it or an upstream, not both")
         for service in self.services.values():
@@ -130,6 +152,7 @@ class Settings:
         ):
             if getattr(self, name) <= 0:
                 raise BadInput(f"{name} must be greater than 0")
+        Limits.of(self)
         if self.max_held < self.max_body:
             raise BadInput("max_held must not be less than max_body: no such body could be taken")
         if not 0 <= self.port <= 65535:
@@ -171,19 +194,19 @@ class Settings:
         return cls(**{**told, "hosts": tuple(told["hosts"])})
 
 
-def _check_address(address: str) -> None:
-    """Refuse an upstream address that is unusable; its text is not repeated, for it may hold a password."""
+def _check_address(address: str, whose: str = "upstream") -> None:
+    """Refuse an address that is unusable; its text is not repeated, for it may hold a password."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        raise BadInput("the upstream is an address such as https://api.example.com/v1")
+        raise BadInput(f"the {whose} is an address such as https://api.example.com/v1")
     if parts.username is not None or parts.password is not None:
-        raise BadInput("the upstream's address holds credentials: name a variable or a file for its key")
+        raise BadInput(f"the {whose}'s address holds credentials: name a variable or a file for its key")
     if parts.query or parts.fragment:
-        raise BadInput("the upstream's address has a '?' or '#' part: give it up to the version only")
+        raise BadInput(f"the {whose}'s address has a '?' or '#' part: give it up to the version only")
 
 
 def read(path: Path) -> str:

@@ -52,7 +52,17 @@ _TEXT_NAMES = re.compile(
 )
 _PURPOSE = re.compile(r"[a-z_\-]{1,32}")
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,128}")
-_QUERY = ("after", "before_id", "after_id", "limit", "order", "purpose")
+_QUERY = (
+    "after",
+    "before",
+    "include",
+    "include[]",
+    "limit",
+    "order",
+    "purpose",
+    "starting_after",
+    "stream",
+)
 _ROUTE = re.compile(
     r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
 )
@@ -65,7 +75,7 @@ _METHODS: dict[tuple[str, bool, str | None], tuple[str, ...]] = {
     ("batches", True, "cancel"): ("POST",),
 }
 """By what is asked for, whether one is named, and what is to be done with it."""
-_WORD = re.compile(r"[A-Za-z0-9_\-]{1,128}")
+_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _NAMES = Written(
     frozenset({"id", "object", "purpose", "status", "type", "role", "model", "url", "endpoint", "data_type"})
 )
@@ -143,12 +153,14 @@ class Uploads:
             spool.seek(0)
             file = Upload(fields, "file", mask.filename, "application/octet-stream", spool)
             async with call.while_client_waits():
+                call.sent = True
                 reply = await self._upstreams[call.api].send("POST", "/files", file, who.credentials)
                 await self._answer(call, who, reply, conversation)
 
     async def _content(self, call: Call, who: Who, path: str) -> None:
         """Send a file of the service's back, restored."""
         async with call.while_client_waits():
+            call.sent = True
             reply = await self._upstreams[call.api].send("GET", path, None, who.credentials)
             try:
                 if not 200 <= reply.status < 300:
@@ -183,6 +195,7 @@ class Uploads:
             body = masked.data
             headers["content-type"] = "application/json"
         async with call.while_client_waits():
+            call.sent = True
             reply = await self._upstreams[call.api].send(method, path, body, headers)
             await self._answer(call, who, reply, conversation)
 

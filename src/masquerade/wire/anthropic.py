@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from masquerade.wire.endpoint import Endpoint, Restoring, Stream, check_messages
-from masquerade.wire.replies import Step, Written, index_of
+from masquerade.wire.replies import Step, Written, index_of, tool_of
 from masquerade.wire.rules import (
     ALIAS,
     DEEP,
@@ -378,12 +378,18 @@ def _ends(event: Tree) -> tuple[Step, ...] | None:
     return () if kind in ("message_delta", "message_stop", "error") else None
 
 
+def _calls(event: Tree) -> tuple[tuple[Step, ...], str] | None:
+    block = event.get("content_block")
+    tool = tool_of(block) if type(block) is dict else None
+    return None if tool is None else ((index_of(event),), tool)
+
+
 def _told(event: Tree) -> Tree | None:
     return event if event.get("type") == "message_delta" else None
 
 
 def _stream(exchange: Restoring) -> Stream:
-    return TypedStream(exchange, Kinds(_piece, _ends, _told))
+    return TypedStream(exchange, Kinds(_piece, _ends, _told, calls=_calls))
 
 
 def wants_json(request: dict[str, Any]) -> bool:

@@ -192,7 +192,9 @@ class ChunkStream:
         if type(delta) is dict:
             ends = choice.get("finish_reason") is not None  # then offsets wait until all is restored
             move = None if ends else self._move
-            changed |= restore_texts(delta, self._feed, self._written, (index_of(choice),), move)
+            changed |= restore_texts(
+                delta, self._feed, self._written, (index_of(choice),), move, self._exchange.called
+            )
         return changed
 
     def _beside(self, node: dict[str, Any], streamed: str) -> bool:

@@ -21,7 +21,19 @@ class Restoring(Protocol):
     unresolved: int
     """Stand-ins of the reply that were replaced, and what looks like one and was left."""
 
+    withheld: dict[str, int]
+    """Stand-ins that were left because they would have gone to somebody outside, by where they stood."""
+
     written: Written
+
+    def called(self, path: tuple[Step, ...], tool: str, node: dict[str, Any] | None = None) -> None:
+        """The texts whose paths begin so are a call of ``tool``; said before the first of them comes.
+
+        A tool whose name stands in the same object as what it is called with is found by itself
+        (:func:`~masquerade.wire.replies.tool_of`, while that object is restored); a stream says it where
+        names and texts come in events of different paths (``Kinds.calls``).
+        """
+        ...
 
     def restorer(self, path: tuple[Step, ...]) -> Restorer:
         """A restorer for the text at ``path``."""
@@ -31,8 +43,9 @@ class Restoring(Protocol):
         """The last text of a restorer, its counts added to the exchange's."""
         ...
 
-    def restore_whole(self, tree: dict[str, Any]) -> bool:
-        """Restore every text of a complete reply in place; whether anything changed."""
+    def restore_whole(self, tree: dict[str, Any], of: tuple[Step, ...] = ()) -> bool:
+        """Restore every text of a complete reply in place, or of an event that is about the text at the path
+        ``of``; whether anything changed."""
         ...
 
     def summary(self) -> dict[str, Any]:
@@ -66,6 +79,17 @@ class Stream(Protocol):
         ...
 
 
+class Kept(NamedTuple):
+    """What a service keeps of an address's conversations, so that a later request goes on from an id."""
+
+    refers: Callable[[dict[str, Any]], tuple[str, ...]]
+    """The ids that a request goes on from."""
+    keeps: Callable[[dict[str, Any]], bool]
+    """Whether the service keeps a request, and its reply."""
+    names: Callable[[dict[str, Any]], str | None]
+    """The id by which a later request goes on from a reply, or from an event of its stream."""
+
+
 class Endpoint(NamedTuple):
     """What ``exchange.py`` must know of one address."""
 
@@ -89,6 +113,8 @@ class Endpoint(NamedTuple):
     restored. Such a reply passes as it comes."""
     query: tuple[str, ...] = ()
     """Parts of a query string that go on; no other does."""
+    kept: Kept | None = None
+    """None where the service keeps nothing that a later request could need."""
     seen: dict[str, Rule] | None = None
     """The rules of a request to a service that is shown pictures, once they are reduced."""
 

@@ -31,30 +31,67 @@ class Written(NamedTuple):
     those that have one of these fields."""
 
 
+Called: TypeAlias = Callable[[tuple[Step, ...], str, dict[str, Any]], None]
+"""Is told that what stands below a path is a call of the tool of this name: the object there."""
+
+CALLED_WITH = frozenset({"arguments", "input", "action", "operation", "code"})
+"""What holds that with which a tool is called."""
+
+
+_NAMED = frozenset({"function_call", "custom_tool_call", "mcp_call"})
+
+
+def tool_of(node: dict[str, Any]) -> str | None:
+    """The tool that an object of a reply calls; None if it calls none.
+
+    A tool of the service's own has no name: it is called as its type, without ``_call``.
+    """
+    if CALLED_WITH.isdisjoint(node):
+        return None
+    name, kind = node.get("name"), node.get("type")
+    if type(name) is str and name:
+        return name
+    its_own = type(kind) is str and kind.endswith("_call") and kind not in _NAMED
+    return str(kind).removesuffix("_call") if its_own else None
+
+
 def restore_texts(
-    node: Any, restore: Restore, written: Written, path: tuple[Step, ...] = (), move: Move | None = None
+    node: Any,
+    restore: Restore,
+    written: Written,
+    path: tuple[Step, ...] = (),
+    move: Move | None = None,
+    called: Called | None = None,
 ) -> bool:
     """Restore every text under ``node`` in place; whether anything changed.
 
     Log probabilities spell the stand-ins piece by piece, so they become null, a list of them empty.
-    Annotations say where in the text they belong, so their offsets go through ``move``.
+    Annotations say where in the text they belong, so their offsets go through ``move``; ``called`` is told
+    of calls of tools before what stands in them is restored.
 
     Raises:
         UpstreamProblem: it is nested too deeply.
     """
     try:
-        return _restore(node, restore, written, path, move)
+        return _restore(node, restore, written, path, move, called)
     except RecursionError:
         raise UpstreamProblem("the model service's reply is nested too deeply") from None
 
 
 def _restore(
-    node: Any, restore: Restore, written: Written, path: tuple[Step, ...], move: Move | None
+    node: Any,
+    restore: Restore,
+    written: Written,
+    path: tuple[Step, ...],
+    move: Move | None,
+    called: Called | None,
 ) -> bool:
     changed = False
     listed = type(node) is list
     if not listed and type(told := node.get("type")) is str and told in written.told:
         path = (*path, told)
+    if called is not None and not listed and (tool := tool_of(node)) is not None:
+        called(path, tool, node)
     items = enumerate(node) if listed else node.items()
     for key, value in items:
         kind = type(value)
@@ -76,7 +113,7 @@ def _restore(
                 changed |= _restore_object(value, restore, (*path, key))
             elif key not in written.kept:
                 step = index_of(value, key) if listed and kind is dict else key
-                changed |= _restore(value, restore, written, (*path, step), move)
+                changed |= _restore(value, restore, written, (*path, step), move, called)
     if move is not None and not listed and type(node.get("annotations")) is list:
         changed |= move_offsets(node["annotations"], lambda offset: move(path, offset))
     return changed

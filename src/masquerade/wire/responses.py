@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from masquerade.errors import BadInput
-from masquerade.wire.endpoint import Endpoint, Restoring, check_stream
-from masquerade.wire.replies import Step, Written
+from masquerade.wire.endpoint import Endpoint, Kept, Restoring, check_stream
+from masquerade.wire.replies import Step, Written, tool_of
 from masquerade.wire.rules import (
     ALIAS,
     DEEP,
@@ -33,10 +33,9 @@ from masquerade.wire.rules import (
 from masquerade.wire.typed import Kinds, Piece, Tree, TypedStream
 
 _KEPT = (
-    "what the service keeps of earlier requests is not known here, so its stand-ins could not be put back; "
-    "send the whole conversation as input, with store set to false if nothing is to be kept"
+    "a single item that the service keeps is not known here, so its stand-ins could not be put back; go on "
+    "from previous_response_id or a conversation, or send the item itself"
 )
-_LATER = "a reply that is fetched later cannot be restored here yet; leave background out, or set it to false"
 _NO_PICTURES = "pictures are not masked here, so they are not sent; send text"
 _NO_FILES = "files are not masked yet, so they are not sent; send their text"
 _NO_ITEM = "an item of this type cannot be looked at here, so it is not sent"
@@ -276,9 +275,9 @@ REQUEST: dict[str, Rule] = {
     "user": ALIAS,
     "safety_identifier": ALIAS,
     "prompt_cache_key": ALIAS,
-    "previous_response_id": Refuse(_KEPT),
-    "conversation": Refuse(_KEPT),
-    "background": Only(frozenset({False}), _LATER),
+    "previous_response_id": PASS,
+    "conversation": {"id": PASS},
+    "background": PASS,
     "reasoning": REASONING,
 }
 REQUEST |= dict.fromkeys(
@@ -307,6 +306,10 @@ REQUEST |= dict.fromkeys(
 )
 
 
+def _check_items(request: dict[str, Any]) -> None:
+    check_input({"input": request.get("items")})
+
+
 def check_input(request: dict[str, Any]) -> None:
     """Refuse what is no request, and references to items that the service keeps.
 
@@ -331,6 +334,26 @@ def wants_json(request: dict[str, Any]) -> bool:
     form = text.get("format") if type(text) is dict else None
     return type(form) is dict and form.get("type") in ("json_object", "json_schema")
 
+
+def _refers(request: dict[str, Any]) -> tuple[str, ...]:
+    conversation = request.get("conversation")
+    if type(conversation) is dict:
+        conversation = conversation.get("id")
+    ids = (request.get("previous_response_id"), conversation)
+    return tuple(each for each in ids if type(each) is str)
+
+
+def _keeps(request: dict[str, Any]) -> bool:
+    return request.get("store") is not False
+
+
+def _name(reply: dict[str, Any]) -> str | None:
+    said = reply.get("response", reply)
+    name = said.get("id") if type(said) is dict else None
+    return name if type(name) is str else None
+
+
+KEPT = Kept(_refers, _keeps, _name)
 
 # -- replies -------------------------------------------------------------------------------------------
 
@@ -431,6 +454,12 @@ def _ends(event: Tree) -> tuple[Step, ...] | None:
     return place[:-1] if base in _PARTS else place
 
 
+def _calls(event: Tree) -> tuple[tuple[Step, ...], str] | None:
+    item = event.get("item")
+    tool = tool_of(item) if type(item) is dict else None
+    return None if tool is None else (_item(event), tool)
+
+
 def _told(event: Tree) -> Tree | None:
     kind, response = event.get("type"), event.get("response")
     return response if type(kind) is str and kind in _LAST and type(response) is dict else None
@@ -441,15 +470,32 @@ def _beside(event: Tree) -> tuple[Step, ...] | None:
     return _place(event, _TEXT_PIECES) if is_one else None
 
 
-_KINDS = Kinds(_piece, _ends, _told, number="sequence_number", beside=_beside, repeats=True)
+_KINDS = Kinds(_piece, _ends, _told, number="sequence_number", beside=_beside, calls=_calls, repeats=True)
 
 
 def _stream(exchange: Restoring) -> TypedStream:
     return TypedStream(exchange, _KINDS)
 
 
-RESPONSES = Endpoint("responses", "/responses", REQUEST, check_input, WRITTEN, _stream, _is_json, wants_json)
+RESPONSES = Endpoint(
+    "responses", "/responses", REQUEST, check_input, WRITTEN, _stream, _is_json, wants_json, kept=KEPT
+)
 COMPACTION = RESPONSES._replace(name="compaction", path="/responses/compact")
-TOKEN_COUNT = RESPONSES._replace(name="token_count", path="/responses/input_tokens")
+TOKEN_COUNT = RESPONSES._replace(
+    name="token_count", path="/responses/input_tokens", kept=KEPT._replace(keeps=lambda request: False)
+)
+CONVERSATIONS = RESPONSES._replace(
+    name="conversations",
+    path="/conversations",
+    request={"items": [ITEM], "metadata": DEEP},
+    needs=_check_items,
+    kept=KEPT._replace(refers=lambda request: (), keeps=lambda request: True),
+)
 
-ENDPOINTS = (RESPONSES, COMPACTION, TOKEN_COUNT)
+ENDPOINTS = (RESPONSES, COMPACTION, TOKEN_COUNT, CONVERSATIONS)
+
+
+def below(conversation: str, path: str) -> Endpoint:
+    """What is sent to an address ``path`` below a conversation that the service keeps."""
+    kept = KEPT._replace(refers=lambda request: (conversation,), keeps=lambda request: True)
+    return CONVERSATIONS._replace(path=path, kept=kept)

@@ -46,6 +46,9 @@ class Kinds(NamedTuple):
     beside: Callable[[Tree], tuple[Step, ...] | None] = lambda tree: None
     """The text beside which an event's annotation stands: it waits for that text's end, for until then
     nobody knows where it will stand."""
+    calls: Callable[[Tree], tuple[tuple[Step, ...], str] | None] = lambda tree: None
+    """The tool that this event says is called, by its name, with how the paths of the texts begin with which
+    it is; None if it says nothing of that."""
     repeats: bool = False
     """Whether the last event carries the whole reply once more, so that only its stand-ins are counted."""
 
@@ -107,6 +110,8 @@ class TypedStream:
         number = tree.get(self._kinds.number)
         if type(number) is int:
             self._next = number + self._shift
+        if (call := self._kinds.calls(tree)) is not None:
+            self._exchange.called(*call)
         if (piece := self._kinds.piece(tree)) is not None:
             return self._goes_on(event, tree, piece)
         if (path := self._kinds.beside(tree)) is not None:
@@ -116,7 +121,8 @@ class TypedStream:
         holder = self._kinds.told(tree)
         if holder is not None and self._kinds.repeats:
             self._exchange.restored = self._exchange.unresolved = 0
-        changed = self._exchange.restore_whole(tree)
+            self._exchange.withheld.clear()
+        changed = self._exchange.restore_whole(tree, prefix or ())
         if holder is not None:
             holder["masquerade"] = self._exchange.summary()
         return before + self._sent(event, tree, changed or holder is not None)

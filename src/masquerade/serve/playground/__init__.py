@@ -1,18 +1,13 @@
 """The front page: what you typed, what the model saw, what it answered, what you got back.
 
-The page is a handful of static files that ask nothing of any other host. It calls two addresses of the
-gateway that serves it, both with JSON ``{"text": str, "policy": {"fates": {kind: fate}}, "model": str}``
-(``policy`` only where the reader chose other fates than the gateway's own, ``model`` only where one was
-named; without it the mirror answers):
+The page is a handful of static files that ask nothing of any other host, and it keeps a conversation in its
+own memory only. It calls three addresses of the gateway that serves it, which ``serve/trial.py`` describes:
+one while someone types, one for the model's answer, as a stream, and one to read and check a policy.
 
-- ``POST /playground/mask`` while someone types, answered
-  ``{"spans": [{"start", "end", "kind", "score", "fate", "surrogate"}], "masked": str, "ms": float}``;
-- ``POST /playground/try`` for the model's answer, answered with the same and ``"reply"`` (as the model gave
-  it), ``"restored"``, ``"redacted": {kind: n}`` and ``"model"``.
-
-``start`` and ``end`` count characters; ``surrogate`` is what stands there in ``masked``. Refusals carry
-``{"error": {"message": str, "code": str}}``; where a fate is ``block``, the code is ``blocked``, with
-``"counts": {kind: n}`` in the error and ``"spans"`` beside it.
+``start`` and ``end`` of spans count characters; ``surrogate`` is what stands there in ``masked``. Refusals
+carry ``{"error": {"message": str, "code": str}}``; where a fate is ``block``, the code is ``blocked``, with
+``"counts": {kind: n}`` in the error and ``"spans"`` beside it; where a policy is impossible, it is
+``policy``, with its ``line``.
 """
 
 from __future__ import annotations
