@@ -35,7 +35,9 @@ WANTED: dict[str, dict[str, Any]] = {"/v1/completions": {"prompt": "hi"}, "/v1/r
 WANTED["/v1/responses/compact"] = WANTED["/v1/responses"]
 """What the mirror wants beside what the gateway needs."""
 ANSWERED = {
-    f"POST {path}" for path, endpoint in ENDPOINTS.items() if endpoint.name not in ("images", "speech")
+    f"POST {path}"
+    for path, endpoint in ENDPOINTS.items()
+    if endpoint.name not in ("images", "speech", "conversations")
 }
 """What the mirror can answer."""
 EXAMPLES = 8
