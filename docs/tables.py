@@ -18,6 +18,7 @@ from masquerade.mask.span import KINDS
 from masquerade.mask.surrogate import _PLAUSIBLE
 from masquerade.serve.cli import command_line
 from masquerade.serve.gateway import ENDPOINTS, REFUSED
+from masquerade.serve.openapi import DONE
 from masquerade.wire.endpoint import Endpoint
 from masquerade.wire.rules import SCHEMA, How, Known, Names, Never, Only, Refuse, Rule, Signed, Strings
 
@@ -95,19 +96,6 @@ def kinds() -> Iterator[str]:
         )
 
 
-DONE = {
-    How.TEXT: "masked as text",
-    How.JSON: "masked inside: JSON written as text, its strings, numbers and keys one by one",
-    How.DEEP: "masked inside: strings, numbers and keys, one by one",
-    How.ALIAS: "replaced by a keyed alias, which never comes back",
-    How.OPAQUE: "passed byte for byte if it has the form of signed data, else masked as text",
-    How.DROP: "left out: it cannot be looked at, and the service does not need it",
-}
-
-
-DONE_PASSED = "passed as it is while it looks like a name, a number or an enumeration, else masked as text"
-
-
 def fields() -> Iterator[str]:
     """What is done with each field of a request and of its reply, for every address."""
     yield "| address | |"
@@ -153,7 +141,7 @@ class Table:
         yield from (f"| `{path}` | {done} |" for path, done in self._rows)
         yield f"| any field that is in no row | {DONE[How.DEEP]} |"
         yield ""
-        yield f"{DONE_PASSED.capitalize()}: {_listed(self._passed)}."
+        yield f"{DONE[How.PASS].capitalize()}: {_listed(self._passed)}."
 
     def _fields(self, rules: dict[str, Rule], path: str) -> Iterator[tuple[str, str]]:
         for name, rule in rules.items():

@@ -4,6 +4,7 @@
     POST /v1/images/classifications   reduced and classified, where the service is a recogniser
     GET  /v1/models             passed through
     GET  /healthz  /readyz  /metrics   for whoever runs it
+    GET  /openapi.json          what is served, and what is done with each field (``openapi.py``)
     /  /playground/*            the page for people (``trial.py``)
 
 Everything else is refused. Whatever cannot be masked is not sent. A request's query string, and all its
@@ -19,6 +20,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ from masquerade.serve.kept import KeptRoutes
 from masquerade.serve.memory import Memory
 from masquerade.serve.metrics import CONTENT_TYPE as METRICS_TYPE
 from masquerade.serve.metrics import Metrics, shared_between_workers
+from masquerade.serve.openapi import description
 from masquerade.serve.quota import Limits, Quotas
 from masquerade.serve.ready import Readiness
 from masquerade.serve.recorder import Recorder
@@ -68,6 +71,7 @@ _ROUTES: dict[str, tuple[str, str]] = {
     "/healthz": ("health", "GET"),
     "/readyz": ("ready", "GET"),
     "/metrics": ("metrics", "GET"),
+    "/openapi.json": ("openapi", "GET"),
     "/playground/mask": ("playground", "POST"),
     "/playground/try": ("playground", "POST"),
     "/playground/policy": ("playground", "POST"),
@@ -179,9 +183,9 @@ class Gateway:
             param = problem.source
             await call.refuse(Refusal(400, "invalid_request", str(problem), param=param))
         except StoreProblem as problem:
-            await call.refuse(
-                Refusal(503, "store_unavailable", str(problem), headers=[(b"retry-after", b"5")])
-            )
+            log.store(call, problem)  # where it lies is nothing to a client
+            why = "what must outlast this request cannot be kept or read now; try again later"
+            await call.refuse(Refusal(503, "store_unavailable", why, headers=[(b"retry-after", b"5")]))
         except UpstreamProblem as problem:
             await call.refuse(as_refusal(problem))
         except Gone:
@@ -248,11 +252,18 @@ class Gateway:
             await call.respond(*await self.ready.page(self._state()))
         elif call.route == "metrics":
             await call.respond(200, self._metrics.page(), METRICS_TYPE.encode())
+        elif call.route == "openapi":
+            await call.respond(200, self._description)
         elif self._trial is not None:
             self._callers.require_own_name(call)
             if call.route == "playground":
                 call.enter(self._quotas.enter("playground", call.announced))
             await (self._trial.page if call.route == "page" else self._trial.ask)(call)
+
+    @cached_property
+    def _description(self) -> bytes:
+        page, pictures = self._trial is not None, self._recogniser is not None
+        return orjson.dumps(description(ENDPOINTS, REFUSED, page=page, pictures=pictures))
 
     def _admit(self, call: Call, *, file: bool = False) -> Who:
         """Who asks, and is let in; with ``file``, whose body may be longer than those of others."""

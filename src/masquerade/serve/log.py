@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import orjson
 
+from masquerade.errors import StoreProblem
 from masquerade.serve.call import Call
 
 Form = Literal["json", "text", "off"]
@@ -60,6 +61,11 @@ def failure(call: Call, problem: Exception) -> None:
         place = place.tb_next
     where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
     _write({"time": round(time(), 3), "id": call.id, "failed": type(problem).__name__, "at": where})
+
+
+def store(call: Call, problem: StoreProblem) -> None:
+    """Write why the sealed store could not be used: its own words, which name a file and no value."""
+    _write({"time": round(time(), 3), "id": call.id, "store": str(problem)})
 
 
 def started(form: Form, address: str, upstream: str, workers: int) -> None:

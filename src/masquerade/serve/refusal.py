@@ -41,9 +41,14 @@ class Refusal(MasqueradeError):
         kind = kind or ("invalid_request_error" if self.status < 500 else "server_error")
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
-    def event(self, api: str) -> Event:
-        """The error as an event, for a reply whose status is already sent."""
-        return Event(orjson.dumps(self.body(api)), b"error" if api == "anthropic" else b"")
+    def event(self, api: str, *, typed: bool) -> Event:
+        """The error as an event, for a reply whose status is already sent; where events say what they are
+        (``typed``), it does too."""
+        body = self.body(api)
+        if not typed:
+            return Event(orjson.dumps(body))
+        told = {"code": self.code, "message": str(self), "param": self.param} if api == "openai" else {}
+        return Event(orjson.dumps({"type": "error", **told, **body}), b"error")
 
 
 def anthropic_error(status: int, message: str, kind: str | None = None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from masquerade.serve.upstream import Reply, Upstream
 from masquerade.wire.endpoint import Endpoint
 from masquerade.wire.exchange import Exchange, Later
 from masquerade.wire.sse import encode
+from masquerade.wire.typed import TypedStream
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
@@ -123,6 +124,8 @@ class Relay:
         try:
             shown = [*reply.headers, *_told(exchange, tenant)]
             if 200 <= reply.status < 300 and reply.content_type == "text/event-stream":
+                if not exchange.stream and not exchange.endpoint.media:
+                    raise UpstreamProblem("the model service sent events, though none were asked for")
                 with call.phase("restore"):
                     await self._stream(call, exchange, reply, shown, thread)
             elif 200 <= reply.status < 300 and exchange.endpoint.media:
@@ -168,6 +171,8 @@ class Relay:
                 await thread.link(call, exchange)
                 if out:
                     await call.write(out, more=True)
+            if restorer.broken:
+                raise UpstreamProblem("the model service broke off its reply, or sent no events")  # noqa: TRY301
             out = restorer.finish()
         except Gone:
             raise
@@ -181,7 +186,7 @@ class Relay:
                 refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
                 out = b""
             call.code = refusal.code
-            out += encode(refusal.event(call.api))
+            out += encode(refusal.event(call.api, typed=isinstance(restorer, TypedStream)))
         await call.write(out, more=False)
 
 

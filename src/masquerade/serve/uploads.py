@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -21,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from masquerade import crypto
-from masquerade.errors import BadInput, UpstreamProblem
+from masquerade.errors import BadInput, StoreProblem, UpstreamProblem
 from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masker
 from masquerade.serve.call import Call
@@ -136,11 +137,13 @@ class Uploads:
                     remembered.add(mask.new_surrogates(), _AT_ONCE)
 
             started = perf_counter()
-            async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
-                call.lease.keep(len(piece) + mask.held)
-                await call.lease.in_thread(take, piece)
-            form.finish()
-            await call.lease.in_thread(mask.finish)
+            with _room_on_disk():
+                async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
+                    call.lease.keep(len(piece) + mask.held)
+                    await call.lease.in_thread(take, piece)
+                form.finish()
+                await call.lease.in_thread(mask.finish)
+                await call.lease.in_thread(spool.flush)
             await call.lease.in_thread(remembered.add, mask.new_surrogates(), 0)
             call.lease.keep(0)
             call.mask_seconds = perf_counter() - started
@@ -163,13 +166,16 @@ class Uploads:
                 if not 200 <= reply.status < 300:
                     await self._answer(call, who, reply, None)
                     return
+                restored = self._restored(call, who, reply)
+                first = await anext(restored, b"")  # before the head: what fails here is an error of its own
                 await call.start(
                     reply.status,
                     (reply.content_type or "application/octet-stream").encode(),
                     reply.headers,
                     None,
                 )
-                async for lines in self._restored(call, who, reply):
+                await call.write(first, more=True)
+                async for lines in restored:
                     await call.write(lines, more=True)
                 await call.write(b"", more=False)
             finally:
@@ -238,6 +244,15 @@ class Uploads:
             call.lease.keep(len(rest))
         if rest:
             yield await call.lease.in_thread(restore, rest)
+
+
+@contextmanager
+def _room_on_disk() -> Iterator[None]:
+    """Say what it means if the masked file cannot be laid down."""
+    try:
+        yield
+    except OSError:
+        raise StoreProblem("there is no room on the disk for the masked file, so nothing was sent") from None
 
 
 class _Remembering:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import select
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeAlias
 
 import aiohttp
 import orjson
@@ -122,7 +124,7 @@ class Http:
         if self._session is None:
             told = self._settings
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_POOL, keepalive_timeout=_KEPT_ALIVE),
+                connector=_Connector(limit=_POOL, keepalive_timeout=_KEPT_ALIVE),
                 timeout=aiohttp.ClientTimeout(
                     total=told.timeout, sock_connect=told.connect_timeout, sock_read=told.idle_timeout
                 ),
@@ -131,6 +133,30 @@ class Http:
                 headers={"User-Agent": f"masquerade/{__version__}", "Accept-Encoding": "identity"},
             )
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which anything has come unasked: it would be read as the reply to the next
+    request, which may be somebody else's."""
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        while (kept := await super()._get(key, traces)) is not None:
+            if not _has_spoken(kept):
+                return kept
+            kept.close()
+        return None
+
+
+def _has_spoken(kept: Any) -> bool:
+    """Whether something came, or waits to be read, be it the end: then a request would be lost on it."""
+    protocol = kept.protocol
+    if protocol is None or protocol.transport is None or protocol.should_close:
+        return True
+    if sys.platform == "win32":
+        return False
+    waiting = select.poll()
+    waiting.register(protocol.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _form(upload: Upload) -> aiohttp.FormData:

@@ -111,6 +111,11 @@ class ChunkStream:
         """Bytes of an event whose end is still to come."""
         return self._events.held
 
+    @property
+    def broken(self) -> bool:
+        """Whether a stream that ends here broke off in an event, or never was one."""
+        return self._events.broken
+
     def finish(self) -> bytes:
         """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""
         self._events.finish()
@@ -143,7 +148,8 @@ class ChunkStream:
         tree = read_reply(data)
         choices = tree.get("choices")
         if type(choices) is not list or not choices:
-            return self._encoded(tree, event.name) if self._exchange.restore_whole(tree) else encode(event)
+            changed = self._exchange.restore_whole(tree)
+            return encode(Event(write_reply(tree), event.name)) if changed else encode(event)
         changed = beside = self._beside(tree, "choices")
         thoughts = b""
         ended: list[dict[str, Any]] = []

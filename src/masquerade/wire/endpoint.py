@@ -69,6 +69,11 @@ class Stream(Protocol):
         """Bytes of an event whose end is still to come."""
         ...
 
+    @property
+    def broken(self) -> bool:
+        """Whether a stream that ends here broke off in an event, or never was one."""
+        ...
+
     def finish(self) -> bytes:
         """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""
         ...

@@ -461,8 +461,8 @@ def _calls(event: Tree) -> tuple[tuple[Step, ...], str] | None:
 
 
 def _told(event: Tree) -> Tree | None:
-    response = event.get("response")
-    return response if event.get("type") in _LAST and type(response) is dict else None
+    kind, response = event.get("type"), event.get("response")
+    return response if type(kind) is str and kind in _LAST and type(response) is dict else None
 
 
 def _beside(event: Tree) -> tuple[Step, ...] | None:

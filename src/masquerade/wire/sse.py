@@ -34,19 +34,19 @@ class EventStream:
         UpstreamProblem: from ``feed``, when one event is longer than ``limit`` bytes.
     """
 
-    __slots__ = ("_after_cr", "_held", "_limit", "_started")
+    __slots__ = ("_after_cr", "_held", "_limit", "_some", "_started")
 
     def __init__(self, limit: int = 32 << 20) -> None:
         self._held = bytearray()
         self._limit = limit
-        self._started = False
+        self._started = self._some = False
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that ``chunk`` completes."""
         whole = chunk.endswith(b"\n\n") and b"\r" not in chunk
         if whole and self._started and not self._held and not self._after_cr:
-            return _events(chunk[:-2])
+            return self._read(chunk[:-2])
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
         held = self._held
@@ -64,7 +64,7 @@ class EventStream:
             if len(held) > self._limit:
                 raise UpstreamProblem("the model service sent an event that is too long")
             return []
-        events = _events(bytes(held[:end]))
+        events = self._read(bytes(held[:end]))
         del held[: end + 2]
         return events
 
@@ -73,10 +73,23 @@ class EventStream:
         """Bytes of an event whose end is still to come."""
         return len(self._held)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a stream that ends here broke off in an event, or never was one. The closing event and a
+        comment may lack their empty line: nothing is lost with them."""
+        rest = bytes(self._held).strip(b"\n").replace(b"data: ", b"data:", 1)
+        lost = rest != b"data:" + DONE and not rest.startswith(b":")
+        return lost if rest else not self._some
+
     def finish(self) -> list[Event]:
         """The end of the stream: an event without its empty line is dropped, as the standard says."""
         self._held.clear()
         return []
+
+    def _read(self, blocks: bytes) -> list[Event]:
+        events = _events(blocks)
+        self._some = self._some or bool(events)
+        return events
 
     def _with_line_feeds(self, chunk: bytes) -> bytes:
         if not chunk:

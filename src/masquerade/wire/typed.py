@@ -90,6 +90,11 @@ class TypedStream:
         """Bytes of an event whose end is still to come."""
         return self._events.held
 
+    @property
+    def broken(self) -> bool:
+        """Whether a stream that ends here broke off in an event, or never was one."""
+        return self._events.broken
+
     def finish(self) -> bytes:
         """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""
         self._events.finish()
