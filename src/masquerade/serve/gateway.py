@@ -185,15 +185,16 @@ class Gateway:
         endpoint = ENDPOINTS.get(call.path)
         if endpoint is not None:
             call.api = endpoint.api
-        elif b"anthropic-version" in call.headers:
+        elif b"anthropic-version" in call.headers and not call.path.startswith("/playground/"):
             call.api = "anthropic"
         if call.repeats:
             raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
         known = _ROUTES.get(call.path)
-        if known is None and self._uploads.has(call.path):
-            known = ("files", call.method)
-        if known is None and self._kept.has(call.path):
-            known = ("kept", call.method)
+        if known is None and call.api == "openai":  # these speak to its service, so with its credentials
+            if self._uploads.has(call.path):
+                known = ("files", call.method)
+            elif self._kept.has(call.path):
+                known = ("kept", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
