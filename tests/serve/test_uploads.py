@@ -248,3 +248,38 @@ def test_a_store_that_is_not_there_sends_nothing(
         assert not upstream.requests
         upstream.behave = None
         assert EMAIL in running.chat(f"Mail {EMAIL}").content  # what needs no store goes on
+
+
+@pytest.mark.parametrize(
+    ("way", "where"),
+    [
+        (("GET", "/v1/files/file-4111111111111111"), "id"),
+        (("DELETE", "/v1/files/4111111111111111"), "id"),
+        (("GET", "/v1/files/4111-1111-1111-1111/content"), "id"),
+        (("POST", "/v1/batches/4111111111111111/cancel"), "id"),
+        (("GET", "/v1/files?after=4111111111111111"), "after"),
+        (("GET", "/v1/responses/4111111111111111"), "id"),
+        (("GET", "/v1/responses/resp_1?include=4111-1111-1111-1111"), "include"),
+        (("GET", "/v1/conversations/conv_1/items/4111111111111111"), "id"),
+    ],
+)
+def test_an_address_that_holds_a_value_is_not_asked_for(
+    shared: Gateway, provider: Provider, upstream: Service, way: tuple[str, str], where: str
+) -> None:
+    answer = shared.request(*way)
+    assert answer.status == 400 and answer.error["param"] == where
+    assert b"4111" not in answer.body and not upstream.requests
+
+
+@pytest.mark.parametrize("name", ["openai-organization", "openai-project", "openai-beta"])
+def test_a_header_that_holds_a_value_is_not_passed(
+    shared: Gateway, provider: Provider, upstream: Service, name: str
+) -> None:
+    answer = shared.chat("hello", {name: "a, 4111 1111 1111 1111"})
+    assert answer.status == 400 and answer.error["param"] == name
+    assert not upstream.requests
+
+
+def test_an_id_has_no_backslash(shared: Gateway, provider: Provider, upstream: Service) -> None:
+    assert shared.get("/v1/files/a%5Cb/content").status == 404
+    assert not upstream.requests

@@ -28,7 +28,7 @@ from masquerade.errors import BadInput, Blocked, MissingPackage, StoreProblem, U
 from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
-from masquerade.serve.callers import Callers, Who, read_clients
+from masquerade.serve.callers import Callers, Who, free_words, read_clients
 from masquerade.serve.clients import Clients
 from masquerade.serve.kept import KeptRoutes
 from masquerade.serve.memory import Memory
@@ -49,6 +49,7 @@ from masquerade.serve.uploads import Uploads
 from masquerade.serve.upstream import Http, Mirror, Upstream
 from masquerade.wire import anthropic, openai, responses
 from masquerade.wire.endpoint import Endpoint
+from masquerade.wire.exchange import check_names
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
@@ -251,6 +252,8 @@ class Gateway:
         who = self._callers.who(call)
         call.tenant = who.tenant
         call.enter(self._quotas.enter(who.tenant, call.announced, file=file))
+        if words := free_words(who.credentials):
+            check_names(self._tenants.of(who.tenant).masker, words)
         return who._replace(credentials={**who.credentials, **call.onward}) if call.onward else who
 
     async def _pictures(self, call: Call, recogniser: Recogniser) -> None:

@@ -36,7 +36,7 @@ from masquerade.serve.tenants import Tenant
 from masquerade.serve.upstream import Reply, Upload, Upstream
 from masquerade.wire.batch import OBJECT, Line, masked_example, masked_request, restore_tree, restored_line
 from masquerade.wire.endpoint import Endpoint
-from masquerade.wire.exchange import Exchange
+from masquerade.wire.exchange import Exchange, check_names
 from masquerade.wire.replies import Written
 
 _AT_ONCE = 1000
@@ -63,7 +63,7 @@ _QUERY = (
     "stream",
 )
 _ROUTE = re.compile(
-    r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
+    r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
 )
 _METHODS: dict[tuple[str, bool, str | None], tuple[str, ...]] = {
     ("files", False, None): ("GET", "POST"),
@@ -114,6 +114,7 @@ class Uploads:
         if method not in allowed:
             told = (b"allow", ", ".join(allowed).encode())
             raise Refusal(405, "method_not_allowed", f"use {' or '.join(allowed)} here", headers=[told])
+        check_address(tenant.masker, item, call.query)
         if (what, deed, method) == ("files", None, "POST"):
             await self._upload(call, who, tenant)
         elif deed == "content":
@@ -416,9 +417,23 @@ def _tree(body: bytes) -> dict[str, Any]:
 
 def query_of(query: bytes) -> str:
     """Of a query string what says which part of a list is meant, as it goes on; all else stays here."""
-    known = [
+    known = _known(query)
+    return "?" + urlencode(known) if known else ""
+
+
+def check_address(masker: Masker, item: str | None, query: bytes) -> None:
+    """Refuse an address that names an ``item``, or asks for a part of a list, by something private.
+
+    Raises:
+        BadInput: it does.
+    """
+    told = {value: name for name, value in _known(query)}
+    check_names(masker, told if item is None else told | {item: "id"})
+
+
+def _known(query: bytes) -> list[tuple[str, str]]:
+    return [
         (name, value)
         for name, value in parse_qsl(query.decode("latin-1"))
         if name in _QUERY and _WORD.fullmatch(value)
     ]
-    return "?" + urlencode(known) if known else ""

@@ -82,7 +82,7 @@ class Exchange:
         """Whom the request is said to be about, as the client names them; it does not leave."""
         rules = endpoint.seen if picture is not None and endpoint.seen else endpoint.request
         slots = Slots(tree, rules, alias, picture)
-        _check_names(masker, slots.names)
+        check_names(masker, slots.names)
         self.refers: tuple[str, ...] = endpoint.kept.refers(tree) if endpoint.kept else ()
         """Ids of what the service keeps, from which this request goes on."""
         self.keeps: bool = endpoint.kept is not None and endpoint.kept.keeps(tree)
@@ -286,9 +286,13 @@ def _masked(
     return masked
 
 
-def _check_names(masker: Masker, names: Mapping[str, str]) -> None:
+def check_names(masker: Masker, names: Mapping[str, str]) -> None:
     """Refuse what a check digit or a maker's prefix proves private where it cannot be masked: a masked id
-    would belong to nothing any more."""
+    would belong to nothing any more. ``names`` are what goes out as it is, each with its field.
+
+    Raises:
+        BadInput: there is such a name; ``source`` is its field.
+    """
     for name, field in names.items():
         for span in masker.find(name):
             if span.score >= PROVEN:
