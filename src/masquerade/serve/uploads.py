@@ -11,9 +11,11 @@ memory for more than a line.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -21,7 +23,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from masquerade import crypto
-from masquerade.errors import BadInput, UpstreamProblem
+from masquerade.errors import BadInput, MasqueradeError, UpstreamProblem
 from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masker
 from masquerade.serve.call import Call
@@ -126,33 +128,41 @@ class Uploads:
         """Take a file, and send it masked."""
         form = Multipart(call.headers.get(b"content-type", b""))
         conversation = "file:" + crypto.random_bytes(16).hex()
+        remembered = _Remembering(self._store, who.tenant, conversation)
         with tempfile.TemporaryFile(prefix="masquerade-") as spool:
             mask = _Masking(tenant, self._endpoints, spool, self._settings.max_body)
-            remembered = _Remembering(self._store(), who.tenant, conversation)
-            fields: list[tuple[str, str]] = []
-
-            def take(piece: bytes) -> None:
-                for event in form.feed(piece):
-                    mask.take(event)
-                    remembered.add(mask.new_surrogates(), _AT_ONCE)
-
-            started = perf_counter()
-            async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
-                call.lease.keep(len(piece) + mask.held)
-                await call.lease.in_thread(take, piece)
-            form.finish()
-            await call.lease.in_thread(mask.finish)
-            await call.lease.in_thread(remembered.add, mask.new_surrogates(), 0)
-            call.lease.keep(0)
-            call.mask_seconds = perf_counter() - started
-            call.counts = mask.counts
-            self._metrics.masked(call.mask_seconds, mask.counts)
-            fields = mask.fields
+            try:
+                await self._masked(call, form, mask, remembered)
+            except Exception:
+                await remembered.forget(call)
+                raise
             spool.seek(0)
-            file = Upload(fields, "file", mask.filename, "application/octet-stream", spool)
+            file = Upload(mask.fields, "file", mask.filename, "application/octet-stream", spool)
             async with call.while_client_waits():
                 reply = await self._upstreams[call.api].send("POST", "/files", file, who.credentials)
                 await self._answer(call, who, reply, conversation)
+            if 400 <= reply.status < 500:  # it was not taken
+                await remembered.forget(call)
+
+    async def _masked(self, call: Call, form: Multipart, mask: _Masking, remembered: _Remembering) -> None:
+        """Mask a form as it comes in; what restores it is in the store when this returns."""
+
+        def take(piece: bytes) -> None:
+            for event in form.feed(piece):
+                mask.take(event)
+                remembered.add(mask.new_surrogates(), _AT_ONCE)
+
+        started = perf_counter()
+        async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
+            call.lease.keep(len(piece) + mask.held)
+            await call.lease.in_thread(take, piece)
+        form.finish()
+        await call.lease.in_thread(mask.finish)
+        await call.lease.in_thread(remembered.add, mask.new_surrogates(), 0)
+        call.lease.keep(0)
+        call.mask_seconds = perf_counter() - started
+        call.counts = mask.counts
+        self._metrics.masked(call.mask_seconds, mask.counts)
 
     async def _content(self, call: Call, who: Who, path: str) -> None:
         """Send a file of the service's back, restored."""
@@ -183,7 +193,7 @@ class Uploads:
         if method == "POST" and (raw := await call.read(told.max_body, told.idle_timeout, (b"",))):
             conversation = "batch:" + crypto.random_bytes(16).hex()
             masked = await call.lease.in_thread(_masked_object, tenant.files, raw)
-            await call.lease.in_thread(self._store().remember, who.tenant, conversation, masked.surrogates)
+            await call.lease.in_thread(self._remember, who.tenant, conversation, masked.surrogates)
             call.counts = masked.counts
             body = masked.data
             headers["content-type"] = "application/json"
@@ -201,7 +211,7 @@ class Uploads:
             tree = _tree(body)
             name = tree.get("id")
             if conversation is not None and isinstance(name, str) and _ID.fullmatch(name):
-                await call.lease.in_thread(self._store().link, who.tenant, name, conversation)
+                await call.lease.in_thread(self._link, who.tenant, name, conversation)
             look_up = self._look_up(who)
             changed = await call.lease.in_thread(restore_tree, tree, look_up, _NAMES)
             await call.respond(reply.status, orjson.dumps(tree) if changed else body, headers=reply.headers)
@@ -209,8 +219,17 @@ class Uploads:
         require_answer(self._settings, call.api, reply.status)
         call.code = "upstream_error"
         look_up = self._look_up(who)
-        told = upstream_error(call.api, reply.status, body, lambda tree: restore_tree(tree, look_up, _NAMES))
+        restore = partial(restore_tree, look_up=look_up, written=_NAMES)
+        told = await call.lease.in_thread(upstream_error, call.api, reply.status, body, restore)
         await call.respond(reply.status, orjson.dumps(told), headers=reply.headers)
+
+    # These block, and so does opening the store: they are called in threads.
+
+    def _remember(self, tenant: str, conversation: str, surrogates: tuple[Surrogate, ...]) -> None:
+        self._store().remember(tenant, conversation, surrogates)
+
+    def _link(self, tenant: str, name: str, conversation: str) -> None:
+        self._store().link(tenant, name, conversation)
 
     def _look_up(self, who: Who) -> Callable[[Any], list[Surrogate]]:
         return lambda needles: self._store().recall_by(who.tenant, needles)
@@ -241,16 +260,29 @@ class Uploads:
 class _Remembering:
     """Puts surrogates into the store, many at a time."""
 
-    def __init__(self, store: Store, tenant: str, conversation: str) -> None:
+    def __init__(self, store: Callable[[], Store], tenant: str, conversation: str) -> None:
         self._store, self._tenant, self._conversation = store, tenant, conversation
         self._new: dict[Surrogate, None] = {}
+        self._any = False
 
     def add(self, surrogates: tuple[Surrogate, ...], at: int) -> None:
         """Remember ``surrogates``, once there are more than ``at``."""
         self._new.update(dict.fromkeys(surrogates))
         if len(self._new) > at:
-            self._store.remember(self._tenant, self._conversation, self._new)
+            self._any = True
+            self._store().remember(self._tenant, self._conversation, self._new)
             self._new = {}
+
+    async def forget(self, call: Call) -> None:
+        """Nothing was sent, so nothing will have to be restored. If the store is not there, what it has
+        ends by itself."""
+        self._new = {}
+        if self._any:
+            with contextlib.suppress(MasqueradeError):
+                await call.lease.in_thread(self._erase)
+
+    def _erase(self) -> None:
+        self._store().erase(self._tenant, conversation=self._conversation)
 
 
 class _Masking:
@@ -377,6 +409,8 @@ class _Masking:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             raise BadInput("is not UTF-8 text", source="file") from None
+        if "\0" in text:  # as UTF-16 has, whose values no rule would know
+            raise BadInput("is not UTF-8 text", source="file")
         masked = self._masker.mask(text)
         self._spool.write(masked.text.encode("utf-8"))
         self._add(Line(b"", masked.surrogates, masked.counts))
