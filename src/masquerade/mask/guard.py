@@ -286,6 +286,15 @@ class Watch:
         self._number = False  # whether a network address stands just before
         self._last = ""  # the last characters before
 
+    def after(self, held: str) -> Watch:
+        """What reads a text that is shown right behind this one, of which ``held`` is still to be read."""
+        next_ = Watch(self._guard, self._is_json)
+        for name in self.__slots__:
+            setattr(next_, name, getattr(self, name))
+        next_.pending = [*self.pending, held]
+        next_._segment = [*self._segment]
+        return next_
+
     def calm(self, raw: str) -> bool:
         """Whether in ``raw``, which comes next, no stand-in but of a whole address can be part of one."""
         if self._closer or self._number or hints(raw) or _MAY_JOIN_TOKEN.search(raw):

@@ -308,7 +308,8 @@ class Restorer:
     each original as it is put back (say, for the inside of a JSON string).
 
     With a ``guard``, stand-ins that would go to somebody outside are left as they are, and so are all with
-    ``withhold``. To judge one, what follows it is waited for: one character, or a host's name.
+    ``withhold``. To judge one, what follows it is waited for: one character, or a host's name. ``behind`` is
+    how an earlier text was :attr:`left`, if this one is shown right behind it.
     """
 
     def __init__(
@@ -318,10 +319,13 @@ class Restorer:
         guard: Guard | None = None,
         *,
         withhold: bool = False,
+        behind: Watch | None = None,
     ) -> None:
         self._lexicon = known if isinstance(known, Lexicon) else Lexicon(known)
         self._escape = escape
-        self._watch = None if guard is None or withhold else Watch(guard, escape is not None)
+        self._watch = None
+        if guard is not None and not withhold:
+            self._watch = Watch(guard, escape is not None) if behind is None else behind.after("")
         self._tell: Callable[[str], object] = len if self._watch is None else self._watch.pending.append
         self.forbids = withhold
         """Whether nothing at all is put back."""
@@ -355,6 +359,11 @@ class Restorer:
         if at < len(self._edits):
             offset = min(offset, self._edits[at][1])
         return offset + (self._edits[at - 1][2] if at else 0)
+
+    @property
+    def left(self) -> Watch | None:
+        """What the guard has to know of this text to read one that is shown right behind it."""
+        return None if self._watch is None else self._watch.after(self._held)
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""

@@ -18,6 +18,7 @@ import orjson
 from masquerade import crypto
 from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
+from masquerade.mask.guard import Watch
 from masquerade.mask.restore import Lexicon, Restorer
 from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masked, Masker
@@ -101,6 +102,7 @@ class Exchange:
         self._guard = masked.guard_of(self._lexicon)
         self._replies = masker.policy.replies
         self._tools: dict[tuple[Step, ...], str] = {}
+        self._parts = _Parts()
         self._json_content = endpoint.wants_json(tree)
         self.request: bytes = _written(tree)
         self.stream: bool = tree.get("stream") is True
@@ -152,9 +154,10 @@ class Exchange:
         beside: dict[tuple[Step, ...], Restorer] = {}
         tool = _tool_at(of, self._tools)
         tools: dict[tuple[Step, ...], str] = {} if tool is None else {(): tool}
+        parts = self._parts.before(of)
 
         def restore(path: tuple[Step, ...], text: str) -> str:
-            restorer = self._restorer(path, tools)
+            restorer = self._restorer(path, tools, parts)
             restored = restorer.restore(text)
             self._count(restorer)
             if path[-1] in _ANNOTATED:
@@ -173,12 +176,16 @@ class Exchange:
 
     def restorer(self, path: tuple[Step, ...]) -> Restorer:
         """A restorer for the text at ``path`` of the reply, escaping for JSON where that text is JSON."""
-        return self._restorer(path, self._tools)
+        return self._restorer(path, self._tools, self._parts)
 
-    def _restorer(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> Restorer:
+    def _restorer(
+        self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str], parts: _Parts
+    ) -> Restorer:
         escape = escape_json if self.endpoint.is_json(path, self._json_content) else None
         withhold = bool(self._replies.tools) and self._is_forbidden(path, tools)
-        return Restorer(self._lexicon, escape, self._guard, withhold=withhold)
+        if withhold or not self.endpoint.joins(path):
+            return Restorer(self._lexicon, escape, self._guard, withhold=withhold)
+        return parts.add(path, partial(Restorer, self._lexicon, escape, self._guard))
 
     def _is_forbidden(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> bool:
         """Whether the policy withholds what stands at this path, since it is in the call of a tool."""
@@ -218,7 +225,7 @@ class Later(Exchange):
         self.surrogates = ()
         self._lexicon = Lexicon(book.surrogates.values())
         self._guard = masker.mask_all(()).guard_of(self._lexicon)
-        self._replies, self._tools = masker.policy.replies, {}
+        self._replies, self._tools, self._parts = masker.policy.replies, {}, _Parts()
         self._json_content = False
         self.request, self.stream = b"", False
         self.counts, self.redacted = {}, {}
@@ -240,6 +247,30 @@ def _tool_at(path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> s
         if (tool := tools.get(path[:i])) is not None:
             return tool
     return None
+
+
+class _Parts:
+    """The parts of a text that come one after the other and are shown as one: an address may begin in one of
+    them and go on in the next."""
+
+    def __init__(self, first: Watch | None = None) -> None:
+        self._first = first
+        self._last: Restorer | None = None
+        self._behind: dict[tuple[Step, ...], Watch | None] = {}
+
+    def add(self, path: tuple[Step, ...], made: Callable[..., Restorer]) -> Restorer:
+        """A restorer, as ``made`` makes it, for the part at ``path``, which comes next."""
+        behind = self._first if self._last is None else self._last.left
+        if len(self._behind) < _MOST_CALLS:
+            self._behind.setdefault(path, behind)
+        self._last = made(behind=behind)
+        return self._last
+
+    def before(self, of: tuple[Step, ...]) -> _Parts:
+        """The same anew, from the first part whose path begins so; from the beginning, if that is empty."""
+        if not of:
+            return _Parts()
+        return _Parts(next((w for path, w in self._behind.items() if path[: len(of)] == of), None))
 
 
 class _Known:
