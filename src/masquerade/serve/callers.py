@@ -18,6 +18,9 @@ from masquerade.serve.settings import Service, Settings, read
 
 _PLAIN = re.compile(rb"[A-Za-z0-9_\-=,. ]{1,1000}")
 
+_USUAL = re.compile(r"(?:[a-z\-]{1,48}(?:[0-9]{1,3}[a-z]?-)?)?20[0-9]{2}-?[0-9]{2}-?[0-9]{2}")
+"""A version, or a beta's name, in which nothing private fits."""
+
 
 class Api(NamedTuple):
     """How the clients of one maker say who they are."""
@@ -47,6 +50,8 @@ APIS: Mapping[str, Api] = {
     ),
 }
 """By the name of :attr:`Endpoint.api`."""
+
+_CHOSEN = frozenset(name for api in APIS.values() for name in (*api.account, *api.manner))
 
 
 class Who(NamedTuple):
@@ -132,6 +137,15 @@ class Callers:
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if name not in self._own_names:
             raise Refusal(403, "foreign_host", "this gateway is reached under another name: see its settings")
+
+
+def free_words(credentials: Mapping[str, str]) -> dict[str, str]:
+    """What of these headers goes on as the client chose it, and so has to be looked at: value to header."""
+    return {
+        value: name
+        for name, value in credentials.items()
+        if name in _CHOSEN and not all(map(_USUAL.fullmatch, re.split(", ?", value)))
+    }
 
 
 def _plain(call: Call, names: tuple[str, ...]) -> dict[str, str]:

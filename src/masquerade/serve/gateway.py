@@ -30,7 +30,7 @@ from masquerade.errors import BadInput, Blocked, JournalProblem, MissingPackage,
 from masquerade.keys import Key
 from masquerade.serve import keyfile, log
 from masquerade.serve.call import JSON, Call, Gone, Receive, Scope, Send
-from masquerade.serve.callers import Callers, Who, read_clients
+from masquerade.serve.callers import Callers, Who, free_words, read_clients
 from masquerade.serve.clients import Clients
 from masquerade.serve.kept import KeptRoutes
 from masquerade.serve.memory import Memory
@@ -53,6 +53,7 @@ from masquerade.serve.uploads import Uploads
 from masquerade.serve.upstream import Http, Mirror, Upstream
 from masquerade.wire import anthropic, openai, responses
 from masquerade.wire.endpoint import Endpoint
+from masquerade.wire.exchange import check_names
 
 if TYPE_CHECKING:
     from masquerade.serve.recogniser import Recogniser  # loads PyTorch
@@ -198,15 +199,16 @@ class Gateway:
         endpoint = ENDPOINTS.get(call.path)
         if endpoint is not None:
             call.api = endpoint.api
-        elif b"anthropic-version" in call.headers:
+        elif b"anthropic-version" in call.headers and not call.path.startswith("/playground/"):
             call.api = "anthropic"
         if call.repeats:
             raise Refusal(400, "repeated_header", "a header is there twice, and only one can hold")
         known = _ROUTES.get(call.path)
-        if known is None and self._uploads.has(call.path):
-            known = ("files", call.method)
-        if known is None and self._kept.has(call.path):
-            known = ("kept", call.method)
+        if known is None and call.api == "openai":  # these speak to its service, so with its credentials
+            if self._uploads.has(call.path):
+                known = ("files", call.method)
+            elif self._kept.has(call.path):
+                known = ("kept", call.method)
         if known is None and self._trial is not None and self._trial.has(call.path):
             known = ("page", "GET")
         off = {"playground": self._trial is None, "pictures": self._recogniser is None}
@@ -270,6 +272,8 @@ class Gateway:
         who = self._callers.who(call)
         call.tenant = who.tenant
         call.enter(self._quotas.enter(who.tenant, call.announced, file=file))
+        if words := free_words(who.credentials):
+            check_names(self._tenants.of(who.tenant).masker, words)
         return who._replace(credentials={**who.credentials, **call.onward}) if call.onward else who
 
     async def _pictures(self, call: Call, recogniser: Recogniser) -> None:

@@ -15,7 +15,7 @@ from masquerade.serve.callers import Who
 from masquerade.serve.refusal import Refusal
 from masquerade.serve.relay import Relay
 from masquerade.serve.tenants import Tenant
-from masquerade.serve.uploads import query_of
+from masquerade.serve.uploads import check_address, query_of
 from masquerade.wire.responses import CONVERSATIONS, RESPONSES, below
 
 _WORD = r"[A-Za-z0-9_\-]{1,128}"
@@ -58,6 +58,8 @@ class KeptRoutes:
         if call.method not in allowed:
             told = (b"allow", ", ".join(allowed).encode())
             raise Refusal(405, "method_not_allowed", f"use {' or '.join(allowed)} here", headers=[told])
+        for item in filter(None, (route["id"], route["item"])):
+            check_address(tenant.masker, item.removeprefix("/"), call.query)
         path = call.path.removeprefix("/v1") + query_of(call.query)
         if route["what"] == "conversations" and call.method == "POST":
             await self._relay.carry(call, below(route["id"], path), who, tenant)

@@ -17,6 +17,7 @@ from masquerade.errors import BadInput
 
 _MOST_HEAD = 8192
 _MOST_PARTS = 64
+_AS_IT_IS = ("7bit", "8bit", "binary")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{1,70}")
 
 
@@ -118,6 +119,8 @@ class Multipart:
         name = told.get_param("name", header="content-disposition")
         if not isinstance(name, str) or not name:
             raise BadInput("a part of the multipart body has no name")
+        if self._headers.get("content-transfer-encoding", "binary").strip().lower() not in _AS_IT_IS:
+            raise BadInput("a part of the multipart body is encoded: send it as it is")
         content_type = self._headers.get("content-type", "").partition(";")[0].strip().lower()
         self._events.append(Begin(name, told.get_filename(), content_type))
 

@@ -11,10 +11,12 @@ memory for more than a line.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -22,7 +24,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from masquerade import crypto
-from masquerade.errors import BadInput, StoreProblem, UpstreamProblem
+from masquerade.errors import BadInput, MasqueradeError, StoreProblem, UpstreamProblem
 from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masker
 from masquerade.serve.call import Call
@@ -37,7 +39,7 @@ from masquerade.serve.tenants import Tenant
 from masquerade.serve.upstream import Reply, Upload, Upstream
 from masquerade.wire.batch import OBJECT, Line, masked_example, masked_request, restore_tree, restored_line
 from masquerade.wire.endpoint import Endpoint
-from masquerade.wire.exchange import Exchange
+from masquerade.wire.exchange import Exchange, check_names
 from masquerade.wire.replies import Written
 
 _AT_ONCE = 1000
@@ -64,7 +66,7 @@ _QUERY = (
     "stream",
 )
 _ROUTE = re.compile(
-    r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
+    r"/v1/(?P<what>files|batches)(?:/(?P<id>[A-Za-z0-9_\-]{1,128})(?:/(?P<deed>content|cancel))?)?"
 )
 _METHODS: dict[tuple[str, bool, str | None], tuple[str, ...]] = {
     ("files", False, None): ("GET", "POST"),
@@ -115,6 +117,7 @@ class Uploads:
         if method not in allowed:
             told = (b"allow", ", ".join(allowed).encode())
             raise Refusal(405, "method_not_allowed", f"use {' or '.join(allowed)} here", headers=[told])
+        check_address(tenant.masker, item, call.query)
         if (what, deed, method) == ("files", None, "POST"):
             await self._upload(call, who, tenant)
         elif deed == "content":
@@ -126,36 +129,44 @@ class Uploads:
         """Take a file, and send it masked."""
         form = Multipart(call.headers.get(b"content-type", b""))
         conversation = "file:" + crypto.random_bytes(16).hex()
+        remembered = _Remembering(self._store, who.tenant, conversation)
         with tempfile.TemporaryFile(prefix="masquerade-") as spool:
             mask = _Masking(tenant, self._endpoints, spool, self._settings.max_body)
-            remembered = _Remembering(self._store(), who.tenant, conversation)
-            fields: list[tuple[str, str]] = []
-
-            def take(piece: bytes) -> None:
-                for event in form.feed(piece):
-                    mask.take(event)
-                    remembered.add(mask.new_surrogates(), _AT_ONCE)
-
-            started = perf_counter()
-            with _room_on_disk():
-                async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
-                    call.lease.keep(len(piece) + mask.held)
-                    await call.lease.in_thread(take, piece)
-                form.finish()
-                await call.lease.in_thread(mask.finish)
-                await call.lease.in_thread(spool.flush)
-            await call.lease.in_thread(remembered.add, mask.new_surrogates(), 0)
-            call.lease.keep(0)
-            call.mask_seconds = perf_counter() - started
-            call.counts = mask.counts
-            self._metrics.masked(call.mask_seconds, mask.counts)
-            fields = mask.fields
+            try:
+                await self._masked(call, form, mask, remembered)
+            except Exception:
+                await remembered.forget(call)
+                raise
             spool.seek(0)
-            file = Upload(fields, "file", mask.filename, "application/octet-stream", spool)
+            file = Upload(mask.fields, "file", mask.filename, "application/octet-stream", spool)
             async with call.while_client_waits():
                 call.sent = True
                 reply = await self._upstreams[call.api].send("POST", "/files", file, who.credentials)
                 await self._answer(call, who, reply, conversation)
+            if 400 <= reply.status < 500:  # it was not taken
+                await remembered.forget(call)
+
+    async def _masked(self, call: Call, form: Multipart, mask: _Masking, remembered: _Remembering) -> None:
+        """Mask a form as it comes in; what restores it is in the store when this returns."""
+
+        def take(piece: bytes) -> None:
+            for event in form.feed(piece):
+                mask.take(event)
+                remembered.add(mask.new_surrogates(), _AT_ONCE)
+
+        started = perf_counter()
+        with _room_on_disk():
+            async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
+                call.lease.keep(len(piece) + mask.held)
+                await call.lease.in_thread(take, piece)
+            form.finish()
+            await call.lease.in_thread(mask.finish)
+            await call.lease.in_thread(mask.flush)
+        await call.lease.in_thread(remembered.add, mask.new_surrogates(), 0)
+        call.lease.keep(0)
+        call.mask_seconds = perf_counter() - started
+        call.counts = mask.counts
+        self._metrics.masked(call.mask_seconds, mask.counts)
 
     async def _content(self, call: Call, who: Who, path: str) -> None:
         """Send a file of the service's back, restored."""
@@ -190,7 +201,7 @@ class Uploads:
         if method == "POST" and (raw := await call.read(told.max_body, told.idle_timeout, (b"",))):
             conversation = "batch:" + crypto.random_bytes(16).hex()
             masked = await call.lease.in_thread(_masked_object, tenant.files, raw)
-            await call.lease.in_thread(self._store().remember, who.tenant, conversation, masked.surrogates)
+            await call.lease.in_thread(self._remember, who.tenant, conversation, masked.surrogates)
             call.counts = masked.counts
             body = masked.data
             headers["content-type"] = "application/json"
@@ -209,7 +220,7 @@ class Uploads:
             tree = _tree(body)
             name = tree.get("id")
             if conversation is not None and isinstance(name, str) and _ID.fullmatch(name):
-                await call.lease.in_thread(self._store().link, who.tenant, name, conversation)
+                await call.lease.in_thread(self._link, who.tenant, name, conversation)
             look_up = self._look_up(who)
             changed = await call.lease.in_thread(restore_tree, tree, look_up, _NAMES)
             await call.respond(reply.status, orjson.dumps(tree) if changed else body, headers=reply.headers)
@@ -217,8 +228,17 @@ class Uploads:
         require_answer(self._settings, call.api, reply.status)
         call.code = "upstream_error"
         look_up = self._look_up(who)
-        told = upstream_error(call.api, reply.status, body, lambda tree: restore_tree(tree, look_up, _NAMES))
+        restore = partial(restore_tree, look_up=look_up, written=_NAMES)
+        told = await call.lease.in_thread(upstream_error, call.api, reply.status, body, restore)
         await call.respond(reply.status, orjson.dumps(told), headers=reply.headers)
+
+    # These block, and so does opening the store: they are called in threads.
+
+    def _remember(self, tenant: str, conversation: str, surrogates: tuple[Surrogate, ...]) -> None:
+        self._store().remember(tenant, conversation, surrogates)
+
+    def _link(self, tenant: str, name: str, conversation: str) -> None:
+        self._store().link(tenant, name, conversation)
 
     def _look_up(self, who: Who) -> Callable[[Any], list[Surrogate]]:
         return lambda needles: self._store().recall_by(who.tenant, needles)
@@ -258,16 +278,29 @@ def _room_on_disk() -> Iterator[None]:
 class _Remembering:
     """Puts surrogates into the store, many at a time."""
 
-    def __init__(self, store: Store, tenant: str, conversation: str) -> None:
+    def __init__(self, store: Callable[[], Store], tenant: str, conversation: str) -> None:
         self._store, self._tenant, self._conversation = store, tenant, conversation
         self._new: dict[Surrogate, None] = {}
+        self._any = False
 
     def add(self, surrogates: tuple[Surrogate, ...], at: int) -> None:
         """Remember ``surrogates``, once there are more than ``at``."""
         self._new.update(dict.fromkeys(surrogates))
         if len(self._new) > at:
-            self._store.remember(self._tenant, self._conversation, self._new)
+            self._any = True
+            self._store().remember(self._tenant, self._conversation, self._new)
             self._new = {}
+
+    async def forget(self, call: Call) -> None:
+        """Nothing was sent, so nothing will have to be restored. If the store is not there, what it has
+        ends by itself."""
+        self._new = {}
+        if self._any:
+            with contextlib.suppress(MasqueradeError):
+                await call.lease.in_thread(self._erase)
+
+    def _erase(self) -> None:
+        self._store().erase(self._tenant, conversation=self._conversation)
 
 
 class _Masking:
@@ -320,6 +353,10 @@ class _Masking:
                 )
         else:
             self._end()
+
+    def flush(self) -> None:
+        """Bring all that was masked so far to the file."""
+        self._spool.flush()
 
     def finish(self) -> None:
         """The form has ended.
@@ -394,6 +431,8 @@ class _Masking:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             raise BadInput("is not UTF-8 text", source="file") from None
+        if "\0" in text:  # as UTF-16 has, whose values no rule would know
+            raise BadInput("is not UTF-8 text", source="file")
         masked = self._masker.mask(text)
         self._spool.write(masked.text.encode("utf-8"))
         self._add(Line(b"", masked.surrogates, masked.counts))
@@ -434,9 +473,23 @@ def _tree(body: bytes) -> dict[str, Any]:
 
 def query_of(query: bytes) -> str:
     """Of a query string what says which part of a list is meant, as it goes on; all else stays here."""
-    known = [
+    known = _known(query)
+    return "?" + urlencode(known) if known else ""
+
+
+def check_address(masker: Masker, item: str | None, query: bytes) -> None:
+    """Refuse an address that names an ``item``, or asks for a part of a list, by something private.
+
+    Raises:
+        BadInput: it does.
+    """
+    told = {value: name for name, value in _known(query)}
+    check_names(masker, told if item is None else told | {item: "id"})
+
+
+def _known(query: bytes) -> list[tuple[str, str]]:
+    return [
         (name, value)
         for name, value in parse_qsl(query.decode("latin-1"))
         if name in _QUERY and _WORD.fullmatch(value)
     ]
-    return "?" + urlencode(known) if known else ""

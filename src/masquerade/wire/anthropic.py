@@ -406,6 +406,10 @@ def _is_json(path: tuple[Step, ...], json_content: bool) -> bool:
     return path[-1] == "partial_json" or (json_content and path[-1] == "text")
 
 
+def _joins(path: tuple[Step, ...]) -> bool:
+    return path[-1] == "text" and "input" not in path
+
+
 _QUERY = ("beta=true",)
 MESSAGES = Endpoint(
     "messages",
@@ -415,7 +419,8 @@ MESSAGES = Endpoint(
     WRITTEN,
     _stream,
     _is_json,
-    wants_json,
+    wants_json=wants_json,
+    joins=_joins,
     api="anthropic",
     query=_QUERY,
 )

@@ -105,6 +105,8 @@ class Endpoint(NamedTuple):
     is_json: Callable[[tuple[Step, ...], bool], bool] = lambda path, json_content: False
     """Whether the text at a path of the reply is JSON, so that what is put into it must be escaped; and
     whether the request asks for content that is JSON."""
+    joins: Callable[[tuple[Step, ...]], bool] = lambda path: False
+    """Whether the text at a path of the reply is shown right behind the one before of which this holds."""
     wants_json: Callable[[dict[str, Any]], bool] = lambda request: False
     api: str = "openai"
     """Whose clients it is for: it says how they show who they are, and what an error looks like."""

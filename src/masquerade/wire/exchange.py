@@ -18,6 +18,7 @@ import orjson
 from masquerade import crypto
 from masquerade.errors import BadInput
 from masquerade.keys import TenantKey
+from masquerade.mask.guard import Watch
 from masquerade.mask.restore import Lexicon, Restorer
 from masquerade.mask.span import ReplyFate
 from masquerade.mask.surrogate import Surrogate
@@ -84,7 +85,7 @@ class Exchange:
         """Whom the request is said to be about, as the client names them; it does not leave."""
         rules = endpoint.seen if picture is not None and endpoint.seen else endpoint.request
         slots = Slots(tree, rules, alias, picture)
-        _check_names(masker, slots.names)
+        check_names(masker, slots.names)
         self.refers: tuple[str, ...] = endpoint.kept.refers(tree) if endpoint.kept else ()
         """Ids of what the service keeps, from which this request goes on."""
         self.keeps: bool = endpoint.kept is not None and endpoint.kept.keeps(tree)
@@ -103,6 +104,7 @@ class Exchange:
         self._guard = masked.guard_of(self._lexicon)
         self._replies = masker.policy.replies
         self._tools: dict[tuple[Step, ...], str] = {}
+        self._parts = _Parts()
         self._json_content = endpoint.wants_json(tree)
         self.request: bytes = _written(tree)
         self.stream: bool = tree.get("stream") is True
@@ -154,9 +156,10 @@ class Exchange:
         beside: dict[tuple[Step, ...], Restorer] = {}
         tool = _tool_at(of, self._tools)
         tools: dict[tuple[Step, ...], str] = {} if tool is None else {(): tool}
+        parts = self._parts.before(of)
 
         def restore(path: tuple[Step, ...], text: str) -> str:
-            restorer = self._restorer(path, tools)
+            restorer = self._restorer(path, tools, parts)
             restored = restorer.restore(text)
             self._count(restorer)
             if path[-1] in _ANNOTATED:
@@ -183,12 +186,16 @@ class Exchange:
 
     def restorer(self, path: tuple[Step, ...]) -> Restorer:
         """A restorer for the text at ``path`` of the reply, escaping for JSON where that text is JSON."""
-        return self._restorer(path, self._tools)
+        return self._restorer(path, self._tools, self._parts)
 
-    def _restorer(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> Restorer:
+    def _restorer(
+        self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str], parts: _Parts
+    ) -> Restorer:
         escape = escape_json if self.endpoint.is_json(path, self._json_content) else None
         fate = self._fate(path, tools) if self._replies.tools else "restore"
-        return Restorer(self._lexicon, escape, self._guard, fate=fate)
+        if fate != "restore" or not self.endpoint.joins(path):
+            return Restorer(self._lexicon, escape, self._guard, fate=fate)
+        return parts.add(path, partial(Restorer, self._lexicon, escape, self._guard))
 
     def _fate(self, path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> ReplyFate:
         """What becomes of stand-ins at this path, if it is in the call of a tool."""
@@ -228,7 +235,7 @@ class Later(Exchange):
         self.surrogates = ()
         self._lexicon = Lexicon(book.surrogates.values())
         self._guard = masker.mask_all(()).guard_of(self._lexicon)
-        self._replies, self._tools = masker.policy.replies, {}
+        self._replies, self._tools, self._parts = masker.policy.replies, {}, _Parts()
         self._json_content = False
         self.request, self.stream = b"", False
         self.counts, self.redacted = {}, {}
@@ -250,6 +257,30 @@ def _tool_at(path: tuple[Step, ...], tools: Mapping[tuple[Step, ...], str]) -> s
         if (tool := tools.get(path[:i])) is not None:
             return tool
     return None
+
+
+class _Parts:
+    """The parts of a text that come one after the other and are shown as one: an address may begin in one of
+    them and go on in the next."""
+
+    def __init__(self, first: Watch | None = None) -> None:
+        self._first = first
+        self._last: Restorer | None = None
+        self._behind: dict[tuple[Step, ...], Watch | None] = {}
+
+    def add(self, path: tuple[Step, ...], made: Callable[..., Restorer]) -> Restorer:
+        """A restorer, as ``made`` makes it, for the part at ``path``, which comes next."""
+        behind = self._first if self._last is None else self._last.left
+        if len(self._behind) < _MOST_CALLS:
+            self._behind.setdefault(path, behind)
+        self._last = made(behind=behind)
+        return self._last
+
+    def before(self, of: tuple[Step, ...]) -> _Parts:
+        """The same anew, from the first part whose path begins so; from the beginning, if that is empty."""
+        if not of:
+            return _Parts()
+        return _Parts(next((w for path, w in self._behind.items() if path[: len(of)] == of), None))
 
 
 class _Known:
@@ -296,9 +327,13 @@ def _masked(
     return masked
 
 
-def _check_names(masker: Masker, names: Mapping[str, str]) -> None:
+def check_names(masker: Masker, names: Mapping[str, str]) -> None:
     """Refuse what a check digit or a maker's prefix proves private where it cannot be masked: a masked id
-    would belong to nothing any more."""
+    would belong to nothing any more. ``names`` are what goes out as it is, each with its field.
+
+    Raises:
+        BadInput: there is such a name; ``source`` is its field.
+    """
     for name, field in names.items():
         for span in masker.find(name):
             if span.score >= PROVEN:

@@ -197,9 +197,13 @@ def _is_json(path: tuple[Step, ...], json_content: bool) -> bool:
     return path[-1] == "arguments" or (json_content and "content" in path)
 
 
+def _joins(path: tuple[Step, ...]) -> bool:
+    return path[-1] == "text" and "content" in path
+
+
 CHAT = Endpoint(
-    "chat", "/chat/completions", REQUEST, check_messages, WRITTEN, ChunkStream, _is_json, wants_json,
-    seen=REQUEST_WITH_PICTURES,
+    "chat", "/chat/completions", REQUEST, check_messages, WRITTEN, ChunkStream, _is_json,
+    joins=_joins, wants_json=wants_json, seen=REQUEST_WITH_PICTURES,
 )  # fmt: skip
 
 

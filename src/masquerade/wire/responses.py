@@ -403,6 +403,10 @@ def _is_json(path: tuple[Step, ...], json_content: bool) -> bool:
     return json_content and path[-1] == "text" and _PLAIN.isdisjoint(path)
 
 
+def _joins(path: tuple[Step, ...]) -> bool:
+    return path[-1] == "text" and _PLAIN.isdisjoint(path)
+
+
 _INDEXES = ("content_index", "summary_index", "command_index")
 _DELTA, _DONE = ".delta", ".done"
 _JSON_PIECES = ("response.function_call_arguments", "response.mcp_call_arguments")
@@ -478,8 +482,9 @@ def _stream(exchange: Restoring) -> TypedStream:
 
 
 RESPONSES = Endpoint(
-    "responses", "/responses", REQUEST, check_input, WRITTEN, _stream, _is_json, wants_json, kept=KEPT
-)
+    "responses", "/responses", REQUEST, check_input, WRITTEN, _stream, _is_json,
+    joins=_joins, wants_json=wants_json, kept=KEPT,
+)  # fmt: skip
 COMPACTION = RESPONSES._replace(name="compaction", path="/responses/compact")
 TOKEN_COUNT = RESPONSES._replace(
     name="token_count", path="/responses/input_tokens", kept=KEPT._replace(keeps=lambda request: False)
