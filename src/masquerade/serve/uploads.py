@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
@@ -44,6 +44,8 @@ from masquerade.wire.replies import Written
 _AT_ONCE = 1000
 """Stand-ins that are remembered in one transaction."""
 _REPLY_FACTOR = 4
+_MOST_UPLOADS = 4
+"""Uploads as large as they may be for which one worker has disk at a time; smaller ones are more."""
 _LINES = ("batch",)
 _EXAMPLES = ("fine-tune", "evals")
 _TEXTS = ("assistants", "user_data")
@@ -95,6 +97,8 @@ class Uploads:
     ) -> None:
         self._settings, self._upstreams, self._store = settings, upstreams, store
         self._metrics, self._endpoints = metrics, endpoints
+        self._spooled = 0
+        """Bytes that lie on disk for uploads that run."""
 
     def has(self, path: str) -> bool:
         """Whether this is one of the addresses served here."""
@@ -129,12 +133,14 @@ class Uploads:
         form = Multipart(call.headers.get(b"content-type", b""))
         conversation = "file:" + crypto.random_bytes(16).hex()
         remembered = _Remembering(self._store, who.tenant, conversation)
-        with tempfile.TemporaryFile(prefix="masquerade-") as spool:
+        with tempfile.TemporaryFile(prefix="masquerade-") as spool, self._share() as grow:
             mask = _Masking(tenant, self._endpoints, spool, self._settings.max_body)
             try:
-                await self._masked(call, form, mask, remembered)
-            except Exception:
+                await self._masked(call, form, mask, remembered, grow)
+            except Exception as problem:
                 await remembered.forget(call)
+                if isinstance(problem, OSError):
+                    raise _no_disk() from None
                 raise
             spool.seek(0)
             file = Upload(mask.fields, "file", mask.filename, "application/octet-stream", spool)
@@ -144,7 +150,31 @@ class Uploads:
             if 400 <= reply.status < 500:  # it was not taken
                 await remembered.forget(call)
 
-    async def _masked(self, call: Call, form: Multipart, mask: _Masking, remembered: _Remembering) -> None:
+    @contextlib.contextmanager
+    def _share(self) -> Iterator[Callable[[int], None]]:
+        """What one upload has of the disk, as large as it was last said to be."""
+        own = 0
+
+        def grow(size: int) -> None:
+            nonlocal own
+            self._spooled += size - own
+            own = size
+            if self._spooled > _MOST_UPLOADS * self._settings.max_upload:
+                raise _no_disk()
+
+        try:
+            yield grow
+        finally:
+            self._spooled -= own
+
+    async def _masked(
+        self,
+        call: Call,
+        form: Multipart,
+        mask: _Masking,
+        remembered: _Remembering,
+        grow: Callable[[int], None],
+    ) -> None:
         """Mask a form as it comes in; what restores it is in the store when this returns."""
 
         def take(piece: bytes) -> None:
@@ -156,6 +186,7 @@ class Uploads:
         async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
             call.lease.keep(len(piece) + mask.held)
             await call.lease.in_thread(take, piece)
+            grow(mask.size)
         form.finish()
         await call.lease.in_thread(mask.finish)
         await call.lease.in_thread(remembered.add, mask.new_surrogates(), 0)
@@ -308,6 +339,11 @@ class _Masking:
         """Bytes of a line, or of a field, whose end is still to come."""
         return len(self._held)
 
+    @property
+    def size(self) -> int:
+        """Bytes that were written."""
+        return self._spool.tell()
+
     def new_surrogates(self) -> tuple[Surrogate, ...]:
         """Those that are new since this was asked last."""
         new, self._new = tuple(self._new), []
@@ -437,6 +473,11 @@ def _masked_object(masker: Masker, body: bytes) -> _Object:
     """A JSON object whose names and ids pass, and whose other texts are masked."""
     exchange = Exchange(masker, body, OBJECT)
     return _Object(exchange.request, exchange.surrogates, exchange.counts)
+
+
+def _no_disk() -> Refusal:
+    told = "the gateway has no room on its disk for this file now: try again later"
+    return Refusal(503, "overloaded", told, headers=[(b"retry-after", b"5")])
 
 
 def _tree(body: bytes) -> dict[str, Any]:
