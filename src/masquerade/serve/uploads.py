@@ -496,6 +496,16 @@ def query_of(query: bytes) -> str:
     return "?" + urlencode(known) if known else ""
 
 
+def resumed(query: bytes) -> tuple[str, int | None]:
+    """The same of a query string that may ask for a stream from behind an event, and that event's number,
+    which means nothing to the service: see :class:`~masquerade.wire.typed.Resumed`."""
+    known = _known(query)
+    number = dict(known).get("starting_after", "")
+    rest = [(name, value) for name, value in known if name != "starting_after"]
+    after = int(number) if number.isdecimal() else None
+    return "?" + urlencode(rest) if rest else "", after
+
+
 def check_address(masker: Masker, item: str | None, query: bytes) -> None:
     """Refuse an address that names an ``item``, or asks for a part of a list, by something private.
 
