@@ -688,3 +688,12 @@ def test_a_stream_that_is_taken_up_again_loses_and_doubles_nothing(size: int) ->
     for seen in range(len(whole)):
         later = Later(masker, RESPONSES, one.surrogates, seen)
         assert whole[: seen + 1] + read(later) == whole
+
+
+def test_an_error_names_no_field_that_the_client_made_up() -> None:
+    variables = {"ada@example.com": [{"type": "input_image", "image_url": "x"}]}
+    asked = {"model": "m", "input": "x", "prompt": {"id": "p", "variables": variables}}
+    with pytest.raises(BadInput) as problem:
+        Exchange(Masker(Key(bytes(range(32)))), json.dumps(asked).encode(), RESPONSES)
+    assert problem.value.source == "prompt.variables.*[0].image_url"
+    assert "ada" not in str(problem.value)
