@@ -152,6 +152,27 @@ def test_what_was_kept_is_fetched_later(client: OpenAI) -> None:
     client.responses.delete(asked.id)
 
 
+def test_a_stream_is_taken_up_again_by_the_numbers_that_the_client_knows(
+    client: OpenAI, shared: Gateway, upstream: Service
+) -> None:
+    asked = {"model": "m", "input": f"Write to {EMAIL}", "stream": True}
+    key = {"authorization": "Bearer sk-test"}
+    whole = shared.post("/v1/responses", asked, key).body.decode()
+    name = json.loads(whole.split("data: ")[1].split("\n")[0])["response"]["id"]
+    service = b"".join(
+        b"data: " + json.dumps({"type": "response.in_progress", "sequence_number": n}).encode() + b"\n\n"
+        for n in range(4)
+    )
+
+    async def behave(request: web.Request, body: bytes) -> web.StreamResponse:
+        assert "starting_after" not in request.query and request.query["stream"] == "true"
+        return await pieces(request, 200, "text/event-stream", [service])
+
+    upstream.behave = behave
+    back = shared.get(f"/v1/responses/{name}?stream=true&starting_after=2", key)
+    assert back.body.count(b"data: ") == 1 and b'"sequence_number": 3' in back.body
+
+
 def test_conversations_and_their_items(client: OpenAI) -> None:
     item: Any = {"type": "message", "role": "user", "content": f"I am {EMAIL}"}
     made = client.conversations.create(items=[item], metadata={"who": EMAIL})

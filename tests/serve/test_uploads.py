@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.client
+import io
 import json
 import resource
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +26,7 @@ from openai import OpenAI
 from masquerade.serve import mirror
 from masquerade.serve.gateway import create_app
 from masquerade.serve.multipart import Begin, Data, Multipart
+from masquerade.serve.refusal import Refusal
 from masquerade.serve.settings import Settings
 from masquerade.serve.store import Store
 from masquerade.serve.upstream import LocalReply, Mirror
@@ -389,3 +393,32 @@ async def asked(app: Any, path: str, body: bytes, kind: str) -> int:
     headers = [(b"content-type", kind.encode()), (b"host", b"localhost")]
     await app({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
     return int(sent[0]["status"])
+
+
+def test_uploads_share_a_disk_that_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
+    app = create_app(Settings(no_watch=True, max_upload=1000))
+    uploads = app._uploads
+    with uploads._share() as one, uploads._share() as other:
+        one(3000)
+        other(1000)
+        with pytest.raises(Refusal) as problem:
+            other(1001)
+        assert problem.value.status == 503
+    assert uploads._spooled == 0
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
+    app = create_app(Settings(no_watch=True, store=str(tmp_path / "store.db")))
+    form = httpx.Request(
+        "POST", "http://x", data={"purpose": "batch"}, files={"file": ("a", jsonl(request(0, "x")))}
+    )
+
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **told: Full())
+    assert asyncio.run(asked(app, "/v1/files", form.read(), form.headers["content-type"])) == 503
+    assert app._uploads._spooled == 0

@@ -403,3 +403,17 @@ def test_parts_without_an_address_between_them_come_back(api: str, size: int) ->
     else:
         back = one.reply(parts_of(api, filled))
     assert not one.withheld and token(one).encode() not in back
+
+
+def test_many_parts_are_no_burden() -> None:
+    def held(n: int) -> int:
+        one = exchange(openai.CHAT, {})
+        one.reply(parts_of("chat", ["plain words and more / of them "] * n))
+        parts = one._parts
+        for i in range(n):
+            restorer = one.restorer((0, "content", i, "text"))
+            restorer.feed("plain words and more / of them ")
+        left = parts._last.left if parts._last else None
+        return sum(map(len, left.pending)) if left else 0
+
+    assert held(2000) < 20_000

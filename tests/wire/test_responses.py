@@ -17,7 +17,7 @@ from masquerade.keys import Key
 from masquerade.mask.policy import Policy
 from masquerade.mask.surrogate import Surrogate
 from masquerade.mask.text import Masker
-from masquerade.wire.exchange import Exchange, alias_under
+from masquerade.wire.exchange import Exchange, Later, alias_under
 from masquerade.wire.responses import COMPACTION, ITEM, REQUEST, RESPONSES, TOKEN_COUNT
 from masquerade.wire.rules import NUMBER, PASS
 
@@ -655,3 +655,45 @@ def test_annotations_do_not_wait_without_end() -> None:
     rest = restorer.finish()
     assert out.count(b"annotation.added") + rest.count(b"annotation.added") == 20
     assert b"[EMAIL" not in out + rest
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_stream_that_is_taken_up_again_loses_and_doubles_nothing(size: int) -> None:
+    asked = {"model": "m", "stream": True, "input": "Write to ada.lovelace@example.com"}
+    masker = Masker(Key(bytes(range(32))))
+    one = Exchange(masker, json.dumps(asked).encode(), RESPONSES)
+    said = "I write to " + one.surrogates[0].text
+    at = {"output_index": 0, "content_index": 0}
+    told = [{"type": "response.created", "response": {"id": "resp_1"}}] + [
+        {"type": "response.output_text.delta", **at, "delta": said[i : i + size]}
+        for i in range(0, len(said), size)
+    ]
+    told.append({"type": "response.output_text.done", **at, "text": said})
+    told.append({"type": "response.completed", "response": {"id": "resp_1", "output": []}})
+    sent = [
+        b"data: " + json.dumps({**each, "sequence_number": n}).encode() + b"\n\n"
+        for n, each in enumerate(told)
+    ]
+
+    def read(exchange: Exchange) -> list[Any]:
+        stream = exchange.events()
+        out = b"".join(map(stream.feed, sent)) + stream.finish()
+        trees = [json.loads(block.removeprefix(b"data: ")) for block in out.split(b"\n\n") if block]
+        return [
+            {name: tree[name] for name in tree if name not in ("masquerade", "response")} for tree in trees
+        ]
+
+    whole = read(one)
+    assert [tree["sequence_number"] for tree in whole] == list(range(len(whole)))
+    for seen in range(len(whole)):
+        later = Later(masker, RESPONSES, one.surrogates, seen)
+        assert whole[: seen + 1] + read(later) == whole
+
+
+def test_an_error_names_no_field_that_the_client_made_up() -> None:
+    variables = {"ada@example.com": [{"type": "input_image", "image_url": "x"}]}
+    asked = {"model": "m", "input": "x", "prompt": {"id": "p", "variables": variables}}
+    with pytest.raises(BadInput) as problem:
+        Exchange(Masker(Key(bytes(range(32)))), json.dumps(asked).encode(), RESPONSES)
+    assert problem.value.source == "prompt.variables.*[0].image_url"
+    assert "ada" not in str(problem.value)

@@ -270,6 +270,7 @@ _INERT_PAIRS = frozenset((". ", ".\n", ": ", ":\n"))
 """What may stand behind a stand-in that is no part of an address."""
 
 _FLUSH = 4096
+_LONGEST_SEGMENT = 1 << 14
 _BOUNDARY = re.compile(r"[A-Za-z] (?=[A-Za-z])")
 _BOUNDARY_OF_HAN = re.compile("[\uff0c\u3001\uff01\uff1b](?=[\u4e00-\u9fff])")
 
@@ -331,8 +332,12 @@ class Watch:
         next_ = Watch(self._guard, self._is_json)
         for name in self.__slots__:
             setattr(next_, name, getattr(self, name))
-        next_.pending = [*self.pending, held]
-        next_._segment = [*self._segment]
+        next_.pending = ["".join((*self.pending, held))]
+        segment = "".join(self._segment)
+        if len(segment) > _LONGEST_SEGMENT:  # no request has that address
+            next_._node, segment = None, ""
+        next_._segment = [segment]
+        next_.tidy()
         return next_
 
     def calm(self, raw: str) -> bool:

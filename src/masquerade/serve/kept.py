@@ -15,7 +15,7 @@ from masquerade.serve.callers import Who
 from masquerade.serve.refusal import Refusal
 from masquerade.serve.relay import Relay
 from masquerade.serve.tenants import Tenant
-from masquerade.serve.uploads import check_address, query_of
+from masquerade.serve.uploads import check_address, resumed
 from masquerade.wire.responses import CONVERSATIONS, RESPONSES, below
 
 _WORD = r"[A-Za-z0-9_\-]{1,128}"
@@ -60,12 +60,13 @@ class KeptRoutes:
             raise Refusal(405, "method_not_allowed", f"use {' or '.join(allowed)} here", headers=[told])
         for item in filter(None, (route["id"], route["item"])):
             check_address(tenant.masker, item.removeprefix("/"), call.query)
-        path = call.path.removeprefix("/v1") + query_of(call.query)
+        query, after = resumed(call.query)
+        path = call.path.removeprefix("/v1") + query
         if route["what"] == "conversations" and call.method == "POST":
             await self._relay.carry(call, below(route["id"], path), who, tenant)
             return
         endpoint = RESPONSES if route["what"] == "responses" else CONVERSATIONS
-        await self._relay.fetch(call, endpoint, path, route["id"], who, tenant)
+        await self._relay.fetch(call, endpoint, path, route["id"], who, tenant, after)
 
 
 def _allowed(route: re.Match[str]) -> tuple[str, ...]:

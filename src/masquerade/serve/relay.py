@@ -66,15 +66,23 @@ class Relay:
             await self._send(call, exchange, who.credentials, tenant, thread)
 
     async def fetch(
-        self, call: Call, endpoint: Endpoint, path: str, name: str, who: Who, tenant: Tenant
+        self,
+        call: Call,
+        endpoint: Endpoint,
+        path: str,
+        name: str,
+        who: Who,
+        tenant: Tenant,
+        after: int | None = None,
     ) -> None:
-        """Answer ``call`` with what the service has kept under ``name``, restored by what was remembered.
+        """Answer ``call`` with what the service has kept under ``name``, restored by what was remembered;
+        with a stream from behind the event of the number ``after``.
 
         Raises:
             MasqueradeError, Gone: as :meth:`carry`.
         """
         known = await call.lease.in_thread(self._memory.recall, who.tenant, (name,))
-        exchange = Later(tenant.masker, endpoint._replace(path=path), known)
+        exchange = Later(tenant.masker, endpoint._replace(path=path), known, after)
         async with call.while_client_waits():
             thread = _Thread(self._memory, who.tenant, None)
             await self._send(call, exchange, who.credentials, tenant, thread, call.method)
@@ -156,7 +164,10 @@ class Relay:
         if 200 <= status < 300:
             return status, await call.lease.work(len(body), exchange.reply, body)
         require_answer(self._settings, call.api, status)
-        return status, orjson.dumps(upstream_error(call.api, status, body, exchange.restore_whole))
+        told = await call.lease.work(
+            len(body), upstream_error, call.api, status, body, exchange.restore_whole
+        )
+        return status, orjson.dumps(told)
 
     async def _stream(
         self, call: Call, exchange: Exchange, reply: Reply, shown: list[Header], thread: _Thread

@@ -45,6 +45,8 @@ from masquerade.wire.replies import Written
 _AT_ONCE = 1000
 """Stand-ins that are remembered in one transaction."""
 _REPLY_FACTOR = 4
+_MOST_UPLOADS = 4
+"""Uploads as large as they may be for which one worker has disk at a time; smaller ones are more."""
 _LINES = ("batch",)
 _EXAMPLES = ("fine-tune", "evals")
 _TEXTS = ("assistants", "user_data")
@@ -96,6 +98,8 @@ class Uploads:
     ) -> None:
         self._settings, self._upstreams, self._store = settings, upstreams, store
         self._metrics, self._endpoints = metrics, endpoints
+        self._spooled = 0
+        """Bytes that lie on disk for uploads that run."""
 
     def has(self, path: str) -> bool:
         """Whether this is one of the addresses served here."""
@@ -130,12 +134,14 @@ class Uploads:
         form = Multipart(call.headers.get(b"content-type", b""))
         conversation = "file:" + crypto.random_bytes(16).hex()
         remembered = _Remembering(self._store, who.tenant, conversation)
-        with tempfile.TemporaryFile(prefix="masquerade-") as spool:
+        with tempfile.TemporaryFile(prefix="masquerade-") as spool, self._share() as grow:
             mask = _Masking(tenant, self._endpoints, spool, self._settings.max_body)
             try:
-                await self._masked(call, form, mask, remembered)
-            except Exception:
+                await self._masked(call, form, mask, remembered, grow)
+            except Exception as problem:
                 await remembered.forget(call)
+                if isinstance(problem, OSError):
+                    raise _no_disk() from None
                 raise
             spool.seek(0)
             file = Upload(mask.fields, "file", mask.filename, "application/octet-stream", spool)
@@ -146,7 +152,31 @@ class Uploads:
             if 400 <= reply.status < 500:  # it was not taken
                 await remembered.forget(call)
 
-    async def _masked(self, call: Call, form: Multipart, mask: _Masking, remembered: _Remembering) -> None:
+    @contextlib.contextmanager
+    def _share(self) -> Iterator[Callable[[int], None]]:
+        """What one upload has of the disk, as large as it was last said to be."""
+        own = 0
+
+        def grow(size: int) -> None:
+            nonlocal own
+            self._spooled += size - own
+            own = size
+            if self._spooled > _MOST_UPLOADS * self._settings.max_upload:
+                raise _no_disk()
+
+        try:
+            yield grow
+        finally:
+            self._spooled -= own
+
+    async def _masked(
+        self,
+        call: Call,
+        form: Multipart,
+        mask: _Masking,
+        remembered: _Remembering,
+        grow: Callable[[int], None],
+    ) -> None:
         """Mask a form as it comes in; what restores it is in the store when this returns."""
 
         def take(piece: bytes) -> None:
@@ -159,6 +189,7 @@ class Uploads:
             async for piece in call.pieces(self._settings.max_upload, self._settings.idle_timeout):
                 call.lease.keep(len(piece) + mask.held)
                 await call.lease.in_thread(take, piece)
+                grow(mask.size)
             form.finish()
             await call.lease.in_thread(mask.finish)
             await call.lease.in_thread(mask.flush)
@@ -316,7 +347,7 @@ class _Masking:
         self.counts: dict[str, dict[str, int]] = {}
         self._purpose = ""
         self._part: Begin | None = None
-        self._held = b""
+        self._held = bytearray()
         self._lines = 0
         self._files = 0
         self._new: list[Surrogate] = []
@@ -325,6 +356,11 @@ class _Masking:
     def held(self) -> int:
         """Bytes of a line, or of a field, whose end is still to come."""
         return len(self._held)
+
+    @property
+    def size(self) -> int:
+        """Bytes that were written."""
+        return self._spool.tell()
 
     def new_surrogates(self) -> tuple[Surrogate, ...]:
         """Those that are new since this was asked last."""
@@ -342,8 +378,9 @@ class _Masking:
             self._begin(event)
         elif isinstance(event, Data):
             self._held += event.data
-            if self._by_line():
-                *lines, self._held = self._held.split(b"\n")
+            if self._by_line() and b"\n" in event.data:
+                *lines, rest = bytes(self._held).split(b"\n")
+                self._held = bytearray(rest)
                 for line in lines:
                     self._line(line)
             if len(self._held) > self._limit:
@@ -368,7 +405,7 @@ class _Masking:
             raise BadInput("a file is needed", source="file")
 
     def _begin(self, part: Begin) -> None:
-        self._part, self._held = part, b""
+        self._part, self._held = part, bytearray()
         if part.name == "file":
             self._files += 1
             if self._files > 1:
@@ -392,8 +429,8 @@ class _Masking:
         return self._part is not None and self._part.name == "file" and self._purpose not in _TEXTS
 
     def _end(self) -> None:
-        part, held = self._part, self._held
-        self._part, self._held = None, b""
+        part, held = self._part, bytes(self._held)
+        self._part, self._held = None, bytearray()
         if part is None:
             return
         if part.name == "file":
@@ -461,6 +498,11 @@ def _masked_object(masker: Masker, body: bytes) -> _Object:
     return _Object(exchange.request, exchange.surrogates, exchange.counts)
 
 
+def _no_disk() -> Refusal:
+    told = "the gateway has no room on its disk for this file now: try again later"
+    return Refusal(503, "overloaded", told, headers=[(b"retry-after", b"5")])
+
+
 def _tree(body: bytes) -> dict[str, Any]:
     try:
         tree = orjson.loads(body)
@@ -475,6 +517,16 @@ def query_of(query: bytes) -> str:
     """Of a query string what says which part of a list is meant, as it goes on; all else stays here."""
     known = _known(query)
     return "?" + urlencode(known) if known else ""
+
+
+def resumed(query: bytes) -> tuple[str, int | None]:
+    """The same of a query string that may ask for a stream from behind an event, and that event's number,
+    which means nothing to the service: see :class:`~masquerade.wire.typed.Resumed`."""
+    known = _known(query)
+    number = dict(known).get("starting_after", "")
+    rest = [(name, value) for name, value in known if name != "starting_after"]
+    after = int(number) if number.isdecimal() else None
+    return "?" + urlencode(rest) if rest else "", after
 
 
 def check_address(masker: Masker, item: str | None, query: bytes) -> None:

@@ -28,6 +28,7 @@ from masquerade.wire.endpoint import Endpoint, Stream
 from masquerade.wire.replies import CALLED_WITH, Step, escape_json, read_reply, restore_texts, write_reply
 from masquerade.wire.signed import PROVEN, check_signed
 from masquerade.wire.slots import Slots
+from masquerade.wire.typed import Resumed
 
 _ALIAS_BYTES = 15
 _MOST_CALLS = 4096
@@ -225,11 +226,14 @@ class Later(Exchange):
     """A reply that the service kept, asked for later: restored by what is ``known`` of its conversation.
 
     What stood in the request is not known any more, so stand-ins in addresses of strangers stay, whoever
-    wrote them there first.
+    wrote them there first. ``after`` is the number of the last event that the client has seen of a stream.
     """
 
-    def __init__(self, masker: Masker, endpoint: Endpoint, known: Iterable[Surrogate]) -> None:
+    def __init__(
+        self, masker: Masker, endpoint: Endpoint, known: Iterable[Surrogate], after: int | None = None
+    ) -> None:
         book = _Known(known)
+        self._after = after
         self.endpoint, self.written = endpoint, endpoint.written
         self.subject, self.refers, self.keeps, self.name = None, (), False, None
         self.surrogates = ()
@@ -242,6 +246,11 @@ class Later(Exchange):
         self.passes = not book.surrogates
         self.restored = self.unresolved = 0
         self.withheld = {}
+
+    def events(self) -> Stream:
+        """See :class:`Exchange`."""
+        stream = super().events()
+        return stream if self._after is None else Resumed(stream, "sequence_number", self._after)
 
     def restore_whole(self, tree: dict[str, Any], of: tuple[Step, ...] = ()) -> bool:
         """See :class:`Exchange`. What was asked for is in the reply itself."""

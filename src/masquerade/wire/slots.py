@@ -49,6 +49,8 @@ _LONGEST_LABEL = 64
 _SHORTEST_HIDEOUT = 8
 _DIGIT = re.compile(r"[0-9]")
 _LONG_NUMBER = 10**8
+_ANY = "*"
+"""What errors call a field that is in no table."""
 
 
 class Slots:
@@ -102,9 +104,9 @@ class Slots:
     def _fields(self, holder: dict[str, Any], rules: dict[str, Rule], path: tuple[object, ...]) -> None:
         others = rules.get("*", DEEP)
         for key in list(holder):
-            rule = rules.get(key)
+            rule, step = rules.get(key), key
             if rule is None:
-                rule = others
+                rule, step = others, _ANY
                 if others is DEEP or not _is_name(key):
                     self._renames.append((holder, key, self._add(key)))
             elif type(rule) in _FORBIDS:
@@ -122,7 +124,7 @@ class Slots:
                 if self._goes_as_it_is(holder, key, rule, path):
                     continue
                 rule = rule.rule
-            self._value(holder, key, rule, (path, key))
+            self._value(holder, key, rule, (path, step))
 
     def _goes_as_it_is(
         self, holder: dict[str, Any], key: str, rule: Signed | Known, path: tuple[object, ...]
@@ -175,7 +177,7 @@ class Slots:
                     self._pass(name, path)
                 else:
                     self._renames.append((value, name, self._add(name)))
-                self._value(value, name, rule, (path, name))
+                self._value(value, name, rule, (path, _ANY))  # the client's own name, which may be a value
         elif kind is str or rule is ALIAS:
             value = str(value)
             self._string(holder, key, value, rule if type(rule) is How else TEXT, path)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from masquerade.errors import UpstreamProblem
 from masquerade.mask.restore import Restorer
-from masquerade.wire.endpoint import Restoring
+from masquerade.wire.endpoint import Restoring, Stream
 from masquerade.wire.replies import Step, move_offsets, read_reply, write_reply
 from masquerade.wire.sse import DONE, Event, EventStream, encode
 
@@ -194,3 +194,37 @@ class TypedStream:
         """An event of the service's, as it came where nothing in it changed."""
         changed |= self._numbered(tree)
         return encode(Event(write_reply(tree), event.name)) if changed else encode(event)
+
+
+class Resumed:
+    """The same from behind a number: a client that was cut off asks for what it has not seen.
+
+    Numbers are the client's, for it knows no others: events that were held back or added moved them. So the
+    stream is read from its beginning, and what the client has seen is left out.
+    """
+
+    def __init__(self, stream: Stream, number: str, after: int) -> None:
+        self._stream, self._number, self._after = stream, number, after
+        self._events = EventStream()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See :class:`~masquerade.wire.endpoint.Stream`."""
+        return self._new(self._stream.feed(chunk))
+
+    @property
+    def held(self) -> int:
+        """See :class:`~masquerade.wire.endpoint.Stream`."""
+        return self._stream.held
+
+    def finish(self) -> bytes:
+        """See :class:`~masquerade.wire.endpoint.Stream`."""
+        return self._new(self._stream.finish())
+
+    def _new(self, out: bytes) -> bytes:
+        return b"".join(encode(event) for event in self._events.feed(out) if not self._seen(event))
+
+    def _seen(self, event: Event) -> bool:
+        if event.data is None or event.data == DONE:
+            return False
+        number = read_reply(event.data).get(self._number)
+        return type(number) is int and number <= self._after
