@@ -121,6 +121,7 @@ def test_a_gateway_says_what_it_has_loaded(upstream: Service, tmp_path: Path) ->
             "policy_version": Policy().version,
             "clients": "none",
             "names": "loaded",
+            "journal": "ok",
         }
         assert running.request("HEAD", "/readyz").status == 200
         assert running.post("/readyz", {}).status == 405

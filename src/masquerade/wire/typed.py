@@ -216,6 +216,11 @@ class Resumed:
         """See :class:`~masquerade.wire.endpoint.Stream`."""
         return self._stream.held
 
+    @property
+    def broken(self) -> bool:
+        """See :class:`~masquerade.wire.endpoint.Stream`."""
+        return self._stream.broken
+
     def finish(self) -> bytes:
         """See :class:`~masquerade.wire.endpoint.Stream`."""
         return self._new(self._stream.finish())
