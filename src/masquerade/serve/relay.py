@@ -83,6 +83,7 @@ class Relay:
         """
         known = await call.lease.in_thread(self._memory.recall, who.tenant, (name,))
         exchange = Later(tenant.masker, endpoint._replace(path=path), known, after)
+        exchange.stream = call.stream = b"stream=true" in call.query.split(b"&")
         async with call.while_client_waits():
             thread = _Thread(self._memory, who.tenant, None)
             await self._send(call, exchange, who.credentials, tenant, thread, call.method)
