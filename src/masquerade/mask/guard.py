@@ -197,6 +197,8 @@ def hints(text: str) -> bool:
 
 
 _SPACES = " \n\t\r\u3000"
+_SPACED = re.compile(rf"[{_SPACES}](?:{_START.pattern})[^{_SPACES}<]*\Z", re.IGNORECASE)
+"""Text that ends in an address behind white space."""
 _CLOSING = {
     '"': '["]',
     "'": "[']",
@@ -536,6 +538,9 @@ class Watch:
                     self._depth -= 1
                 if mark[0] == "\\" or (mark in "()" and self._depth >= 0):
                     continue
+                if mark == ")" and _SPACED.search(text, at, found.start()):  # no target, but an address
+                    self._closer = "bare"
+                    return self._end_of_bare(text, found.end(), "")
             elif found.end() == len(text) and not self._is_json and mark in _QUOTES and closer[0] != "=":
                 return None  # some go on with what stands right behind it
             return found.end() if mark[0] != "\n" else found.start()
