@@ -294,9 +294,9 @@ class Gateway:
         return sources
 
     def _take_tenants(self, tenants: Tenants) -> None:
-        self._tenants = tenants
         if self._trial is not None:
             self._trial.use(tenants.policy, tenants.finders)
+        self._tenants = tenants
 
     def _take_clients(self, clients: Clients | None) -> None:
         self._callers.use(clients)
