@@ -1084,5 +1084,5 @@ def test_the_playground_looks_with_the_model(
 
     app = create_app(Settings(policy=Path(written("onnx"))), Key.generate())
     assert app._trial is not None
-    masker = app._trial._masker(())
-    assert "Lovelace" not in masker.mask("Ada Lovelace").text
+    draft = app._trial._drafts.of(None)
+    assert "Lovelace" not in draft.masker.mask_all(("Ada Lovelace",)).text

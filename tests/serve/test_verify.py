@@ -228,6 +228,7 @@ def test_the_users_own_things_are_left_alone(tmp_path: Path) -> None:
         port=0,
         playground=False,
         no_watch=True,
+        no_journal=True,
         grace=0.0,
     )
 

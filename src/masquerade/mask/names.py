@@ -35,7 +35,7 @@ _ANY_SCORE = dict.fromkeys(KINDS, 0.0)
 FILES = ("names.table", "names.lists", "names.onnx", "names.json")
 _NAMES, _COMMON, _USUAL = 0b11, 1 << 3, 0b1_0001_0000
 """Bits of lists: given names and surnames; the commonest words; words that a dictionary has."""
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]*")
+_IDENTIFIER = re.compile(r"\$?[a-z][a-z0-9_.-]*")
 """All of a text: what a field or a file is called, and nobody unless it is the name of somebody."""
 _FIELDS = frozenset(
     (
