@@ -2,8 +2,8 @@
 
     client bytes -> Exchange -> .request -> model service -> .reply(bytes) or .events().feed(bytes) -> client
 
-Nothing is kept between requests: the tokens of a conversation's history are masked again, and come out the
-same, because they are computed from the tenant's key.
+Nothing is kept here between requests: the tokens of a conversation's history are masked again, and come out
+the same, because they are computed from the tenant's key.
 """
 
 from __future__ import annotations
