@@ -65,7 +65,7 @@ def tools() -> list[dict[str, Any]]:
         "MultiEdit": {"file_path": text, "edits": {"type": "array", "items": {"type": "object"}}},
         "NotebookEdit": {"notebook_path": text, "cell_id": text, "new_source": text},
         "Read": {"file_path": text, "offset": number, "limit": number},
-        "Task": {"description": text, "prompt": text, "subagent_type": text},
+        "Task": {"description": text, "prompt": text, "kind": text},
         "TodoWrite": {
             "todos": {"type": "array", "items": {"type": "object", "properties": {"content": text}}}
         },

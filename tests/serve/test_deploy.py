@@ -224,7 +224,10 @@ def test_what_is_sent_to_be_built_is_what_is_copied() -> None:
     assert copied == kept
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="no hadolint here")
+@pytest.mark.skipif(
+    shutil.which("hadolint") is None,
+    reason="hadolint is not on the path",
+)
 def test_hadolint_agrees() -> None:
     command = ["hadolint", "--ignore", "DL3008", str(DEPLOY / "Dockerfile")]  # versions of Debian's packages
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -311,7 +314,10 @@ def test_the_unit_starts_what_exists_and_may_do_little() -> None:
     assert service["Environment"] == "MASQUERADE_HOME=%d"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None,
+    reason="systemd-analyze is not on the path",
+)
 def test_systemd_agrees() -> None:
     file = str(DEPLOY / "masquerade.service")
     done = subprocess.run(

@@ -102,7 +102,10 @@ print(json.dumps(told))
 """
 
 
-@pytest.mark.skipif(find_spec("langchain_openai") is None, reason="langchain-openai is not installed")
+@pytest.mark.skipif(
+    find_spec("langchain_openai") is None,
+    reason="no langchain-openai: see masquerade[test]",
+)
 def test_langchain(shared: Gateway) -> None:
     told = ran(LANGCHAIN, shared)
     for name in ("chat", "responses"):

@@ -209,7 +209,7 @@ def test_what_was_recorded_is_on_the_disk_without_being_asked(tmp_path: Path) ->
     journal.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system (Windows) has no os.fork")
 def test_a_journal_belongs_to_the_process_that_made_it(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         journal.record(entry())
@@ -651,7 +651,7 @@ print(told + 5)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file size (RLIMIT_FSIZE)")
 def test_a_full_disk_refuses_whole_lines_and_is_got_over(tmp_path: Path) -> None:
     """The system writes the part of a line that there is room for: that part does not stay."""
     code = FULL.format(path=[*sys.path, str(Path(__file__).parent)])

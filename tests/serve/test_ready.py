@@ -249,7 +249,7 @@ def test_it_ends_with_its_terminal(tmp_path: Path, workers: str) -> None:
                 env={**os.environ, "PATH": path, "MASQUERADE_HOME": str(tmp_path)},
             )
         except FileNotFoundError:
-            pytest.skip("no setsid here")
+            pytest.skip("there is no setsid here (util-linux), to start a process away from its terminal")
     os.close(follower)
     try:
         until = time.monotonic() + WAIT

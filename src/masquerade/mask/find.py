@@ -18,8 +18,9 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from masquerade.errors import EngineProblem, PolicyProblem
 from masquerade.mask import scanner
+from masquerade.mask.expressions import readied
 from masquerade.mask.normal import Normal, lowered
-from masquerade.mask.policy import NAMES_FIND, Pattern, Policy, Words, readied
+from masquerade.mask.policy import NAMES_FIND, Pattern, Policy, Words
 from masquerade.mask.rules import Found, rules
 from masquerade.mask.span import Finder, Span, outside
 

@@ -56,14 +56,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import re2
-
 from masquerade import crypto
 from masquerade.errors import PolicyProblem
 from masquerade.mask import patterns
-from masquerade.mask.normal import Normal
+from masquerade.mask.expressions import compiled
 from masquerade.mask.span import KINDS, Fate, ReplyFate
 from masquerade.mask.surrogate import PLAUSIBLE_KINDS
+from masquerade.mask.toml_lines import Path, lines_of, syntax
 
 Match: TypeAlias = Literal["exact", "ignore-case", "pattern"]
 """How a listed word is compared: as it stands, whatever its case, or as an RE2 expression."""
@@ -236,11 +235,11 @@ class Policy:
         try:
             content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
-            message, line = _syntax(str(problem), text)
+            message, line = syntax(str(problem), text)
             raise PolicyProblem(message, source=source, line=line) from None
         except RecursionError:
             raise PolicyProblem("this is nested too deeply", source=source) from None
-        lines = _lines(text)
+        lines = lines_of(text)
         try:
             policy = _read(content, lines)
             _check_kinds(policy, finders)
@@ -365,7 +364,7 @@ _WORDS_KEYS = ("kind", "words", "match")
 _PATTERN_KEYS = ("kind", "expression", "score", "context", "name")
 
 
-def _read(content: dict[str, Any], lines: Mapping[_Path, int]) -> Policy:
+def _read(content: dict[str, Any], lines: Mapping[Path, int]) -> Policy:
     """The policy that a parsed TOML document describes; any wrong shape is a :class:`_Fault`."""
     _known(content, _ROOT_KEYS)
     if content.get("version") != 1 or content["version"] is True:
@@ -384,7 +383,7 @@ def _read(content: dict[str, Any], lines: Mapping[_Path, int]) -> Policy:
     )
 
 
-def _finder(content: dict[str, Any], lines: Mapping[_Path, int]) -> Finders:
+def _finder(content: dict[str, Any], lines: Mapping[Path, int]) -> Finders:
     if "finder" not in content:
         return Finders()
     entry = content["finder"]
@@ -426,7 +425,7 @@ def _replies(content: dict[str, Any]) -> Replies:
     )
 
 
-def _words(entry: dict[str, Any], path: _Path, lines: Mapping[_Path, int]) -> Words:
+def _words(entry: dict[str, Any], path: Path, lines: Mapping[Path, int]) -> Words:
     _known(entry, _WORDS_KEYS, *path)
     _has(entry, "words", path)
     return Words(
@@ -437,7 +436,7 @@ def _words(entry: dict[str, Any], path: _Path, lines: Mapping[_Path, int]) -> Wo
     )
 
 
-def _pattern(entry: dict[str, Any], path: _Path, lines: Mapping[_Path, int]) -> Pattern:
+def _pattern(entry: dict[str, Any], path: Path, lines: Mapping[Path, int]) -> Pattern:
     _known(entry, _PATTERN_KEYS, *path)
     _has(entry, "kind", path)
     _has(entry, "expression", path)
@@ -458,7 +457,7 @@ def _table(content: dict[str, Any], name: str) -> dict[str, Any]:
     return table
 
 
-def _entries(content: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], _Path]]:
+def _entries(content: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], Path]]:
     entries = content.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise _Fault(f"'{name}' is a list of tables: write [[{name}]], with two brackets", name)
@@ -466,7 +465,7 @@ def _entries(content: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any
         yield entry, (name, i)
 
 
-def _strings(found: Any, path: _Path) -> tuple[str, ...]:
+def _strings(found: Any, path: Path) -> tuple[str, ...]:
     if not isinstance(found, list):
         raise _Fault(f"'{path[-1]}' is a list of strings, in square brackets", *path)
     for i, word in enumerate(found):
@@ -481,7 +480,7 @@ def _known(table: dict[str, Any], keys: Sequence[str], *path: str | int) -> None
             raise _Fault(f"unknown key{_shown(key)}{_meant(key, keys)}", *path, key)
 
 
-def _has(entry: dict[str, Any], key: str, path: _Path) -> None:
+def _has(entry: dict[str, Any], key: str, path: Path) -> None:
     if key not in entry:
         raise _Fault(f"this [[{path[0]}]] has no '{key}'", *path)
 
@@ -647,101 +646,11 @@ def _check_words(entry: Words, *path: str | int) -> None:
 
 
 def _compiled(expression: object, *path: str | int) -> Any:
-    """``expression`` compiled by RE2, which matches in linear time; refused when it is wrong or idle."""
-    if not isinstance(expression, str):
-        raise _Fault("an expression is a string", *path)
+    """``expression`` compiled; refused when it is wrong or idle."""
     try:
-        compiled = re2.compile(readied(expression), _RE2)
-    except (re2.error, UnicodeError) as problem:
-        raise _Fault(f"RE2 does not accept this expression: {_reason(problem)}", *path) from None
-    if _BYTE.search(expression):
-        raise _Fault(r"it has \C, a single byte, which may part a character: use . or \x{...}", *path)
-    if any(found.start() == found.end() for found in compiled.finditer(_PROBE)) or compiled.fullmatch(""):
-        raise _Fault("this expression matches the empty string, so it would match everywhere", *path)
-    if _matches_nothing(compiled):
-        raise _Fault("this expression can match nothing", *path)
-    return compiled
-
-
-_ATOM = re.compile(
-    r"\\Q.*?\\E|\\[pP](?:\{[^}]*\}|.)|\\x\{[^}]*\}|\\."
-    r"|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]])*\]|\(\?P?<\w+>|\(\?[A-Za-z\-]*[:)]|.",
-    re.DOTALL,
-)
-_ENDLESS = re.compile(r"[*+]|\{[0-9]+,\}")
-
-
-def is_unbounded(expression: str) -> bool:
-    """Whether a match may be of any length: some part is repeated without bound."""
-    return any(_ENDLESS.match(expression, match.end()) for match in _ATOM.finditer(expression))
-
-
-def is_endless(expression: str) -> bool:
-    """Whether a match may go on over any number of lines, so that only the whole text shows where it ends.
-
-    Told from the expression, and on the safe side: something that matches a line break is repeated without
-    bound. White space alone (``\\s+``) does not count.
-    """
-    dot = re.search(r"\(\?[a-zA-Z]*s[a-zA-Z\-]*[:)]", expression) is not None
-    atoms = [(match[0], match.end()) for match in _ATOM.finditer(expression)]
-    breaks = [_breaks(atom, dot) for atom, _ in atoms]
-    spaces = any("\\s" in atom or "space" in atom for atom, _ in atoms)
-    for (atom, end), is_break in zip(atoms, breaks, strict=True):
-        group = atom == ")" and (any(breaks) or spaces)
-        if (is_break or group) and _ENDLESS.match(expression, end):
-            return True
-    return False
-
-
-def _breaks(atom: str, dot: bool) -> bool:
-    """Whether one part of an expression may match a line break, other than as white space."""
-    if atom.startswith("[^"):
-        return not ("\\n" in atom or "\n" in atom or "\\s" in atom)
-    if atom.startswith("["):
-        return any(
-            part in atom for part in ("\\n", "\n", "\\s", "\\W", "\\D", "\\P", "[:^", "[:space", "[:cntrl")
-        )
-    if atom.startswith(("\\p", "\\P", "\\x", "\\Q")):
-        return True
-    return atom in ("\n", "\\n", "\\W", "\\D") or (atom == "." and dot)
-
-
-_RE2 = re2.Options()
-_RE2.log_errors = False
-_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
-_PROBE = "a b\n1-a.中文 \n"
-
-
-def readied(expression: str) -> str:
-    """``expression`` as it is compiled: ``^`` and ``$`` at every line, and in plain form.
-
-    Text is searched in its plain form (``normal.py``), where no full-width letter is left to match.
-    """
-    if expression.isascii():
-        return "(?m)" + expression
-    plain = ((char, Normal(char).text) for char in expression)
-    return "(?m)" + "".join(char if char == form else re.escape(form) for char, form in plain)
-
-
-def _reason(problem: Exception) -> str:
-    """RE2's reason without the piece of the expression that it quotes, and with what to do instead."""
-    text = problem.args[0].decode(errors="replace") if isinstance(problem, re2.error) else "not valid text"
-    reason, _, piece = text.partition(": ")
-    if reason == "invalid perl operator" and piece.startswith(("(?=", "(?!", "(?<")):
-        return "it has no look-ahead or look-behind; match the value, and name nearby words in 'context'"
-    if reason == "invalid escape sequence" and piece[1:].isdigit():
-        return "it has no back-references, which cost more than linear time"
-    return reason
-
-
-def _matches_nothing(compiled: Any) -> bool:
-    """Whether RE2 compiled it to nothing, or to one candidate string that does not match (as ``a$b``)."""
-    if compiled.programsize <= 1:
-        return True
-    bounded, least, greatest = compiled._regexp.PossibleMatchRange(256)
-    if not bounded or least != greatest or len(greatest) >= 256:
-        return False
-    return not compiled.fullmatch(greatest.decode(errors="replace"))
+        return compiled(expression)
+    except ValueError as problem:
+        raise _Fault(str(problem), *path) from None
 
 
 def _check_reach(policy: Policy) -> None:
@@ -821,7 +730,7 @@ def _check_allowed(policy: Policy) -> None:
     """
     for at, allow in enumerate(policy.allow):
         for j, word in enumerate(allow.words if allow.match == "pattern" else ()):
-            if all(map(re2.compile(readied(word), _RE2).fullmatch, _ANYTHING)):
+            if all(map(compiled(word).fullmatch, _ANYTHING)):
                 raise _Fault(
                     "this allows everything, so nothing would be masked: describe what is public, or say "
                     "'KIND = \"keep\"' in [fates]",
@@ -857,7 +766,7 @@ def _canceller(allow: Words) -> Callable[[str, Match], bool]:
     if allow.match == "ignore-case":
         folded = frozenset(word.casefold() for word in words)
         return lambda word, match: match != "pattern" and word.casefold() in folded
-    patterns = [re2.compile(readied(word), _RE2) for word in words]
+    patterns = [compiled(word) for word in words]
 
     def cancels(word: str, match: Match) -> bool:
         if match == "pattern":
@@ -875,7 +784,7 @@ def _check_kinds(policy: Policy, finders: bool) -> None:
     found |= set(known) if finders or policy.finder.models else set()
     found |= _rule_scores().keys() if policy.rules else set()
     found |= NAMES_FIND if policy.finder.names else set()
-    named: list[tuple[str, _Path]] = [(kind, ("fates", kind)) for kind in policy.fates]
+    named: list[tuple[str, Path]] = [(kind, ("fates", kind)) for kind in policy.fates]
     named += [(kind, ("thresholds", kind)) for kind in policy.thresholds if kind != "default"]
     named += [(w.kind, ("allow", i, "kind")) for i, w in enumerate(policy.allow) if w.kind]
     for kind, path in named:
@@ -893,9 +802,6 @@ def _check_kinds(policy: Policy, finders: bool) -> None:
 
 # Faults and where they stand ----------------------------------------------------------------------------
 
-_Path: TypeAlias = tuple[str | int, ...]
-"""A place in a policy file: ``("deny", 0, "words", 3)`` is the fourth word of the first deny entry."""
-
 
 class _Fault(PolicyProblem):
     """Something impossible at ``path``; :meth:`Policy.parse` turns the path into a line."""
@@ -905,95 +811,6 @@ class _Fault(PolicyProblem):
         super().__init__(message)
 
 
-def _line(path: _Path, lines: Mapping[_Path, int]) -> int | None:
+def _line(path: Path, lines: Mapping[Path, int]) -> int | None:
     """The line of ``path``, or of the nearest thing around it that is written down."""
     return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
-
-
-def _syntax(message: str, text: str) -> tuple[str, int]:
-    """tomllib's message without its position, and the line."""
-    found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
-    line = int(found[1]) if found and found[1] else text.count("\n") + (not text.endswith("\n"))
-    reason = message[: found.start()] if found else message
-    return f"this is not TOML: {reason[:1].lower()}{reason[1:]}", max(line, 1)
-
-
-_LEXEME = re.compile(
-    r"""\"\"\"(?:\\.|[^\\])*?"{3,5}|'''.*?'{3,5}|"(?:\\.|[^"\\])*"|'[^']*'|\#[^\n]*|\n|[\[\]{}=,]|[^\s\[\]{}=,"'\#]+""",
-    re.DOTALL,
-)
-
-
-def _lines(text: str) -> dict[_Path, int]:
-    """The line of every table, key and array entry of a TOML document that tomllib has accepted.
-
-    tomllib gives values without positions; since it has already judged the syntax, a lexer and one level of
-    recursion for arrays and inline tables are enough.
-    """
-    lines: dict[_Path, int] = {}
-    lexemes = [*_lexemes(text), ("\n", 0)]
-    counts: dict[_Path, int] = {}
-    here: _Path = ()
-    at = 0
-
-    def key(at: int) -> tuple[_Path, int]:
-        parts: list[str] = []
-        while (word := lexemes[at][0]) not in ("=", "]"):
-            if word[0] in "\"'":
-                parts.append(_unquoted(word))
-            else:
-                parts += [part for part in word.split(".") if part]
-            at += 1
-        return tuple(parts), at
-
-    def value(path: _Path, at: int) -> int:
-        lines.setdefault(path, lexemes[at][1])
-        opening = lexemes[at][0]
-        if opening not in ("[", "{"):
-            while lexemes[at][0] not in (",", "]", "}", "\n"):
-                at += 1
-            return at
-        at += 1
-        index = 0
-        while (word := lexemes[at][0]) not in ("]", "}"):
-            if word in (",", "\n"):
-                at += 1
-            elif opening == "[":
-                at, index = value((*path, index), at), index + 1
-            else:
-                name, equals = key(at)
-                at = value((*path, *name), equals + 1)
-        return at + 1
-
-    while at < len(lexemes):
-        word, line = lexemes[at]
-        if word == "[":
-            double = lexemes[at + 1][0] == "["
-            here, at = key(at + 1 + double)
-            if double:
-                counts[here] = counts.get(here, -1) + 1
-                lines.setdefault(here, line)
-                here = (*here, counts[here])
-            lines.setdefault(here, line)
-            at += 1 + double
-        elif word == "\n":
-            at += 1
-        else:
-            name, equals = key(at)
-            path = (*here, *name)
-            lines.setdefault(path, line)
-            at = value(path, equals + 1)
-    return lines
-
-
-def _lexemes(text: str) -> Iterator[tuple[str, int]]:
-    line = 1
-    for found in _LEXEME.finditer(text):
-        word = found[0]
-        if not word.startswith("#"):
-            yield word, line
-        line += word.count("\n")
-
-
-def _unquoted(word: str) -> str:
-    return str(*tomllib.loads(f"{word} = 0"))

@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ahocorasick_rs import AhoCorasick
 
 from masquerade.errors import BadInput
-from masquerade.mask.policy import is_endless, is_unbounded
+from masquerade.mask.expressions import is_endless, is_unbounded
 from masquerade.mask.restore import Lexicon, Restorer, likenesses
 from masquerade.mask.span import KINDS, Span
 from masquerade.mask.surrogate import BARRIER, BODY_LENGTH, body_ok, project

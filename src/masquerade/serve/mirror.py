@@ -45,13 +45,18 @@ def models(created: int = 0) -> bytes:
     return orjson.dumps({"object": "list", "data": [card]})
 
 
-def answer(body: bytes, created: int = 0) -> Answer:
-    """The answer to ``POST /v1/chat/completions``; ``created`` is the time to write into it, in seconds."""
+def asked(body: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A request, and its messages; none if it is no such request."""
     try:
         request = orjson.loads(body)
-        messages = [message for message in request["messages"] if type(message) is dict]
+        return request, [message for message in request["messages"] if type(message) is dict]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        messages = []
+        return {}, []
+
+
+def answer(body: bytes, created: int = 0) -> Answer:
+    """The answer to ``POST /v1/chat/completions``; ``created`` is the time to write into it, in seconds."""
+    request, messages = asked(body)
     if not messages:
         return refusal("messages")
     n = request.get("n")

@@ -31,11 +31,7 @@ def answer(path: str, body: bytes) -> Answer:
     """The answer to a request to ``path``, below the version segment."""
     if path == "/models":
         return _whole(_models())
-    try:
-        request = orjson.loads(body)
-        messages = [message for message in request["messages"] if type(message) is dict]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        messages = []
+    request, messages = mirror.asked(body)
     if not messages:
         return _whole(anthropic_error(400, "messages: field required"), 400)
     if path == "/messages/count_tokens":

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 _REPLY_FACTOR = 4
 _MEDIA_TYPE = re.compile(r"[a-z]{1,32}/[a-z0-9.+\-]{1,64}")
+
+
+class Ending(Protocol):
+    """A stream that may end early."""
+
+    def finish(self) -> bytes:
+        """What it held back."""
+        ...
 
 
 class Relay:
@@ -190,14 +198,7 @@ class Relay:
             raise
         except Exception as problem:
             # The status is sent, so the error is an event; without [DONE] no client takes this for the end.
-            if isinstance(problem, UpstreamProblem | Refusal):
-                refusal = problem if isinstance(problem, Refusal) else as_refusal(problem)
-                out = restorer.finish()
-            else:
-                log.failure(call, problem)
-                refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
-                out = b""
-            call.code = refusal.code
+            refusal, out = broken_off(call, problem, restorer)
             out += encode(refusal.event(call.api, typed=isinstance(restorer, TypedStream)))
         await call.write(out, more=False)
 
@@ -243,6 +244,19 @@ def require_answer(settings: Settings, api: str, status: int) -> None:
         raise UpstreamProblem("the model service refuses this gateway's own credentials")
     if status < 400:
         raise UpstreamProblem("the model service redirects elsewhere, which is not followed")
+
+
+def broken_off(call: Call, problem: Exception, stream: Ending) -> tuple[Refusal, bytes]:
+    """What to say of a stream that ``problem`` broke, and what it still held back."""
+    if isinstance(problem, UpstreamProblem | Refusal):
+        refusal = problem if isinstance(problem, Refusal) else as_refusal(problem)
+        out = stream.finish()
+    else:
+        log.failure(call, problem)
+        refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
+        out = b""
+    call.code = refusal.code
+    return refusal, out
 
 
 def as_refusal(problem: UpstreamProblem) -> Refusal:

@@ -42,10 +42,10 @@ class Signals:
 
     def obey(self) -> None:
         """From now on; what stops the server stays what it was, and comes after."""
-        if threading.current_thread() is not threading.main_thread():
-            return
+        if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+            return  # the loops of Windows take no handlers, and Python none outside its main thread
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        with contextlib.suppress(RuntimeError, ValueError):
             for number in STOPS:
                 server = signal.getsignal(number)
                 if callable(server) and server is not signal.default_int_handler:

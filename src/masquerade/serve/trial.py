@@ -33,11 +33,11 @@ from masquerade.keys import Key
 from masquerade.mask.policy import Policy
 from masquerade.mask.span import Fate, Finder, Span
 from masquerade.mask.text import Masked, Masker
-from masquerade.serve import log, playground
+from masquerade.serve import playground
 from masquerade.serve.call import Call, Gone
 from masquerade.serve.draft import Draft, Drafts, Strict, Weaker, Weakness, told
 from masquerade.serve.refusal import Header, Refusal
-from masquerade.serve.relay import as_refusal
+from masquerade.serve.relay import broken_off
 from masquerade.serve.settings import Settings, read
 from masquerade.serve.upstream import Mirror, Reply, Upstream
 from masquerade.wire.exchange import Exchange
@@ -271,14 +271,7 @@ class Trial:
 
     def _broken(self, call: Call, problem: Exception, both: _Both) -> bytes:
         """The end of a stream that broke: what was held back, and why."""
-        out = b""
-        if isinstance(problem, UpstreamProblem | Refusal):
-            refusal = problem if isinstance(problem, Refusal) else as_refusal(problem)
-            out = both.finish()
-        else:
-            log.failure(call, problem)
-            refusal = Refusal(500, "internal_error", "the gateway failed while it restored the reply")
-        call.code = refusal.code
+        refusal, out = broken_off(call, problem, both)
         return out + encode(Event(orjson.dumps(refusal.body()), b"error"))
 
 

@@ -20,7 +20,7 @@ from masquerade.wire.replies import (
     restore_texts,
     write_reply,
 )
-from masquerade.wire.sse import DONE, Event, EventStream, encode
+from masquerade.wire.sse import DONE, Event, OnEvents, encode
 
 _MOST_TEXTS = 4096
 _MOULDS = 4
@@ -55,7 +55,7 @@ PLAIN = Form("text_completion", _gathered, _spread)
 """Of the older completions: a choice has a ``text``."""
 
 
-class ChunkStream:
+class ChunkStream(OnEvents):
     """Bytes of the service's event stream, cut anywhere, to bytes of the client's.
 
     A token may lie over any number of chunks: each choice, tool call and field has a restorer of its own.
@@ -67,9 +67,9 @@ class ChunkStream:
     """
 
     def __init__(self, exchange: Restoring, form: Form = CHAT) -> None:
+        super().__init__()
         self._exchange, self._form = exchange, form
         self._written = exchange.written
-        self._events = EventStream()
         # By choice, then by the path below it; bounded, for the service names both.
         self._restorers: dict[Step, dict[tuple[Step, ...], Restorer]] = {}
         self._texts = 0
@@ -105,16 +105,6 @@ class ChunkStream:
             ready.append(self._moulded(run, events, texts))
         self._ready = []
         return b"".join(ready)
-
-    @property
-    def held(self) -> int:
-        """Bytes of an event whose end is still to come."""
-        return self._events.held
-
-    @property
-    def broken(self) -> bool:
-        """Whether a stream that ends here broke off in an event, or never was one."""
-        return self._events.broken
 
     def finish(self) -> bytes:
         """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""

@@ -103,6 +103,23 @@ class EventStream:
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+class OnEvents:
+    """What reads an event stream by an :class:`EventStream`, and tells how it stands."""
+
+    def __init__(self) -> None:
+        self._events = EventStream()
+
+    @property
+    def held(self) -> int:
+        """Bytes of an event whose end is still to come."""
+        return self._events.held
+
+    @property
+    def broken(self) -> bool:
+        """Whether a stream that ends here broke off in an event, or never was one."""
+        return self._events.broken
+
+
 def _events(blocks: bytes) -> list[Event]:
     events = []
     for block in blocks.split(b"\n\n"):

@@ -13,7 +13,7 @@ from masquerade.errors import UpstreamProblem
 from masquerade.mask.restore import Restorer
 from masquerade.wire.endpoint import Restoring, Stream
 from masquerade.wire.replies import Step, move_offsets, read_reply, write_reply
-from masquerade.wire.sse import DONE, Event, EventStream, encode
+from masquerade.wire.sse import DONE, Event, EventStream, OnEvents, encode
 
 _MOST_TEXTS = 4096
 _MOST_WAITING = 4 << 20
@@ -63,7 +63,7 @@ class _Text(NamedTuple):
     """Annotations that stand beside it."""
 
 
-class TypedStream:
+class TypedStream(OnEvents):
     """Bytes of the service's event stream, cut anywhere, to bytes of the client's: a :class:`Stream`.
 
     Raises:
@@ -71,8 +71,8 @@ class TypedStream:
     """
 
     def __init__(self, exchange: Restoring, kinds: Kinds) -> None:
+        super().__init__()
         self._exchange, self._kinds = exchange, kinds
-        self._events = EventStream()
         self._texts: dict[tuple[Step, ...], _Text] = {}
         self._over: dict[tuple[Step, ...], Restorer] = {}  # texts that have ended, for late annotations
         self._shift = self._next = self._waiting = 0
@@ -84,16 +84,6 @@ class TypedStream:
             self._ready.append(self._event(event))
         out, self._ready = b"".join(self._ready), []
         return out
-
-    @property
-    def held(self) -> int:
-        """Bytes of an event whose end is still to come."""
-        return self._events.held
-
-    @property
-    def broken(self) -> bool:
-        """Whether a stream that ends here broke off in an event, or never was one."""
-        return self._events.broken
 
     def finish(self) -> bytes:
         """What was still held back when the service ended its stream or broke it off, or ``feed`` raised."""
