@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from masquerade.errors import PolicyProblem
 from masquerade.mask import policy as module
-from masquerade.mask.expressions import is_endless
+from masquerade.mask.expressions import is_endless, is_unbounded
 from masquerade.mask.policy import (
     DEFAULT_FATES,
     Pattern,
@@ -19,7 +19,6 @@ from masquerade.mask.policy import (
     Words,
     explain,
     explain_replies,
-    is_unbounded,
 )
 from masquerade.mask.span import KINDS, Fate
 
