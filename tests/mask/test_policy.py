@@ -21,6 +21,7 @@ from masquerade.mask.policy import (
     explain_replies,
 )
 from masquerade.mask.span import KINDS, Fate
+from masquerade.mask.toml_lines import lines_of
 
 GOOD = """\
 version = 1
@@ -374,7 +375,7 @@ values = st.recursive(
 def test_every_place_is_found(pairs: list[tuple[str, str]], last: str) -> None:
     text = "".join(f"{name} = {value}  # {name} = [\n\n" for name, value in pairs)
     line = text.count("\n") + 1
-    lines = module._lines(text + f"last.one = {last}\n[after]\nx = 1\n")
+    lines = lines_of(text + f"last.one = {last}\n[after]\nx = 1\n")
     assert lines["last", "one"] == line
     assert lines["after", "x"] == line + last.count("\n") + 2
 
