@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from gateway_rig import Service, service
+from gateway_rig import Gateway, Service, gateway, service
+from openai import OpenAI
 from redis_rig import Redis
 
 from masquerade.serve import cli
@@ -49,6 +50,20 @@ def upstream() -> Iterator[Service]:
     """A service that records what it gets."""
     with service() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared(upstream: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway before that service, for all tests of a module."""
+    with gateway(tmp_path_factory.mktemp("home"), upstream=upstream.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(shared: Gateway) -> Iterator[OpenAI]:
+    """The official client, pointed at that gateway."""
+    with OpenAI(base_url=shared.base, api_key="sk-test", max_retries=0) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -259,10 +259,12 @@ def gateway(home: Path, environ: dict[str, str] | None = None, **settings: Any) 
 
 
 @contextmanager
-def service() -> Iterator[Service]:
-    """A service that is stopped at the end."""
+def service(*never: str) -> Iterator[Service]:
+    """A service that is stopped at the end, and then must have been sent none of these values."""
     running = Service()
     try:
         yield running
+        for value in never:
+            assert value.encode() not in running.everything
     finally:
         running.close()
