@@ -49,6 +49,25 @@ def test_each_request_has_a_line_without_values(upstream: Service, tmp_path: Pat
     assert refused["code"] == "invalid_request"
 
 
+def test_what_goes_nowhere_has_no_line_and_what_the_page_sends_has_one(
+    upstream: Service, tmp_path: Path
+) -> None:
+    upstream.reset()
+    home = tmp_path / "home"
+    asked = {"text": f"mail {EMAIL}"}
+    with gateway(home, upstream=upstream.url) as running:
+        assert running.post("/playground/mask", asked).status == 200
+        assert running.post("/playground/try", asked).status == 200  # of the mirror, in the gateway itself
+        assert running.get("/openapi.json").status == 200
+        assert running.post("/playground/try", {**asked, "model": "m"}).status == 200
+        assert running.post("/playground/try", {**asked, "model": "m", "stream": True}).status == 200
+    found = [line for line in lines(home / "journal") if line.get("verdict")]
+    assert [(line["endpoint"], line["verdict"], line["tenant"]) for line in found] == [
+        ("playground", "sent", "playground")
+    ] * 2
+    assert all(line["found"] == {"EMAIL": {"token": 1}} and line["restored"] >= 1 for line in found)
+
+
 def test_the_report_is_made_of_it(
     upstream: Service, tmp_path: Path, run: Callable[..., Any], home: Path
 ) -> None:

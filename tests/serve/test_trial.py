@@ -183,6 +183,20 @@ def test_a_service_that_does_not_stream_is_shown_all_the_same(shared: Gateway, s
     assert PHONE not in told["model"]["choices"][0]["message"]["content"]
 
 
+def test_a_stream_that_ends_in_an_event_says_so(shared: Gateway, seen: Service) -> None:
+    async def cut(request: web.Request, body: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices":[{"index":0,"delta":{"content":"half"}}]}\n\ndata: {"cho')
+        await response.write_eof()
+        return response
+
+    seen.behave = cut
+    told = events(ask(shared, model="m", stream=True).body)
+    assert told[-1][0] == "error" and told[-1][1]["error"]["code"] == "upstream_failed"
+    assert said(told, "back") == "half"
+
+
 def test_a_stream_that_breaks_keeps_what_came_and_says_so(shared: Gateway, seen: Service) -> None:
     async def breaks(request: web.Request, body: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})

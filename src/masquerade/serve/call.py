@@ -16,6 +16,7 @@ from masquerade.serve.quota import Ticket, too_large
 from masquerade.serve.refusal import Header, Refusal
 from masquerade.serve.room import Lease
 from masquerade.wire.endpoint import Endpoint
+from masquerade.wire.exchange import Exchange
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -107,6 +108,11 @@ class Call:
         """The part of the query string that goes on to a service, with its question mark."""
         kept = [part for part in endpoint.query if part.encode() in self.query.split(b"&")]
         return "?" + "&".join(kept) if kept else ""
+
+    def note(self, exchange: Exchange) -> None:
+        """Keep what is told afterwards of what was found in it, and of its reply."""
+        self.counts, self.withheld = exchange.counts, exchange.withheld
+        self.restored, self.unresolved = exchange.restored, exchange.unresolved
 
     @property
     def kind(self) -> bytes:

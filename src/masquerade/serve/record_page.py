@@ -31,7 +31,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "仅统计每个文件首个错误之前的行。首要错误：",
     ),
     "line": ("{0}, line {1}: {2}", "{0}，第 {1} 行：{2}"),
-    "proof": ("{0} files, {1} lines", "{0} 个文件，{1} 行"),
+    "proof": ("files: {0}, lines: {1}", "{0} 个文件，{1} 行"),
     "unsigned": ("lines behind the last checkpoints, not signed yet: {0}", "最后检查点之后尚未签名的行：{0}"),
     "no_end": ("without an end (still written to, or killed): {0}", "无结束标记（仍在写入，或进程被终止）：{0}"),
     "torn": ("a last line that was cut off: {0}", "最后一行不完整：{0}"),

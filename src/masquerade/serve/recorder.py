@@ -77,8 +77,8 @@ class Recorder:
 
     def record(self, call: Call, policy: str) -> None:
         """The line of one request that has ended; ``policy`` is the version in force."""
-        if self._journal is None or call.route in _OURS:
-            return
+        if self._journal is None or call.route in _OURS or not (call.sent or call.code):
+            return  # what went nowhere, and was not refused, is nobody's business
         try:
             self._journal.record(
                 Entry(
@@ -128,4 +128,4 @@ def _verdict(call: Call) -> Verdict:
         return Verdict.BLOCKED
     if call.sent:
         return Verdict.SENT if call.code in ("", "upstream_error") else Verdict.FAILED
-    return Verdict.FAILED if call.code in _FAULTS or not call.code else Verdict.REFUSED
+    return Verdict.FAILED if call.code in _FAULTS else Verdict.REFUSED

@@ -160,11 +160,7 @@ class Relay:
             reply.close()
             call.upstream_seconds = call.upstream_seconds or perf_counter() - started
             call.phases.append(("upstream", started, started + call.upstream_seconds))
-            call.withheld, call.restored, call.unresolved = (
-                exchange.withheld,
-                exchange.restored,
-                exchange.unresolved,
-            )
+            call.note(exchange)
             self._metrics.replied(
                 call.upstream_seconds, exchange.restored, exchange.unresolved, exchange.withheld
             )
@@ -191,8 +187,7 @@ class Relay:
                 await thread.link(call, exchange)
                 if out:
                     await call.write(out, more=True)
-            if restorer.broken:
-                raise UpstreamProblem("the model service broke off its reply, or sent no events")  # noqa: TRY301
+            require_whole(restorer.broken)
             out = restorer.finish()
         except Gone:
             raise
@@ -244,6 +239,16 @@ def require_answer(settings: Settings, api: str, status: int) -> None:
         raise UpstreamProblem("the model service refuses this gateway's own credentials")
     if status < 400:
         raise UpstreamProblem("the model service redirects elsewhere, which is not followed")
+
+
+def require_whole(broken: bool) -> None:
+    """Refuse a stream that ended within an event, or never was one.
+
+    Raises:
+        UpstreamProblem: it is ``broken``.
+    """
+    if broken:
+        raise UpstreamProblem("the model service broke off its reply, or sent no events")
 
 
 def broken_off(call: Call, problem: Exception, stream: Ending) -> tuple[Refusal, bytes]:

@@ -35,9 +35,9 @@ from masquerade.mask.span import Fate, Finder, Span
 from masquerade.mask.text import Masked, Masker
 from masquerade.serve import playground
 from masquerade.serve.call import Call, Gone
-from masquerade.serve.draft import Draft, Drafts, Strict, Weaker, Weakness, told
+from masquerade.serve.draft import TENANT, Draft, Drafts, Strict, Weaker, Weakness, told
 from masquerade.serve.refusal import Header, Refusal
-from masquerade.serve.relay import broken_off
+from masquerade.serve.relay import broken_off, require_whole
 from masquerade.serve.settings import Settings, read
 from masquerade.serve.upstream import Mirror, Reply, Upstream
 from masquerade.wire.exchange import Exchange
@@ -219,14 +219,19 @@ class Trial:
         asked = question.request(model)
         return await call.lease.in_thread(Exchange, masker, asked, picture=picture)
 
+    async def _send(self, call: Call, way: Way) -> Reply:
+        call.tenant, call.sent = TENANT, way.upstream is not self._mirror
+        call.note(way.exchange)
+        return await way.upstream.send("POST", "/chat/completions", way.exchange.request, way.headers)
+
     async def _reply(self, call: Call, way: Way) -> dict[str, Any]:
-        call.sent = way.upstream is not self._mirror
-        reply = await way.upstream.send("POST", "/chat/completions", way.exchange.request, way.headers)
+        reply = await self._send(call, way)
         try:
             body = await self._body(call, reply)
         finally:
             reply.close()
         restored = await call.lease.in_thread(way.exchange.reply, body)
+        call.note(way.exchange)
         return {"reply": _content(body), "restored": _content(restored)}
 
     async def _body(self, call: Call, reply: Reply) -> bytes:
@@ -239,17 +244,18 @@ class Trial:
         await call.write(encode(Event(orjson.dumps(answer), b"sent")), more=True)
         both = _Both(way.exchange)
         try:
-            call.sent = way.upstream is not self._mirror
-            reply = await way.upstream.send("POST", "/chat/completions", way.exchange.request, way.headers)
+            reply = await self._send(call, way)
             try:
                 await self._pass(call, way, reply, both)
             finally:
                 reply.close()
+            require_whole(both.broken)
             end = both.finish() + encode(Event(b"{}", b"end"))
         except Gone:
             raise
         except Exception as problem:
             end = self._broken(call, problem, both)
+        call.note(way.exchange)
         await call.write(end, more=False)
 
     async def _pass(self, call: Call, way: Way, reply: Reply, both: _Both) -> None:
@@ -287,6 +293,11 @@ class _Both:
     def held(self) -> int:
         """Bytes that wait for the rest of their event."""
         return self._restored.held + self._model.held + self._back.held
+
+    @property
+    def broken(self) -> bool:
+        """Whether it began, and ended within an event."""
+        return self._begun and self._restored.broken
 
     def feed(self, piece: bytes) -> bytes:
         """What can be shown now."""
